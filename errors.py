@@ -1,0 +1,27 @@
+"""The one exception family that users see.
+
+Every error that comes from what a user gave us (a file, an option, a model, a program) is a
+:class:`TilewrightError`; the command line prints it as one line and exits with status 2.
+"""
+
+__all__ = ["ConfigError", "DeviceError", "ProgramError", "TilewrightError", "UnsupportedOperator"]
+
+
+class TilewrightError(Exception):
+    """Something the user can mend: names the object, the rule, the value and the way out."""
+
+
+class ConfigError(TilewrightError):
+    """A hardware configuration breaks a rule."""
+
+
+class ProgramError(TilewrightError):
+    """A program file, an instruction or an assembly text is not legal."""
+
+
+class DeviceError(TilewrightError):
+    """A device refused or stopped a program."""
+
+
+class UnsupportedOperator(TilewrightError):
+    """A model uses an operator, or an attribute of one, that the kit does not implement."""
