@@ -1,0 +1,1 @@
+"""Tilewright: a co-design kit for tensor accelerators."""
