@@ -86,6 +86,7 @@ class NestWalker(Component):
         self._dims = dims
         self._bound_bits = bound_bits
         self._operands = dict(operands)
+        self._context = context
         super().__init__(
             {
                 "start": In(stream.Signature(NestStart(dims, bound_bits, operands, context))),
@@ -112,8 +113,7 @@ class NestWalker(Component):
             m.d.sync += active.eq(1)
         with m.Elif(point.ready):
             m.d.sync += active.eq(active & ~point.p.last)
-        context = Signal.like(point.p.context.as_value() if hasattr(point.p.context, "as_value") else point.p.context,
-                              name="context_q", reset_less=True)  # fmt: skip
+        context = Signal(self._context, name="context_q", reset_less=True)
         with m.If(load):
             m.d.sync += context.eq(start.p.context)
         m.d.comb += point.p.context.eq(context)

@@ -1,0 +1,96 @@
+"""The front and the end of an engine: takes instructions in order, starts nests, retires them."""
+
+from typing import Any
+
+from amaranth import Module, Signal
+from amaranth.lib import data, fifo, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from ..isa.table import ENGINES, Opcode
+from .layout import INDEX_BITS
+from .signatures import engine_members
+
+__all__ = ["Sequencer"]
+
+_IN_FLIGHT = 8
+
+
+class Sequencer(Component):
+    """Gives each instruction its tokens, hands its nest on, and retires instructions in order.
+
+    Tokens for the next instruction are taken while the nest before it still runs, so that nests follow one
+    another without a gap.
+
+    Members
+    -------
+    instruction, tokens, pending, oldest, started, started_index, retired, retired_index
+        See :func:`engine_members`.
+    halt
+        While 1 no nest is started.
+    nest
+        Instructions whose nest may begin, in order; never a SYNC.
+    complete
+        A pulse when everything of the oldest incomplete nest has been written.
+    waiting
+        An instruction can't start, or can't retire, for want of a token or of room for one.
+    """
+
+    def __init__(self, opcode: Opcode) -> None:
+        members = engine_members(opcode)
+        for name in ("fault", "activity"):
+            del members[name]
+        payload = members["instruction"].signature.members["payload"].shape
+        super().__init__(
+            {**members, "nest": Out(stream.Signature(payload)), "complete": In(1), "waiting": Out(1)}
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        entry = data.StructLayout({"index": INDEX_BITS, "signal": len(ENGINES), "sync": 1})
+        m.submodules.retire = retire = fifo.SyncFIFOBuffered(width=entry.size, depth=_IN_FLIGHT)
+        head = self.instruction.payload
+        acquired, granted, go, is_sync = Signal(), Signal(), Signal(), Signal()
+        acquire, nest = self.tokens.acquire, self.nest
+        m.d.comb += [
+            is_sync.eq(head.word.opcode == Opcode.SYNC),
+            acquire.valid.eq(self.instruction.valid & ~acquired & ~self.halt),
+            acquire.payload.eq(head.word.wait),
+            granted.eq(acquired | (acquire.valid & acquire.ready)),
+            nest.valid.eq(self.instruction.valid & granted & ~is_sync & retire.w_rdy & ~self.halt),
+            nest.payload.eq(head),
+            go.eq(self.instruction.valid & granted & retire.w_rdy & ~self.halt & (is_sync | nest.ready)),
+            self.instruction.ready.eq(go),
+            self.started.eq(go),
+            self.started_index.eq(head.index),
+        ]
+        m.d.sync += acquired.eq(granted & ~go)
+        incoming = Signal(entry)
+        m.d.comb += [
+            incoming.index.eq(head.index),
+            incoming.signal.eq(head.word.signal),
+            incoming.sync.eq(is_sync),
+            retire.w_data.eq(incoming),
+            retire.w_en.eq(go),
+        ]
+        self._retire(m, retire, data.View(entry, retire.r_data))
+        m.d.comb += self.waiting.eq(
+            (self.instruction.valid & ~granted) | (self.tokens.release.valid & ~self.tokens.release.ready)
+        )
+        return m
+
+    def _retire(self, m: Module, retire: Any, oldest: Any) -> None:
+        """Nests complete in order; a SYNC is complete as soon as it is the oldest."""
+        completed = Signal(range(_IN_FLIGHT + 2))
+        release = self.tokens.release
+        uses_one = Signal()
+        m.d.comb += [
+            release.valid.eq(retire.r_rdy & (oldest.sync | completed.any())),
+            release.payload.eq(oldest.signal),
+            self.retired.eq(release.valid & release.ready),
+            self.retired_index.eq(oldest.index),
+            retire.r_en.eq(self.retired),
+            uses_one.eq(self.retired & ~oldest.sync),
+            self.pending.eq(retire.level.any()),
+            self.oldest.eq(oldest.index),
+        ]
+        m.d.sync += completed.eq(completed + self.complete - uses_one)

@@ -1,0 +1,59 @@
+"""Counting semaphores between every two engines."""
+
+from typing import Any
+
+from amaranth import Cat, Module, Signal
+from amaranth.lib.wiring import Component, In
+
+from ..config import Config
+from ..isa.table import ENGINES, Engine
+from .signatures import TokenLink
+
+__all__ = ["Tokens"]
+
+
+class Tokens(Component):
+    """A counter for each ordered pair of engines.
+
+    Members
+    -------
+    <engine>
+        That engine's TokenLink.
+    clear
+        Empties every counter.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._bits = config.token_bits
+        super().__init__({**{e.name.lower(): In(TokenLink()) for e in ENGINES}, "clear": In(1)})
+
+    def _link(self, engine: Engine) -> Any:
+        return getattr(self, engine.name.lower())
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        enough: dict[Engine, list[Any]] = {e: [] for e in ENGINES}
+        room: dict[Engine, list[Any]] = {e: [] for e in ENGINES}
+        for source in ENGINES:
+            for target in ENGINES:
+                giver, taker = self._link(source).release, self._link(target).acquire
+                if source is target:
+                    enough[target].append(~taker.payload[source])
+                    room[source].append(~giver.payload[target])
+                    continue
+                count = Signal(self._bits, name=f"{source.name.lower()}_to_{target.name.lower()}")
+                give, take = Signal(name=f"give_{source.value}{target.value}"), Signal(name=f"take_{source.value}{target.value}")
+                m.d.comb += give.eq(giver.valid & giver.ready & giver.payload[target])
+                m.d.comb += take.eq(taker.valid & taker.ready & taker.payload[source])
+                with m.If(self.clear):
+                    m.d.sync += count.eq(0)
+                with m.Elif(give & ~take):
+                    m.d.sync += count.eq(count + 1)
+                with m.Elif(take & ~give):
+                    m.d.sync += count.eq(count - 1)
+                enough[target].append(~taker.payload[source] | count.any())
+                room[source].append(~giver.payload[target] | ~count.all())
+        for engine in ENGINES:
+            m.d.comb += self._link(engine).acquire.ready.eq(Cat(enough[engine]).all())
+            m.d.comb += self._link(engine).release.ready.eq(Cat(room[engine]).all())
+        return m
