@@ -1,0 +1,50 @@
+"""TABLE: a byte for every address, read by all lanes at once."""
+
+from typing import Any
+
+from amaranth import Module, Signal
+from amaranth.lib import data, memory
+from amaranth.lib.wiring import Component, In, Out
+
+from ..config import Config
+from .signatures import log2
+
+__all__ = ["TableMemory"]
+
+
+class TableMemory(Component):
+    """A read port for every lane of every row, READ_LATENCY cycles, and one write port."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._ports = config.rows * config.vector_lanes
+        bits = 8 + log2(config.tables)
+        super().__init__(
+            {
+                "enable": In(1),
+                "address": In(data.ArrayLayout(bits, self._ports)),
+                "entry": Out(data.ArrayLayout(8, self._ports)),
+                "write_enable": In(1),
+                "write_address": In(bits),
+                "write_data": In(8),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.cells = cells = memory.Memory(shape=8, depth=256 * self._config.tables, init=[])
+        write = cells.write_port()
+        m.d.comb += [
+            write.en.eq(self.write_enable),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+        ]
+        fresh = Signal()
+        m.d.sync += fresh.eq(self.enable)
+        for n in range(self._ports):
+            read = cells.read_port()
+            held = Signal(8, name=f"held{n}", reset_less=True)
+            m.d.comb += [read.en.eq(self.enable), read.addr.eq(self.address[n]), self.entry[n].eq(held)]
+            with m.If(fresh):
+                m.d.sync += held.eq(read.data)
+        return m
