@@ -1,0 +1,111 @@
+"""The oracle: what every instruction means, in NumPy, written from docs/isa.md and nothing else."""
+
+import numpy as np
+
+from ...config import Config
+from ...errors import DeviceError
+from ...isa.instruction import Instruction
+from ...isa.launch import Launch, Outcome
+from ...isa.memories import memory_shape
+from ...isa.registers import SEGMENT_ALIGNMENT
+from ...isa.table import INSTRUCTION_BYTES, ErrorCode, Memory, Opcode
+from ..dram import Dram
+from .fault import Fault
+from .gemm import gemm
+from .legality import decode_legal
+from .memories import Memories
+from .order import Sequencer
+from .transfers import load, store
+from .vector import vector
+
+__all__ = ["OracleSimulator"]
+
+
+class OracleSimulator:
+    """A device without time.
+
+    Parameters
+    ----------
+    config
+        The core that is meant.
+    dram
+        The memory it is attached to; its own where None.
+    together
+        Steps of a nest that are computed at once. The result does not depend on it; 1 is the
+        plainest reading of the manual.
+
+    Members
+    -------
+    memories
+        The on-chip memories, open to everyone.
+    """
+
+    name = "oracle"
+
+    def __init__(self, config: Config, *, dram: Dram | None = None, together: int = 1 << 14) -> None:
+        self.config = config
+        self.dram = Dram() if dram is None else dram
+        self.memories = Memories(config)
+        self._together = together
+
+    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
+        return self.dram.allocate(nbytes, alignment)
+
+    def write(self, address: int, data: bytes | np.ndarray) -> None:
+        """Put the bytes of `data` at `address`."""
+        content = np.frombuffer(
+            np.ascontiguousarray(data).tobytes() if isinstance(data, np.ndarray) else data, np.uint8
+        )
+        self.dram.view(address, len(content))[:] = content
+
+    def read(self, address: int, nbytes: int) -> np.ndarray:
+        """uint8, a copy."""
+        return self.dram.view(address, nbytes).copy()
+
+    def run(self, launch: Launch) -> Outcome:
+        """Run to the end. A deadlock ends with WATCHDOG even where the watchdog is off: here no time passes."""
+        sequencer = Sequencer(
+            self.config,
+            fetch=lambda index: self._fetch(launch, index),
+            execute=lambda instruction: self._execute(launch, instruction),
+        )
+        return sequencer.run(launch.count)
+
+    def _fetch(self, launch: Launch, index: int) -> Instruction:
+        try:
+            raw = self.read(launch.program + INSTRUCTION_BYTES * index, INSTRUCTION_BYTES)
+        except DeviceError:
+            raise Fault(ErrorCode.BUS_READ) from None
+        return decode_legal(raw.tobytes())
+
+    def _execute(self, launch: Launch, instruction: Instruction) -> None:
+        match instruction.opcode:
+            case Opcode.LOAD:
+                load(self.memories, self.dram, launch, instruction)
+            case Opcode.STORE:
+                store(self.memories, self.dram, launch, instruction)
+            case Opcode.GEMM:
+                gemm(self.memories, instruction, self._together)
+            case Opcode.VECTOR:
+                vector(self.memories, instruction, self._together)
+
+    def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
+        """uint8, shape (depth, cell_bytes), a copy."""
+        return self._cells(memory, row).copy()
+
+    def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
+        """Replace one copy of `memory`: uint8, shape (depth, cell_bytes)."""
+        cells = self._cells(memory, row)
+        if array.shape != cells.shape or array.dtype != np.uint8:
+            raise DeviceError(f"{memory.name} must be poked with uint8 {cells.shape}, not {array.dtype} {array.shape}")
+        cells[:] = array
+
+    def _cells(self, memory: Memory, row: int) -> np.ndarray:
+        rows = memory_shape(self.config, memory).rows
+        if not 0 <= row < rows:
+            raise DeviceError(f"row of {memory.name} must be below {rows}, not {row}")
+        cells: np.ndarray = self.memories.cells[memory][row]
+        return cells
+
+    def close(self) -> None:
+        """Nothing is held."""
