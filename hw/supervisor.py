@@ -1,0 +1,105 @@
+"""Starts, stops and resets the core, and keeps the first error."""
+
+from typing import Any
+
+from amaranth import Module, Signal
+from amaranth.lib.wiring import Component, In, Out
+
+from ..isa.table import ErrorCode
+from .layout import INDEX_BITS
+from .signatures import Fault
+
+__all__ = ["Supervisor"]
+
+_QUIET_CYCLES = 16
+
+
+class Supervisor(Component):
+    """The state of a run.
+
+    Parameters
+    ----------
+    sources
+        Who can report a fault; the first listed wins where several do in the same cycle.
+
+    Members
+    -------
+    start, soft_reset
+        Requests from the registers. A start is ignored while the core runs or holds an error.
+    finished
+        The program has ended.
+    <source>
+        Fault of each source.
+    progress, oldest
+        Something moved in this cycle; the index to blame where nothing does.
+    watchdog
+        Cycles without progress that are too many; 0 switches the watchdog off.
+    bus_idle
+        No transfer is outstanding.
+    begin
+        A pulse: clear what belongs to the last run and fetch.
+    busy, done, error, code, index
+        What the status registers show. After an error the core is busy until the bus is quiet.
+    halt
+        Nothing new may start.
+    reset
+        A pulse that resets everything but the registers.
+    """
+
+    def __init__(self, sources: tuple[str, ...]) -> None:
+        self._sources = sources
+        super().__init__(
+            {
+                "start": In(1), "soft_reset": In(1), "finished": In(1), "progress": In(1), "oldest": In(INDEX_BITS),
+                "watchdog": In(32), "bus_idle": In(1), "begin": Out(1), "busy": Out(1), "done": Out(1),
+                "error": Out(1), "code": Out(range(max(ErrorCode) + 1)), "index": Out(INDEX_BITS), "halt": Out(1),
+                "reset": Out(1), **{source: In(Fault()) for source in sources},
+            }
+        )  # fmt: skip
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        running, resetting = Signal(), Signal()
+        quiet = Signal(range(_QUIET_CYCLES + 1))
+        settled = Signal()
+        m.d.comb += [
+            self.begin.eq(self.start & ~running & ~self.error & ~resetting),
+            self.halt.eq(self.error | resetting),
+            self.busy.eq(running | resetting),
+            settled.eq(quiet == _QUIET_CYCLES),
+            self.reset.eq(resetting & settled),
+        ]
+        with m.If(~self.halt | ~self.bus_idle):
+            m.d.sync += quiet.eq(0)
+        with m.Elif(~settled):
+            m.d.sync += quiet.eq(quiet + 1)
+        with m.If(self.begin):
+            m.d.sync += [running.eq(1), self.done.eq(0)]
+        with m.Elif(self.reset):
+            m.d.sync += [running.eq(0), resetting.eq(0), self.done.eq(0), self.error.eq(0)]
+            m.d.sync += [self.code.eq(ErrorCode.NONE), self.index.eq(0)]
+        with m.Elif(running & self.finished & ~self.error):
+            m.d.sync += [running.eq(0), self.done.eq(1)]
+        with m.Elif(self.error & settled):
+            m.d.sync += running.eq(0)
+        with m.If(self.soft_reset):
+            m.d.sync += resetting.eq(1)
+        self._catch(m, running)
+        return m
+
+    def _catch(self, m: Module, running: Signal) -> None:
+        still = Signal.like(self.watchdog)
+        with m.If(~running | self.progress):
+            m.d.sync += still.eq(0)
+        with m.Else():
+            m.d.sync += still.eq(still + 1)
+        barks = Signal()
+        m.d.comb += barks.eq(self.watchdog.any() & (still == self.watchdog))
+        caught: list[tuple[Any, Any, Any]] = [
+            (getattr(self, s).valid, getattr(self, s).code, getattr(self, s).index) for s in self._sources
+        ]
+        caught.append((barks, ErrorCode.WATCHDOG, self.oldest))
+        with m.If(running & ~self.error):
+            for valid, code, index in reversed(caught):
+                with m.If(valid):
+                    m.d.sync += [self.error.eq(1), self.code.eq(code), self.index.eq(index)]
