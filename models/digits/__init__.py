@@ -1,0 +1,1 @@
+"""The handwritten digits: a network, its test images, and the script that trains it."""
