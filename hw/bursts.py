@@ -1,0 +1,217 @@
+"""Splits runs of DRAM bytes into bus bursts, behind the segment fence."""
+
+from typing import Any
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from ..config import Config
+from ..isa.table import SEGMENTS, ErrorCode
+from .layout import INDEX_BITS
+from .signatures import Fault, SegmentTable, log2
+
+__all__ = ["PAGE_BYTES", "Burst", "Run", "RunSplitter"]
+
+PAGE_BYTES = 4096
+_OFFSET_BITS = 32
+
+
+class Run(data.StructLayout):
+    """Bytes of a segment that lie next to each other.
+
+    Members
+    -------
+    index
+        The instruction's.
+    segment, offset, size
+        Where it starts, and how many bytes it has (at least 1).
+    unit_mask
+        The low bits of `offset` that must be 0.
+    last
+        The instruction's last run.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(
+            {
+                "index": INDEX_BITS,
+                "segment": range(SEGMENTS),
+                "offset": _OFFSET_BITS,
+                "size": _OFFSET_BITS,
+                "unit_mask": log2(config.bus_bytes),
+                "last": 1,
+            }
+        )
+
+
+class Burst(data.StructLayout):
+    """A piece of a run: as :class:`BurstRequest`.
+
+    Members
+    -------
+    address, beats
+        See :class:`BurstRequest`.
+    lane
+        Where in the first bus word the *run* starts, in bytes.
+    first, last
+        The run's first burst; the instruction's last burst.
+    index
+        The instruction's.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(
+            {
+                "address": config.address_bits,
+                "beats": 8,
+                "lane": log2(config.bus_bytes),
+                "first": 1,
+                "last": 1,
+                "index": INDEX_BITS,
+            }
+        )
+
+
+def _stage(name: str, members: dict[str, Any]) -> Any:
+    """The stream between two pipeline stages."""
+    return stream.Signature(data.StructLayout(members)).create(path=(name,))
+
+
+class RunSplitter(Component):
+    """Checks each run as a whole, then cuts it into bursts; one burst a cycle.
+
+    Members
+    -------
+    run
+        In program order.
+    burst
+        Of runs that passed; bursts are at most `burst_beats` long and never cross 4 KiB.
+    fault
+        A pulse: ALIGNMENT or SEGMENT_LIMIT. No burst of that run or of a later one comes out.
+    segments
+        The fence.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "run": In(stream.Signature(Run(config))),
+                "burst": Out(stream.Signature(Burst(config))),
+                "fault": Out(Fault()),
+                "segments": In(SegmentTable(config, SEGMENTS)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        located = self._locate(m)
+        measured = self._measure(m, located)
+        self._cut(m, measured)
+        return m
+
+    def _locate(self, m: Module) -> Any:
+        """Adds the segment's base, and finds the run's end in 33 bits."""
+        run, address_bits = self.run, self._config.address_bits
+        lane_bits = log2(self._config.bus_bytes)
+        out = _stage(
+            "located",
+            {
+                "index": INDEX_BITS,
+                "last": 1,
+                "misaligned": 1,
+                "limit": _OFFSET_BITS,
+                "end": _OFFSET_BITS + 1,
+                "address": address_bits,
+                "size": _OFFSET_BITS,
+            },
+        )
+        m.d.comb += run.ready.eq(~out.valid | out.ready)
+        with m.If(run.ready):
+            m.d.sync += out.valid.eq(run.valid)
+        located = Signal(out.payload.shape(), name="located_q", reset_less=True)
+        m.d.comb += out.payload.eq(located)
+        with m.If(run.ready & run.valid):
+            m.d.sync += [
+                located.index.eq(run.p.index),
+                located.last.eq(run.p.last),
+                located.misaligned.eq((run.p.offset[:lane_bits] & run.p.unit_mask).any()),
+                located.limit.eq(self.segments.limit[run.p.segment]),
+                located.end.eq(run.p.offset + run.p.size),
+                located.address.eq(self.segments.base[run.p.segment] + run.p.offset),
+                located.size.eq(run.p.size),
+            ]
+        return out
+
+    def _measure(self, m: Module, located: Any) -> Any:
+        """Compares with the limit, and counts the bus words that the run touches."""
+        bus_bytes, lane_bits = self._config.bus_bytes, log2(self._config.bus_bytes)
+        out = _stage(
+            "measured",
+            {
+                "index": INDEX_BITS,
+                "last": 1,
+                "misaligned": 1,
+                "outside": 1,
+                "lane": lane_bits,
+                "word": self._config.address_bits - lane_bits,
+                "words": _OFFSET_BITS + 1 - lane_bits,
+            },
+        )
+        m.d.comb += located.ready.eq(~out.valid | out.ready)
+        with m.If(located.ready):
+            m.d.sync += out.valid.eq(located.valid)
+        measured = Signal(out.payload.shape(), name="measured_q", reset_less=True)
+        m.d.comb += out.payload.eq(measured)
+        lane = located.p.address[:lane_bits]
+        with m.If(located.ready & located.valid):
+            m.d.sync += [
+                measured.index.eq(located.p.index),
+                measured.last.eq(located.p.last),
+                measured.misaligned.eq(located.p.misaligned),
+                measured.outside.eq(located.p.end > located.p.limit),
+                measured.lane.eq(lane),
+                measured.word.eq(located.p.address[lane_bits:]),
+                measured.words.eq((located.p.size + lane + (bus_bytes - 1)) >> lane_bits),
+            ]
+        return out
+
+    def _cut(self, m: Module, measured: Any) -> None:
+        config, burst = self._config, self.burst
+        lane_bits = log2(config.bus_bytes)
+        active, first, last, stopped = Signal(), Signal(), Signal(), Signal()
+        index = Signal(INDEX_BITS, reset_less=True)
+        lane = Signal(lane_bits, reset_less=True)
+        word = Signal(config.address_bits - lane_bits, reset_less=True)
+        words = Signal(_OFFSET_BITS + 1 - lane_bits, reset_less=True)
+        page_words = PAGE_BYTES // config.bus_bytes
+        to_page_end = Signal(range(page_words + 1))
+        longest = Signal(range(config.burst_beats + 1))
+        count = Signal(range(config.burst_beats + 1))
+        final, wrong, take = Signal(), Signal(), Signal()
+        m.d.comb += [
+            to_page_end.eq(page_words - word[: log2(page_words)]),
+            longest.eq(Mux(to_page_end < config.burst_beats, to_page_end, config.burst_beats)),
+            final.eq(words <= longest),
+            count.eq(Mux(final, words, longest)),
+            burst.valid.eq(active & ~stopped),
+            burst.p.address.eq(word << lane_bits),
+            burst.p.beats.eq(count - 1),
+            burst.p.lane.eq(lane),
+            burst.p.first.eq(first),
+            burst.p.last.eq(last & final),
+            burst.p.index.eq(index),
+            wrong.eq(measured.p.misaligned | measured.p.outside),
+            measured.ready.eq(~stopped & ~wrong & (~active | (burst.ready & final))),
+            take.eq(measured.valid & measured.ready),
+            self.fault.valid.eq(measured.valid & wrong & ~stopped),
+            self.fault.code.eq(Mux(measured.p.misaligned, ErrorCode.ALIGNMENT, ErrorCode.SEGMENT_LIMIT)),
+            self.fault.index.eq(measured.p.index),
+        ]
+        m.d.sync += stopped.eq(stopped | self.fault.valid)
+        with m.If(take):
+            m.d.sync += [active.eq(1), first.eq(1), last.eq(measured.p.last), index.eq(measured.p.index)]
+            m.d.sync += [lane.eq(measured.p.lane), word.eq(measured.p.word), words.eq(measured.p.words)]
+        with m.Elif(burst.valid & burst.ready):
+            m.d.sync += [active.eq(~final), first.eq(0), word.eq(word + count), words.eq(words - count)]

@@ -1,0 +1,185 @@
+"""The instruction fetch: reads the program, refuses what is illegal, and fills the engines' queues."""
+
+from typing import Any
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, enum, stream
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from ..config import Config
+from ..isa.table import ENGINES, INSTRUCTION_BITS, Engine, ErrorCode, Opcode
+from .layout import INDEX_BITS, queued
+from .legality import Legality
+from .prefetch import Prefetcher
+from .signatures import Fault, ReadPort
+
+__all__ = ["Fetch"]
+
+
+class _State(enum.Enum):
+    IDLE = 0
+    RUN = 1
+    FINISH = 2
+    DRAIN = 3
+
+
+class Fetch(Component):
+    """Runs one program after each `start`.
+
+    Members
+    -------
+    start
+        A pulse while not `active`; `base` (a multiple of 64) and `count` say which instructions.
+    halt
+        While 1 nothing is fetched or handed on; what is on the bus is swallowed.
+    engines_idle
+        All queues are empty and all engines idle. Must be 0 from the cycle after a queue accepted an instruction.
+    load, gemm, vector, store
+        To the engines' queues.
+    finished
+        A pulse: the program reached its FINISH, and everything before has retired.
+    fault
+        ILLEGAL_INSTRUCTION, BUS_READ or PROGRAM_END, and the end of fetching.
+    active
+        From `start` until nothing is left to do.
+    index
+        The instruction that is handed on next.
+    dispatched
+        A pulse for each that was handed on.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "start": In(1),
+                "base": In(config.address_bits),
+                "count": In(32),
+                "halt": In(1),
+                "engines_idle": In(1),
+                "port": Out(ReadPort(config)),
+                **{engine.name.lower(): Out(stream.Signature(queued(Opcode[engine.name]))) for engine in ENGINES},
+                "finished": Out(1),
+                "fault": Out(Fault()),
+                "active": Out(1),
+                "index": Out(INDEX_BITS),
+                "dispatched": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.prefetcher = prefetcher = Prefetcher(self._config)
+        connect(m, prefetcher.port, flipped(self.port))
+        m.d.comb += [prefetcher.base.eq(self.base), prefetcher.count.eq(self.count)]
+        checked = self._check(m, self._assemble(m, prefetcher.beat))
+        self._control(m, prefetcher, checked)
+        self._dispatch(m, checked)
+        return m
+
+    def _assemble(self, m: Module, beat: Any) -> Any:
+        """Instructions from bus words."""
+        bits = self._config.bus_bits
+        beats = INSTRUCTION_BITS // bits
+        layout = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1})
+        out = stream.Signature(layout).create(path=("assembled",))
+        if beats == 1:
+            m.d.comb += [out.valid.eq(beat.valid), beat.ready.eq(out.ready)]
+            m.d.comb += [out.p.word.eq(beat.p.data), out.p.error.eq(beat.p.error)]
+            return out
+        assembled = Signal(layout, name="assembled_q", reset_less=True)
+        position = Signal(range(beats))
+        take = Signal(name="beat_take")
+        m.d.comb += [
+            out.payload.eq(assembled),
+            beat.ready.eq(~out.valid | out.ready),
+            take.eq(beat.valid & beat.ready),
+        ]
+        with m.If(out.ready):
+            m.d.sync += out.valid.eq(0)
+        with m.If(take):
+            m.d.sync += [
+                assembled.word.eq(Cat(assembled.word[bits:], beat.p.data)),
+                assembled.error.eq(beat.p.error | (assembled.error & position.any())),
+                position.eq(position + 1),
+                out.valid.eq(position == beats - 1),
+            ]
+        with m.If(~self.active):
+            m.d.sync += [position.eq(0), out.valid.eq(0)]
+        return out
+
+    def _check(self, m: Module, assembled: Any) -> Any:
+        """A register stage that knows what each instruction is."""
+        m.submodules.legality = legality = Legality()
+        layout = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1, "legal": 1, "finish": 1, "engine": Engine})
+        out = stream.Signature(layout).create(path=("checked",))
+        checked = Signal(layout, name="checked_q", reset_less=True)
+        m.d.comb += [
+            legality.word.eq(assembled.p.word),
+            out.payload.eq(checked),
+            assembled.ready.eq(~out.valid | out.ready),
+        ]
+        with m.If(assembled.ready):
+            m.d.sync += out.valid.eq(assembled.valid)
+        with m.If(~self.active):
+            m.d.sync += out.valid.eq(0)
+        with m.If(assembled.ready & assembled.valid):
+            m.d.sync += [checked.word.eq(assembled.p.word), checked.error.eq(assembled.p.error)]
+            m.d.sync += [checked[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")]
+        return out
+
+    def _control(self, m: Module, prefetcher: Any, checked: Any) -> None:
+        state = Signal(_State)
+        left = Signal(32)
+        wrong, begin = Signal(), Signal()
+        m.d.comb += [
+            self.active.eq(state != _State.IDLE),
+            prefetcher.stop.eq(state != _State.RUN),
+            begin.eq(self.start & (state == _State.IDLE)),
+            prefetcher.start.eq(begin),
+            wrong.eq(checked.p.error | ~checked.p.legal),
+            self.fault.index.eq(self.index),
+        ]
+        with m.If(self.dispatched):
+            m.d.sync += [self.index.eq(self.index + 1), left.eq(left - 1)]
+        with m.Switch(state):
+            with m.Case(_State.IDLE), m.If(begin):
+                m.d.sync += [state.eq(_State.RUN), self.index.eq(0), left.eq(self.count)]
+            with m.Case(_State.RUN):
+                with m.If(self.halt):
+                    m.d.sync += state.eq(_State.DRAIN)
+                with m.Elif(left == 0):
+                    m.d.comb += [self.fault.valid.eq(1), self.fault.code.eq(ErrorCode.PROGRAM_END)]
+                with m.Elif(checked.valid & wrong):
+                    code = Mux(checked.p.error, ErrorCode.BUS_READ, ErrorCode.ILLEGAL_INSTRUCTION)
+                    m.d.comb += [self.fault.valid.eq(1), self.fault.code.eq(code)]
+                with m.Elif(checked.valid & checked.p.finish):
+                    m.d.sync += state.eq(_State.FINISH)
+                with m.If(self.fault.valid):
+                    m.d.sync += state.eq(_State.DRAIN)
+            with m.Case(_State.FINISH):
+                with m.If(self.halt):
+                    m.d.sync += state.eq(_State.DRAIN)
+                with m.Elif(self.engines_idle & prefetcher.idle):
+                    m.d.comb += self.finished.eq(1)
+                    m.d.sync += state.eq(_State.IDLE)
+            with m.Case(_State.DRAIN), m.If(prefetcher.idle):
+                m.d.sync += state.eq(_State.IDLE)
+        running = Signal()
+        m.d.comb += running.eq((state == _State.RUN) & ~self.halt & left.any())
+        self._running, self._wrong = running, wrong
+
+    def _dispatch(self, m: Module, checked: Any) -> None:
+        """To the engine's queue; FINISH and what is wrong stay where they are."""
+        go = Signal(name="dispatch_go")
+        m.d.comb += go.eq(checked.valid & self._running & ~self._wrong & ~checked.p.finish)
+        accepted = []
+        for engine in ENGINES:
+            queue = getattr(self, engine.name.lower())
+            m.d.comb += [
+                queue.valid.eq(go & (checked.p.engine == engine)),
+                queue.p.index.eq(self.index),
+                queue.p.word.as_value().eq(checked.p.word),
+            ]
+            accepted.append(queue.valid & queue.ready)
+        m.d.comb += [self.dispatched.eq(Cat(accepted).any()), checked.ready.eq(self.dispatched)]

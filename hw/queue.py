@@ -1,0 +1,60 @@
+"""A first-in first-out queue between two streams."""
+
+from typing import Any
+
+from amaranth import Module
+from amaranth.hdl import Shape, ShapeLike
+from amaranth.lib import fifo, stream
+from amaranth.lib.wiring import Component, In, Out
+
+__all__ = ["Queue"]
+
+
+class Queue(Component):
+    """Passes payloads on in order.
+
+    Parameters
+    ----------
+    shape
+        Shape of a payload.
+    depth
+        Payloads that it holds.
+    block_memory
+        Keep them in memory with a registered output, for deep or wide queues: a payload then shows two cycles
+        after it went in instead of one.
+
+    Members
+    -------
+    input, output
+        The two ends.
+    level
+        Payloads inside.
+    """
+
+    def __init__(self, shape: ShapeLike, *, depth: int, block_memory: bool = False) -> None:
+        self._shape, self._depth, self._block_memory = shape, depth, block_memory
+        super().__init__(
+            {
+                "input": In(stream.Signature(shape)),
+                "output": Out(stream.Signature(shape)),
+                "level": Out(range(depth + 1)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        kind = fifo.SyncFIFOBuffered if self._block_memory else fifo.SyncFIFO
+        m.submodules.fifo = queue = kind(width=Shape.cast(self._shape).width, depth=self._depth)
+        m.d.comb += [
+            queue.w_data.eq(self.input.payload),
+            queue.w_en.eq(self.input.valid),
+            self.input.ready.eq(queue.w_rdy),
+            self.output.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.output.ready),
+            self.level.eq(queue.level),
+        ]
+        if isinstance(self._shape, (Shape, int, range)):
+            m.d.comb += self.output.payload.eq(queue.r_data)
+        else:
+            m.d.comb += self.output.payload.as_value().eq(queue.r_data)
+        return m

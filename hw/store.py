@@ -1,0 +1,162 @@
+"""The store engine: ACT or ACC to DRAM."""
+
+from typing import Any
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from ..config import Config
+from ..isa.memories import STORABLE, transfer_unit
+from ..isa.table import SEGMENTS, ErrorCode, Opcode
+from .layout import INDEX_BITS
+from .packer import Packer
+from .queue import Queue
+from .signatures import READ_LATENCY, CellReadPort, SegmentTable, WritePort, engine_members
+from .transfer import Transfer
+
+__all__ = ["StoreEngine"]
+
+_BURSTS_AHEAD = 4
+_BURSTS_UNANSWERED = 16
+
+
+class StoreEngine(Component):
+    """Reads cells into bus words, and asks for a burst once all of its words are there.
+
+    Reading goes on, into the next instructions too, while earlier bursts are written and answered.
+
+    Members
+    -------
+    engine members
+        See :func:`engine_members`.
+    cells
+        Reads of ACT and ACC.
+    port
+        DRAM.
+    segments
+        The fence.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._depth = max(2 * config.burst_beats, 8)
+        super().__init__(
+            {
+                **engine_members(Opcode.STORE),
+                "cells": Out(CellReadPort(config)),
+                "port": Out(WritePort(config)),
+                "segments": In(SegmentTable(config, SEGMENTS)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        beat = data.StructLayout({"data": config.bus_bits, "strobe": config.bus_bytes})
+        units = sorted({transfer_unit(config, memory) for memory in STORABLE})
+        m.submodules.transfer = transfer = Transfer(config, Opcode.STORE, STORABLE)
+        m.submodules.packer = packer = Packer(bus_bytes=config.bus_bytes, units=units)
+        m.submodules.words = words = Queue(beat, depth=self._depth, block_memory=True)
+        for name in ("instruction", "tokens", "segments"):
+            connect(m, getattr(transfer, name), flipped(getattr(self, name)))
+        for name in ("pending", "oldest", "started", "started_index", "retired", "retired_index"):
+            m.d.comb += getattr(self, name).eq(getattr(transfer, name))
+        stopped, dead = Signal(), Signal()
+        m.d.sync += stopped.eq(stopped | self.fault.valid)
+        m.d.comb += [dead.eq(stopped | self.halt), transfer.halt.eq(dead)]
+        m.d.comb += [words.input.valid.eq(packer.word.valid), words.input.payload.eq(packer.word.payload)]
+        connect(m, words.output, flipped(self.port.beat))
+        self._read(m, transfer.step, packer.piece, units, dead)
+        self._write(m, transfer, packer.word.valid, dead)
+        self._report(m, transfer)
+        return m
+
+    def _read(self, m: Module, step: Any, piece: Any, units: list[int], dead: Signal) -> None:
+        """Reads only what the word queue is sure to have room for; the answer meets its place READ_LATENCY later."""
+        request, beat = self.cells.request, self.port.beat
+        room = Signal(range(self._depth), init=self._depth - 1)
+        fresh = Signal(init=1)
+        begins, sent = Signal(), Signal()
+        take = Signal()
+        m.d.comb += [
+            request.valid.eq(step.valid & (~fresh | room.any()) & ~dead),
+            request.p.memory.eq(step.p.context.memory),
+            request.p.row.eq(step.p.context.row),
+            request.p.address.eq(step.p.address),
+            request.p.part.eq(step.p.part),
+            take.eq(request.valid & request.ready),
+            step.ready.eq(take),
+            begins.eq(take & fresh),
+            sent.eq(beat.valid & beat.ready),
+        ]
+        m.d.sync += room.eq(room - begins + sent)
+        with m.If(take):
+            m.d.sync += fresh.eq(step.p.beat_end)
+        place = data.StructLayout({name: piece.payload.shape().members[name] for name in ("lane", "unit", "end")})
+        asked = Signal(place, name="place_asked")
+        m.d.comb += [asked.lane.eq(step.p.lane), asked.end.eq(step.p.beat_end)]
+        with m.Switch(step.p.context.memory):
+            for memory in STORABLE:
+                with m.Case(memory):
+                    m.d.comb += asked.unit.eq(units.index(transfer_unit(self._config, memory)))
+        for stage in range(READ_LATENCY):
+            following = Signal(place, name=f"place_{stage}", reset_less=True)
+            m.d.sync += following.eq(asked)
+            asked = following
+        m.d.comb += [piece.valid.eq(self.cells.valid), piece.p.data.eq(self.cells.data)]
+        m.d.comb += [piece.p[name].eq(asked[name]) for name in place.members]
+
+    def _write(self, m: Module, transfer: Any, packed: Any, dead: Signal) -> None:
+        """Issues bursts whose words are all there, and counts the answers."""
+        ticket = data.StructLayout({"index": INDEX_BITS, "last": 1})
+        m.submodules.bursts = bursts = Queue(transfer.burst.payload.shape(), depth=_BURSTS_AHEAD)
+        m.submodules.unanswered = unanswered = Queue(ticket, depth=_BURSTS_UNANSWERED)
+        connect(m, transfer.burst, bursts.input)
+        available = Signal(range(self._depth + 1))
+        head, request, ask = bursts.output, self.port.request, Signal()
+        m.d.comb += [
+            request.valid.eq(head.valid & (available > head.p.beats) & unanswered.input.ready & ~dead),
+            request.p.address.eq(head.p.address),
+            request.p.beats.eq(head.p.beats),
+            ask.eq(request.valid & request.ready),
+            head.ready.eq(ask),
+            unanswered.input.valid.eq(ask),
+            unanswered.input.p.index.eq(head.p.index),
+            unanswered.input.p.last.eq(head.p.last),
+            unanswered.output.ready.eq(self.port.done),
+        ]
+        m.d.sync += available.eq(available + packed - Mux(ask, head.p.beats + 1, 0))
+        failed = Signal()
+        m.d.comb += [
+            failed.eq(self.port.done & self.port.error),
+            transfer.complete.eq(self.port.done & ~self.port.error & unanswered.output.p.last & ~dead),
+        ]
+        with m.If(failed):
+            m.d.comb += [
+                self.fault.valid.eq(~dead),
+                self.fault.code.eq(ErrorCode.BUS_WRITE),
+                self.fault.index.eq(unanswered.output.p.index),
+            ]
+        with m.Else():
+            m.d.comb += [
+                self.fault.valid.eq(transfer.fault.valid & ~dead),
+                self.fault.code.eq(transfer.fault.code),
+                self.fault.index.eq(transfer.fault.index),
+            ]
+
+    def _report(self, m: Module, transfer: Any) -> None:
+        activity, cells, port = self.activity, self.cells.request, self.port
+        read, moved, blocked = Signal(), Signal(), Signal()
+        m.d.comb += [
+            read.eq(cells.valid & cells.ready),
+            moved.eq(read | (port.beat.valid & port.beat.ready) | (port.request.valid & port.request.ready)),
+            blocked.eq(cells.valid & ~cells.ready),
+        ]
+        m.d.sync += [
+            activity.busy.eq(self.pending | self.instruction.valid),
+            activity.bank.eq(blocked & ~moved),
+            activity.memory.eq(transfer.moving & ~moved & ~blocked),
+            activity.token.eq(transfer.waiting & ~transfer.moving),
+            activity.progress.eq(moved | port.done | self.started | self.retired),
+        ]
