@@ -31,18 +31,19 @@ class InstructionMaker:
         DRAM segments; their lengths bound the transfers.
     points
         About how many cycles the largest nests take.
-    wraps
-        Whether on-chip addresses may exceed the depth.
+    strict
+        Whether the static checker must accept the instructions; otherwise they may also rely on what hardware
+        masks: addresses beyond the depth, low address bits, rows and tables that do not exist.
     """
 
     def __init__(
-        self, rng: np.random.Generator, config: Config, segments: Sequence[np.ndarray], *, points: int, wraps: bool
+        self, rng: np.random.Generator, config: Config, segments: Sequence[np.ndarray], *, points: int, strict: bool
     ) -> None:
         self.rng = rng
         self.config = config
         self.sizes = [len(data) for data in segments]
         self.points = points
-        self.wraps = wraps
+        self.strict = strict
         self.made = 0
         self._home = {(engine, memory): int(rng.integers(_ZONES)) for engine in ENGINES for memory in Memory}
         self._stay = int(rng.integers(2, 8))
@@ -103,27 +104,25 @@ class InstructionMaker:
             return 0
         return int(self.rng.integers(-limit, limit)) // unit * unit
 
-    def _on_chip(
-        self, engine: Engine, memory: Memory, bounds: Sequence[int], base_limit: int = 1 << 16
-    ) -> tuple[int, list[int]]:
-        """(base, strides) of an on-chip operand."""
+    def _on_chip(self, engine: Engine, memory: Memory, bounds: Sequence[int], width: int = 1) -> tuple[int, list[int]]:
+        """(base, strides) of an on-chip operand that takes `width` cells at each point."""
         depth = memory_shape(self.config, memory).depth
-        zone, low = max(depth // _ZONES, 1), 0
+        unit = width if self.strict else 1
+        zone, low = max(depth // _ZONES, width), 0
         if self._chance(0.85):
             low = (self._home[engine, memory] + self.made // self._stay) % _ZONES * zone % depth
         else:
             zone = depth
         narrow = self._chance(self._crowding)
-        size = (
-            min(zone, int(self.rng.integers(1, 9)) * (self.config.channels // self.config.granule)) if narrow else zone
-        )
-        base, strides = self._walk(bounds, size - 1)
+        size = min(zone, int(self.rng.integers(1, 9)) * width) if narrow else zone
+        base, strides = self._walk(bounds, size - width, unit)
         base += low
-        if self.wraps and self._chance(0.3):
-            base += int(self.rng.integers(0, base_limit // depth)) * depth
-            shift = int(self.rng.integers(-depth, depth))
-            base = base + shift if 0 <= base + shift < base_limit else base
-        return base, strides
+        if not self.strict and self._chance(0.3):
+            base += int(self.rng.integers(0, (1 << 16) // depth)) * depth + int(self.rng.integers(-depth, depth))
+        return base & 0xFFFF, strides
+
+    def _width(self, memory: Memory, channels: int) -> int:
+        return channels // self.config.granule if memory is Memory.ACT else 1
 
     @staticmethod
     def _fields(name: str, access: tuple[int, list[int]]) -> dict[str, int]:
@@ -151,7 +150,9 @@ class InstructionMaker:
         fields = self._bound_fields(bounds) | self._fields("mem", self._on_chip(engine, memory, bounds))
         fields |= {f"dram_stride{d}": stride for d, stride in enumerate(strides)}
         fields |= {"memory": memory, "segment": segment, "offset": offset}
-        return fields | ({"row_mask": self._row_mask()} if loading else {"row": int(rng.integers(8))})
+        return fields | (
+            {"row_mask": self._row_mask()} if loading else {"row": int(rng.integers(config.rows if self.strict else 8))}
+        )
 
     @staticmethod
     def _highest(base: int, strides: Sequence[int], bounds: Sequence[int]) -> int:
@@ -164,7 +165,8 @@ class InstructionMaker:
         bounds = self._bounds(GEMM_DIMS, self.points)
         fields = self._bound_fields(bounds)
         for name, memory in (("act", Memory.ACT), ("wgt", Memory.WGT), ("acc", Memory.ACC)):
-            fields |= self._fields(name, self._on_chip(Engine.GEMM, memory, bounds))
+            width = self._width(memory, self.config.block_in)
+            fields |= self._fields(name, self._on_chip(Engine.GEMM, memory, bounds, width))
         still = sum(1 << d for d in range(GEMM_DIMS) if not fields[f"acc_stride{d}"])
         mask = int(self.rng.choice([0, still, int(self.rng.integers(1 << GEMM_DIMS))]))
         return fields | {"accumulate": int(self._chance(0.3)), "overwrite_mask": mask}
@@ -185,7 +187,8 @@ class InstructionMaker:
             fields |= {"dst_memory": 0}
         memories = [Memory.ACC if fields[f"{name}_memory"] else Memory.ACT for name in ("a", "b", "dst")]
         for name, memory in zip(("a", "b", "dst"), memories, strict=True):
-            fields |= self._fields(name, self._on_chip(Engine.VECTOR, memory, bounds))
+            width = self._width(memory, self.config.block_out)
+            fields |= self._fields(name, self._on_chip(Engine.VECTOR, memory, bounds, width))
         self._overlap(fields, memories)
         fields |= self._channels(bounds)
         self._last_vector = fields
@@ -196,7 +199,7 @@ class InstructionMaker:
         fields = {name: int(self._chance(0.5)) for name in names}
         fields |= {
             "table_enable": int(self._chance(0.2)),
-            "table": int(self.rng.integers(8)),
+            "table": int(self.rng.integers(self.config.tables if self.strict else 8)),
             "row_mask": self._row_mask(),
         }
         for name in ("a_zero", "b_zero", "zero_point"):
@@ -211,7 +214,8 @@ class InstructionMaker:
         """Sometimes place operands where the destination is, or the previous instruction's was."""
         for name, memory in zip(("a", "b"), memories, strict=False):
             if memory is memories[2] and self._chance(0.25):
-                self._copy(fields, name, fields, shift=int(self.rng.choice([0, 0, 1, 2, -1])), memory=memory)
+                shift = int(self.rng.choice([0, 0, 1, 2, -1])) * self._width(memory, self.config.block_out)
+                self._copy(fields, name, fields, shift=shift, memory=memory)
             last = self._last_vector
             same = last and last["dst_memory"] == fields[f"{name}_memory"]
             if same and all(last[f"bound{d}"] >= fields[f"bound{d}"] for d in range(VECTOR_DIMS)) and self._chance(0.5):
@@ -221,7 +225,7 @@ class InstructionMaker:
         base, strides = source["dst_base"] + shift, [source[f"dst_stride{d}"] for d in range(VECTOR_DIMS)]
         steps = [s * (fields[f"bound{d}"] - 1) for d, s in enumerate(strides)]
         low, high = base + sum(min(s, 0) for s in steps), base + sum(max(s, 0) for s in steps)
-        if self.wraps or (low >= 0 and high < memory_shape(self.config, memory).depth):
+        if not self.strict or (low >= 0 and high < memory_shape(self.config, memory).depth):
             fields |= self._fields(name, (base & 0xFFFF, strides))
 
     def _channels(self, bounds: Sequence[int]) -> dict[str, int]:

@@ -31,8 +31,9 @@ class RandomProgram:
         uint8 arrays: the DRAM contents of segment 0, 1, …; their lengths are the limits.
     memories
         On-chip contents at the start, uint8, shape (rows, depth, cell bytes).
-    wraps
-        Whether an on-chip address relies on being taken modulo the depth, which the static checker refuses.
+    strict
+        Whether the static checker accepts it; otherwise it may rely on what hardware masks (addresses modulo
+        the depth, low address bits, rows and tables modulo their number).
     """
 
     config: Config
@@ -40,7 +41,7 @@ class RandomProgram:
     instructions: tuple[Instruction, ...]
     segments: tuple[np.ndarray, ...]
     memories: Mapping[Memory, np.ndarray] = field(default_factory=dict)
-    wraps: bool = False
+    strict: bool = True
 
     @property
     def segment_sizes(self) -> tuple[int, ...]:
@@ -54,14 +55,14 @@ class RandomProgram:
         head = {
             "config": self.config.to_toml(),
             "seed": self.seed,
-            "wraps": self.wraps,
+            "strict": self.strict,
             "instructions": [instruction.encode().hex() for instruction in self.instructions],
         }
         stem.parent.mkdir(parents=True, exist_ok=True)
         stem.with_name(stem.name + ".json").write_text(json.dumps(head, indent=1), encoding="utf-8")
         arrays = {f"segment{number}": data for number, data in enumerate(self.segments)}
         arrays |= {memory.name: data for memory, data in self.memories.items()}
-        np.savez_compressed(stem.with_name(stem.name + ".npz"), **arrays)
+        np.savez_compressed(stem.with_name(stem.name + ".npz"), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, stem: Path) -> "RandomProgram":
@@ -80,7 +81,7 @@ class RandomProgram:
             return cls(
                 config=Config.from_toml(head["config"]),
                 seed=head["seed"],
-                wraps=head["wraps"],
+                strict=head["strict"],
                 instructions=tuple(decode(bytes.fromhex(text)) for text in head["instructions"]),
                 segments=tuple(loaded[f"segment{number}"] for number in range(segments)),
                 memories={memory: loaded[memory.name] for memory in Memory if memory.name in loaded},
@@ -89,7 +90,9 @@ class RandomProgram:
             raise ProgramError(f"saved program {stem} must be readable: {error}") from None
 
 
-def random_program(config: Config, seed: int, *, size: int = 24, points: int = 160, wrap: bool = True) -> RandomProgram:
+def random_program(
+    config: Config, seed: int, *, size: int = 24, points: int = 160, loose: float = 0.15
+) -> RandomProgram:
     """A random program of `size` instructions and a FINISH.
 
     The same arguments give the same program. Programs differ in character: how crowded the memories
@@ -99,13 +102,13 @@ def random_program(config: Config, seed: int, *, size: int = 24, points: int = 1
     ----------
     points
         About how many cycles the largest nests take.
-    wrap
-        Some programs (one in ten) use on-chip addresses beyond the depth.
+    loose
+        The share of programs that are not `strict`.
     """
     rng = np.random.default_rng([seed, size, points])
-    wraps = wrap and rng.random() < 0.1
+    strict = bool(rng.random() >= loose)
     segments = _random_segments(rng, config)
-    make = InstructionMaker(rng, config, segments, points=points, wraps=wraps)
+    make = InstructionMaker(rng, config, segments, points=points, strict=strict)
     instructions = [make.instruction() for _ in range(size)]
     extra = float(rng.choice([0.0, 0.1, 0.5]))
     sizes = [len(data) for data in segments]
@@ -115,7 +118,7 @@ def random_program(config: Config, seed: int, *, size: int = 24, points: int = 1
         instructions=(*ordered(instructions, config, sizes, rng=rng, extra=extra), finish()),
         segments=segments,
         memories=_random_memories(rng, config),
-        wraps=wraps,
+        strict=strict,
     )
 
 

@@ -189,7 +189,10 @@ def _transfer(*selectors: Field) -> tuple[Field, ...]:
         Field("segment", 3, "DRAM segment"),
         Field("offset", 32, "byte offset in the segment"),
         *_bounds(TRANSFER_DIMS),
-        *(Field(f"dram_stride{d}", 32, f"DRAM: bytes per step of loop {d}", signed=True) for d in range(TRANSFER_DIMS - 1)),
+        *(
+            Field(f"dram_stride{d}", 32, f"DRAM: bytes per step of loop {d}", signed=True)
+            for d in range(TRANSFER_DIMS - 1)
+        ),
         *_operand("mem", TRANSFER_DIMS, "on-chip memory"),
     )
 
@@ -262,7 +265,10 @@ INSTRUCTIONS: tuple[InstructionSpec, ...] = (
             *_operand("dst", VECTOR_DIMS, "destination"),
             Field("bias_base", 12, "BIAS address at the nest's start"),
             Field("scale_base", 12, "SCALE address at the nest's start"),
-            *(Field(f"channel_stride{d}", 8, f"BIAS and SCALE: step of loop {d}", signed=True) for d in range(VECTOR_DIMS)),
+            *(
+                Field(f"channel_stride{d}", 8, f"BIAS and SCALE: step of loop {d}", signed=True)
+                for d in range(VECTOR_DIMS)
+            ),
         ),
         VECTOR_DIMS,
     ),
@@ -274,9 +280,9 @@ INSTRUCTIONS: tuple[InstructionSpec, ...] = (
     ),
 )
 
-_BY_OPCODE = {spec.opcode: spec for spec in INSTRUCTIONS}
+_BY_OPCODE: dict[int, InstructionSpec] = {spec.opcode: spec for spec in INSTRUCTIONS}
 
 
 def spec_of(opcode: int) -> InstructionSpec | None:
     """The table's row for `opcode`, or None where it is illegal."""
-    return _BY_OPCODE.get(opcode)  # type: ignore[call-overload]
+    return _BY_OPCODE.get(opcode)
