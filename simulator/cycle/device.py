@@ -1,0 +1,220 @@
+"""The RTL as a device: built once a configuration, then run cycle by cycle."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...config import Config
+from ...errors import DeviceError
+from ...isa.launch import Launch, Outcome
+from ...isa.memories import memory_shape
+from ...isa.registers import COUNTERS, SEGMENT_ALIGNMENT, Control, Status, counter_address, register, segment_address
+from ...isa.table import ErrorCode, Memory
+from ..dram import Dram
+from .core import core_model
+from .harness import Harness, ProtocolError, Settings
+
+__all__ = ["CycleSimulator"]
+
+_CHUNK = 1_000_000
+
+
+class CycleSimulator:
+    """The core's Verilog under Verilator, with DRAM behind its bus.
+
+    Parameters
+    ----------
+    config
+        The hardware. Its first simulator takes a minute to build; it is kept in the cache.
+    dram
+        The memory to attach; a new one by default. Its bytes are used in place.
+    latency
+        Cycles from a request to DRAM to its first answer.
+    bandwidth
+        Bytes a cycle that DRAM carries, both ways together; None: as many as the bus.
+    stalls
+        Seed of random pauses on every channel of both buses, and of random extra latency; None: none.
+    waveform
+        File to write all signals to, in the format of its suffix, .fst or .vcd. Slow: some 10,000 cycles a second.
+    threads
+        Threads of the simulation; more than 1 pays only for very large cores.
+    trace
+        Record when instructions start and retire, for :meth:`events`.
+    max_cycles
+        Most cycles of one run; None: no limit.
+
+    Raises
+    ------
+    DeviceError
+        An option is out of range, or the simulator can't be built.
+    """
+
+    name = "cycle"
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        dram: Dram | None = None,
+        latency: int = 40,
+        bandwidth: float | None = None,
+        stalls: int | None = None,
+        waveform: str | Path | None = None,
+        threads: int = 1,
+        trace: bool = False,
+        max_cycles: int | None = None,
+    ) -> None:
+        self.config = config
+        self.dram = dram or Dram()
+        self._max_cycles = max_cycles
+        wave = Path(waveform) if waveform is not None else None
+        _check_options(latency, bandwidth, stalls, wave, threads)
+        model = core_model(config, waveform=wave.suffix[1:] if wave else None, threads=threads)
+        settings = Settings(
+            bytes=self.dram.bytes.ctypes.data,
+            base=self.dram.base,
+            size=len(self.dram.bytes),
+            latency=latency,
+            bandwidth=bandwidth or 0.0,
+            burst_beats=config.burst_beats,
+            stalls=0 if stalls is None else stalls + 1,
+        )
+        self._harness = Harness(model.library, settings, trace=trace, waveform=wave)
+        self._arrays = model.arrays
+        self._started = 0
+
+    def __enter__(self) -> "CycleSimulator":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the model and finish its waveform. More than once does no harm."""
+        self._harness.close()
+
+    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
+        """Address of `nbytes` fresh bytes of DRAM."""
+        return self.dram.allocate(nbytes, alignment)
+
+    def write(self, address: int, data: np.ndarray | bytes) -> None:
+        """Copy `data` into DRAM."""
+        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8)
+        self.dram.view(address, raw.size)[:] = raw.reshape(-1)
+
+    def read(self, address: int, nbytes: int) -> np.ndarray:
+        """A copy of DRAM, uint8."""
+        return self.dram.view(address, nbytes).copy()
+
+    def run(self, launch: Launch) -> Outcome:
+        """Run to the end; a program's own errors are in the outcome.
+
+        Raises
+        ------
+        ProtocolError
+            The core broke a rule of its buses.
+        DeviceError
+            It took more than `max_cycles`.
+        """
+        try:
+            return self._run(launch)
+        except BaseException:
+            self._harness.reset()
+            raise
+
+    def _run(self, launch: Launch) -> Outcome:
+        write, read = self._csr_write, self._harness.csr_read
+        write(register("CONTROL"), Control.SOFT_RESET)
+        write(register("PROGRAM_BASE_LO"), launch.program & 0xFFFFFFFF)
+        write(register("PROGRAM_BASE_HI"), launch.program >> 32)
+        write(register("PROGRAM_COUNT"), launch.count)
+        write(register("WATCHDOG"), launch.watchdog)
+        for number, (base, limit) in enumerate(launch.segments):
+            for k, value in enumerate((base & 0xFFFFFFFF, base >> 32, limit)):
+                write(segment_address(number) + 4 * k, value)
+        write(register("CONTROL"), Control.START | Control.IRQ_ENABLE)
+        self._wait()
+        counters = {name: read(counter_address(name)) | read(counter_address(name) + 4) << 32 for name in COUNTERS}
+        if not read(register("STATUS")) & Status.ERROR:
+            return Outcome(counters=counters)
+        return Outcome(ErrorCode(read(register("ERROR_CODE"))), read(register("ERROR_INDEX")), counters)
+
+    def _csr_write(self, address: int, value: int) -> None:
+        if address == register("CONTROL") and value & Control.START:
+            self._harness.clear_events()
+            self._started = self._harness.cycle
+        self._harness.csr_write(address, value)
+
+    def _wait(self) -> None:
+        """Until the interrupt line is high, in steps between which Python may be interrupted."""
+        left = self._max_cycles
+        while True:
+            chunk = _CHUNK if left is None else min(_CHUNK, left)
+            if self._harness.run(chunk):
+                break
+            if left is not None and not (left := left - chunk):
+                raise DeviceError(f"a run must end within max_cycles ({self._max_cycles}), and this one has not")
+        if not self._harness.idle:
+            raise ProtocolError("the core must end its transfers before it is done, and some are on their way")
+
+    def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
+        """A copy of an on-chip memory: uint8, shape (depth, cell_bytes), cells as in DRAM."""
+        return np.concatenate([view.reshape(-1) for view in self._views(memory, row)]).reshape(self._shape(memory))
+
+    def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
+        """Set an on-chip memory; `array` as from :meth:`peek`.
+
+        Raises
+        ------
+        DeviceError
+            Its shape or type is another.
+        """
+        if array.shape != self._shape(memory) or array.dtype != np.uint8:
+            raise DeviceError(
+                f"{memory.name} must be set from uint8 of shape {self._shape(memory)}, not {array.dtype} {array.shape}"
+            )
+        rest = np.ascontiguousarray(array).reshape(-1)
+        for view in self._views(memory, row):
+            view[:] = rest[: view.size].reshape(view.shape)
+            rest = rest[view.size :]
+
+    def events(self) -> np.ndarray:
+        """What started and retired in the last run, with `trace`.
+
+        Returns
+        -------
+        Structured array, fields `cycle` (counted from the launch), `index` (of the instruction), `engine` (an
+        Engine), `retired` (0 started, 1 retired); in order of time.
+        """
+        events = self._harness.events()
+        events["cycle"] -= self._started
+        return events
+
+    def _shape(self, memory: Memory) -> tuple[int, int]:
+        shape = memory_shape(self.config, memory)
+        return shape.depth, shape.cell_bytes
+
+    def _views(self, memory: Memory, row: int) -> list[np.ndarray]:
+        banks = sorted((a for a in self._arrays if (a.memory, a.row) == (memory, row)), key=lambda a: a.bank)
+        if not banks:
+            raise DeviceError(f"{memory.name} must be asked for with a row that it has, not {row}")
+        return [self._harness.view(bank) for bank in banks]
+
+
+def _check_options(
+    latency: int, bandwidth: float | None, stalls: int | None, waveform: Path | None, threads: int
+) -> None:
+    if latency < 1:
+        raise DeviceError(f"latency must be at least 1 cycle, not {latency}")
+    if bandwidth is not None and not 0 < bandwidth < float("inf"):
+        raise DeviceError(f"bandwidth must be above 0 bytes a cycle, not {bandwidth}")
+    if stalls is not None and not 0 <= stalls < 1 << 63:
+        raise DeviceError(f"stalls must be a seed from 0 to 2^63 - 1, not {stalls}")
+    if threads < 1:
+        raise DeviceError(f"threads must be at least 1, not {threads}")
+    if waveform is None:
+        return
+    if waveform.suffix not in (".fst", ".vcd"):
+        raise DeviceError(f"waveform must be a file name that ends in .fst or .vcd, not {str(waveform)!r}")
+    if not waveform.absolute().parent.is_dir():
+        raise DeviceError(f"waveform must be in a folder that exists, not in {waveform.parent}")

@@ -1,0 +1,231 @@
+// The Verilated core with its clock, its DRAM and its register port, behind a C interface.
+
+#include <memory>
+
+#include "axi_memory.hpp"
+#include "control.hpp"
+#include "verilated_sym_props.h"
+
+#if defined(TILEWRIGHT_WAVE_FST)
+#include "verilated_fst_c.h"
+using Waveform = VerilatedFstC;
+#elif defined(TILEWRIGHT_WAVE_VCD)
+#include "verilated_vcd_c.h"
+using Waveform = VerilatedVcdC;
+#endif
+
+namespace tilewright {
+
+// Laid out as the NumPy dtype in harness.py.
+struct Event {
+    uint64_t cycle;
+    uint32_t index;
+    uint8_t engine;
+    uint8_t retired;
+    uint8_t unused[2];
+};
+
+class Harness {
+  public:
+    Harness(const MemorySettings &settings, bool trace, const char *waveform)
+        : context_(new VerilatedContext), top_(enter(), "TOP"), memory_(top_, settings, violation_),
+          control_(top_, violation_, settings.stalls), trace_(trace) {
+#if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
+        if (*waveform) {
+            context_->traceEverOn(true);
+            waveform_.reset(new Waveform);
+            top_.trace(waveform_.get(), 99);
+            waveform_->open(waveform);
+        }
+#else
+        (void)waveform;
+#endif
+        reset();
+    }
+
+    ~Harness() {
+#if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
+        if (waveform_) waveform_->close();
+#endif
+        top_.final();
+    }
+
+    VerilatedContext *enter() {
+        Verilated::threadContextp(context_.get());
+        return context_.get();
+    }
+
+    void reset() {
+        violation_.clear();
+        top_.rst = 1;
+        memory_.reset();
+        control_.reset();
+        for (int k = 0; k < kResetCycles; ++k) edge();
+        top_.rst = 0;
+    }
+
+    // One cycle. Bus inputs change after the rising edge, and all handshakes are seen just before the next one.
+    void tick() {
+        settle();
+        memory_.sample(now_);
+        control_.sample(now_);
+        if (trace_) record();
+        rise();
+        memory_.drive();
+        control_.drive();
+    }
+
+    // Until the interrupt line is high, a rule is broken, or `cycles` have passed.
+    bool run(uint64_t cycles) {
+        while (cycles-- && !violation_) {
+            if (top_.irq) return true;
+            tick();
+        }
+        return top_.irq;
+    }
+
+    // False where no answer comes.
+    bool access(bool write, uint32_t address, uint32_t value) {
+        if (write) control_.start_write(address, value);
+        else control_.start_read(address);
+        for (int k = 0; k < kAccessCycles && control_.active() && !violation_; ++k) tick();
+        if (!control_.active()) return true;
+        violation_.report(now_, "the register at %#x does not answer", address);
+        return false;
+    }
+
+    const VerilatedVar *array(const char *scope_name, const char *name) {
+        const VerilatedScope *scope = Verilated::scopeFind(scope_name);
+        return scope ? scope->varFind(name) : nullptr;
+    }
+
+    const Control &control() const { return control_; }
+    const AxiMemory &memory() const { return memory_; }
+    const Violation &violation() const { return violation_; }
+    std::vector<Event> &events() { return events_; }
+    uint64_t now() const { return now_; }
+
+  private:
+    static constexpr int kResetCycles = 4;
+    static constexpr int kAccessCycles = 100000;
+
+    void settle() {
+        top_.clk = 0;
+        top_.eval();
+        dump(2 * now_);
+    }
+
+    void rise() {
+        top_.clk = 1;
+        top_.eval();
+        dump(2 * now_ + 1);
+        ++now_;
+    }
+
+    void edge() {
+        settle();
+        rise();
+    }
+
+    void dump(uint64_t time) {
+#if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
+        if (waveform_) waveform_->dump(time);
+#else
+        (void)time;
+#endif
+    }
+
+    void note(unsigned engine, bool started, uint32_t started_index, bool retired, uint32_t retired_index) {
+        if (started) events_.push_back({now_, started_index, static_cast<uint8_t>(engine), 0, {}});
+        if (retired) events_.push_back({now_, retired_index, static_cast<uint8_t>(engine), 1, {}});
+    }
+
+#define NOTE(number, engine)                                                            \
+    note(number, top_.TRACE(engine, started), top_.TRACE(engine, started_index),        \
+         top_.TRACE(engine, retired), top_.TRACE(engine, retired_index))
+    void record() {
+        NOTE(0, load);
+        NOTE(1, gemm);
+        NOTE(2, vector);
+        NOTE(3, store);
+    }
+#undef NOTE
+
+    std::unique_ptr<VerilatedContext> context_;
+    Vtilewright top_;
+    Violation violation_;
+    AxiMemory memory_;
+    Control control_;
+    const bool trace_;
+    std::vector<Event> events_;
+    uint64_t now_ = 0;
+#if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
+    std::unique_ptr<Waveform> waveform_;
+#endif
+};
+
+}  // namespace tilewright
+
+using tilewright::Harness;
+
+#define API extern "C" __attribute__((visibility("default")))
+
+API Harness *tilewright_create(const tilewright::MemorySettings *settings, int trace, const char *waveform) {
+    return new Harness(*settings, trace != 0, waveform);
+}
+
+API void tilewright_destroy(Harness *harness) {
+    harness->enter();
+    delete harness;
+}
+
+API void tilewright_reset(Harness *harness) {
+    harness->enter();
+    harness->reset();
+}
+
+// 0 and the register's value; 1 without an answer; 2 where the answer is an error.
+API int tilewright_csr_read(Harness *harness, uint32_t address, uint32_t *value) {
+    harness->enter();
+    if (!harness->access(false, address, 0)) return 1;
+    *value = harness->control().value();
+    return harness->control().response() ? 2 : 0;
+}
+
+API int tilewright_csr_write(Harness *harness, uint32_t address, uint32_t value) {
+    harness->enter();
+    if (!harness->access(true, address, value)) return 1;
+    return harness->control().response() ? 2 : 0;
+}
+
+// 1 when the interrupt line is high, 0 when `cycles` have passed before.
+API int tilewright_run(Harness *harness, uint64_t cycles) {
+    harness->enter();
+    return harness->run(cycles);
+}
+
+// The first broken bus rule, or an empty string.
+API const char *tilewright_violation(Harness *harness) { return harness->violation().text(); }
+
+// Whether no transfer is on its way between the core and its DRAM.
+API int tilewright_idle(Harness *harness) { return harness->memory().idle(); }
+
+API uint64_t tilewright_cycle(Harness *harness) { return harness->now(); }
+
+// The events since the last call of tilewright_clear_events; valid until the next cycle.
+API uint64_t tilewright_events(Harness *harness, const tilewright::Event **events) {
+    *events = harness->events().data();
+    return harness->events().size();
+}
+
+API void tilewright_clear_events(Harness *harness) { harness->events().clear(); }
+
+// The words of the memory array `name` in the instance `scope`, and the bytes from one word to the next; null: none there.
+API void *tilewright_array(Harness *harness, const char *scope, const char *name, uint64_t *words, uint64_t *stride) {
+    harness->enter();
+    const VerilatedVar *array = harness->array(scope, name);
+    if (!array) return nullptr;
+    *words = static_cast<uint64_t>(array->elements(1));
+    *stride = array->totalSize() / *words;
+    return array->datap();
+}

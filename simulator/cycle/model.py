@@ -1,0 +1,222 @@
+"""From Verilog to a shared library: Verilator, the harness and the C++ compiler, cached by content."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from importlib import resources
+from pathlib import Path
+
+from ...errors import DeviceError
+from ...isa.table import Memory
+from ..build import cache_directory, cached_build, cpu_identity, find_tool, tool_identity
+
+__all__ = ["Array", "Emitted", "Model", "build_model"]
+
+TOP = "tilewright"
+_LIBRARY = "model.so"
+_ARRAYS = "arrays.json"
+_LOG = "build.log"
+_OUTPUT = "verilated"
+_HARNESS = resources.files(__package__) / "harness"
+
+_MODULE = re.compile(r"\s*module \\?([^\s(;]+)")
+_ARRAY = re.compile(r"\s*reg \[\d+:0\] \\?([^\s\[]+) +\[\d+:0\];")
+
+_VERILATOR_FLAGS = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "10000",
+    "-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE",
+)  # fmt: skip
+_COMPILER_FLAGS = (
+    "-std=gnu++17", "-O3", "-march=native", "-fPIC", "-pthread", "-fvisibility=hidden", "-fno-gnu-unique", "-w",
+)  # fmt: skip
+_LINKER_FLAGS = ("-shared", "-Wl,-Bsymbolic", "-pthread")
+
+
+@dataclass(frozen=True)
+class Array:
+    """A bank of an on-chip memory: `words` words of `word_bytes`.
+
+    Members
+    -------
+    path
+        Instance names below the top, then the array's own name, as in the Verilog.
+    """
+
+    memory: Memory
+    row: int
+    bank: int
+    path: tuple[str, ...]
+    words: int
+    word_bytes: int
+
+    @property
+    def instance(self) -> str:
+        """Hierarchical name of the instance that holds it, which is also its module's name."""
+        return ".".join((TOP, *self.path[:-1]))
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Verilog text with the top module ``tilewright``, and its on-chip memories."""
+
+    verilog: str
+    arrays: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A built library and the arrays that it gives access to."""
+
+    library: Path
+    arrays: tuple[Array, ...]
+
+
+def build_model(
+    key_parts: Iterable[bytes | str],
+    emit: Callable[[], Emitted],
+    *,
+    bus_bytes: int,
+    waveform: str | None = None,
+    threads: int = 1,
+    name: str = "cycle",
+) -> Model:
+    """The simulator of the Verilog that `emit` makes; it is called only when there is none in the cache.
+
+    Parameters
+    ----------
+    key_parts
+        All that the Verilog depends on.
+    waveform
+        ``"fst"``, ``"vcd"`` or None: the format that this simulator can write.
+
+    Raises
+    ------
+    DeviceError
+        Verilator or a C++ compiler is missing, or the build fails; the message names the log.
+    """
+    purpose = "the cycle simulator"
+    verilator = find_tool(["verilator"], purpose=purpose, package="verilator")
+    compiler = find_tool([os.environ.get("CXX") or "g++", "c++"], purpose=purpose, package="g++")
+    sources = {item.name: item.read_bytes() for item in sorted(_HARNESS.iterdir(), key=lambda item: item.name)}
+    flags = _verilator_flags(waveform, threads)
+    defines = _defines(bus_bytes, waveform)
+    tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity())
+    key = [*key_parts, *tools, *flags, *_COMPILER_FLAGS, *_LINKER_FLAGS, *defines, *sources.values()]
+
+    def build(work: Path) -> None:
+        emitted = emit()
+        log = work / _LOG
+        source = work / f"{TOP}.v"
+        source.write_text(_public(emitted.verilog, emitted.arrays), encoding="utf-8")
+        (work / _ARRAYS).write_text(json.dumps([astuple(array) for array in emitted.arrays]), encoding="utf-8")
+        for file_name, data in sources.items():
+            (work / file_name).write_bytes(data)
+        try:
+            _run([verilator, *flags, "--top-module", TOP, "--Mdir", _OUTPUT, source.name], work, log)
+            _compile(compiler, _verilator_root(verilator), defines, work, log, compressed=waveform == "fst")
+        except subprocess.CalledProcessError as error:
+            kept = cache_directory() / f"{name}.log"
+            shutil.copyfile(log, kept)
+            raise DeviceError(
+                f"{Path(error.cmd[0]).name} must build the cycle simulator, but failed: see {kept}"
+            ) from None
+        shutil.rmtree(work / _OUTPUT)
+
+    entry = cached_build(key, build, name=name)
+    arrays = json.loads((entry / _ARRAYS).read_text(encoding="utf-8"))
+    return Model(
+        entry / _LIBRARY,
+        tuple(Array(Memory(memory), row, bank, tuple(path), *size) for memory, row, bank, path, *size in arrays),
+    )
+
+
+def _verilator_flags(waveform: str | None, threads: int) -> tuple[str, ...]:
+    trace = {None: (), "fst": ("--trace-fst",), "vcd": ("--trace",)}[waveform]
+    return (*_VERILATOR_FLAGS, *trace, *(("--threads", str(threads)) if threads > 1 else ()))
+
+
+def _defines(bus_bytes: int, waveform: str | None) -> tuple[str, ...]:
+    """What Verilator's own makefile would define, and the harness's own."""
+    wanted = {
+        "TILEWRIGHT_BUS_BYTES": bus_bytes,
+        "VERILATOR": 1,
+        "VM_COVERAGE": 0,
+        "VM_SC": 0,
+        "VM_TRACE": int(waveform is not None),
+        "VM_TRACE_FST": int(waveform == "fst"),
+        "VM_TRACE_VCD": int(waveform == "vcd"),
+    }
+    if waveform:
+        wanted[f"TILEWRIGHT_WAVE_{waveform.upper()}"] = 1
+    return tuple(f"-D{key}={value}" for key, value in wanted.items())
+
+
+def _public(verilog: str, arrays: Sequence[Array]) -> str:
+    """Lets Verilator keep the memory arrays by name; nothing else, for it costs optimisations."""
+    wanted = {(array.instance, array.name) for array in arrays}
+    found = set()
+    module = ""
+    lines = []
+    for line in verilog.splitlines():
+        if started := _MODULE.match(line):
+            module = started[1]
+        elif (declared := _ARRAY.match(line)) and (module, declared[1]) in wanted:
+            found.add((module, declared[1]))
+            line = line.rstrip().removesuffix(";") + " /*verilator public_flat_rd*/;"
+        lines.append(line)
+    if missing := sorted(wanted - found):
+        raise DeviceError(f"the Verilog must have the memory array {'.'.join(missing[0])}")
+    return "\n".join(lines) + "\n"
+
+
+def _verilator_root(verilator: str) -> Path:
+    said = subprocess.run([verilator, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, check=True)
+    return Path(said.stdout.strip())
+
+
+def _compile(compiler: str, root: Path, defines: Sequence[str], work: Path, log: Path, *, compressed: bool) -> None:
+    """Compile what Verilator made, its run-time library and the harness, and link them."""
+    output = work / _OUTPUT
+    classes = (output / f"V{TOP}_classes.mk").read_text(encoding="utf-8")
+    library = [root / "include" / f"{name}.cpp" for name in _listed(classes, "VM_GLOBAL_FAST", "VM_GLOBAL_SLOW")]
+    # Object files are named relative to the work folder, which is renamed later.
+    sources = [*sorted(output.glob("*.cpp"), key=lambda path: -path.stat().st_size), *library, work / "harness.cpp"]
+    includes = ("-I.", f"-I{_OUTPUT}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
+
+    def one(source: Path) -> str:
+        target = f"{_OUTPUT}/{source.stem}.o"
+        optimise = ("-O1",) if source.stem.endswith("__Slow") else ()
+        _run([compiler, *_COMPILER_FLAGS, *optimise, *defines, *includes, "-c", str(source), "-o", target], work, log)
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = list(pool.map(one, sources))
+    extra = ("-lz",) if compressed else ()
+    _run([compiler, *_LINKER_FLAGS, "-o", _LIBRARY, *objects, *extra], work, log)
+
+
+def _listed(makefile: str, *variables: str) -> list[str]:
+    """Words of makefile variables that are built up over continued lines."""
+    words: list[str] = []
+    for variable in variables:
+        for match in re.finditer(rf"^{variable} \+= \\\n((?:\t.*\n)*)", makefile, re.MULTILINE):
+            words += match[1].replace("\\", " ").split()
+    return words
+
+
+def _run(command: Sequence[str], work: Path, log: Path) -> None:
+    done = subprocess.run(
+        command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {' '.join(command)}\n{done.stdout}\n")
+    done.check_returncode()
