@@ -19,13 +19,11 @@ class Tokens(Component):
     -------
     <engine>
         That engine's TokenLink.
-    clear
-        Empties every counter.
     """
 
     def __init__(self, config: Config) -> None:
         self._bits = config.token_bits
-        super().__init__({**{e.name.lower(): In(TokenLink()) for e in ENGINES}, "clear": In(1)})
+        super().__init__({**{e.name.lower(): In(TokenLink()) for e in ENGINES}})
 
     def _link(self, engine: Engine) -> Any:
         return getattr(self, engine.name.lower())
@@ -45,9 +43,7 @@ class Tokens(Component):
                 give, take = Signal(name=f"give_{source.value}{target.value}"), Signal(name=f"take_{source.value}{target.value}")
                 m.d.comb += give.eq(giver.valid & giver.ready & giver.payload[target])
                 m.d.comb += take.eq(taker.valid & taker.ready & taker.payload[source])
-                with m.If(self.clear):
-                    m.d.sync += count.eq(0)
-                with m.Elif(give & ~take):
+                with m.If(give & ~take):
                     m.d.sync += count.eq(count + 1)
                 with m.Elif(take & ~give):
                     m.d.sync += count.eq(count - 1)

@@ -1,0 +1,210 @@
+"""The accelerator: everything between the AXI4 bus and the AXI4-Lite registers."""
+
+from typing import Any
+
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
+
+from ..config import Config
+from ..isa.registers import COUNTERS
+from ..isa.table import ENGINES, Engine, Memory, Opcode
+from .counters import Counters
+from .csr import ControlRegisters
+from .fetch import Fetch
+from .gemm import GemmEngine
+from .layout import INDEX_BITS, queued
+from .load import LoadEngine
+from .onchip import OnChipMemories, scratchpad_shapes
+from .port import MemoryPort
+from .queue import Queue
+from .signatures import Axi4, AxiLite
+from .store import StoreEngine
+from .supervisor import Supervisor
+from .tokens import Tokens
+from .vector import VectorEngine
+
+__all__ = ["Core", "Trace"]
+
+
+class Trace(Signature):
+    """Starts and retirements of instructions, for simulators that draw timelines; costs nothing unconnected."""
+
+    def __init__(self) -> None:
+        events = Signature(
+            {"started": Out(1), "started_index": Out(INDEX_BITS), "retired": Out(1), "retired_index": Out(INDEX_BITS)}
+        )
+        super().__init__({engine.name.lower(): Out(events) for engine in ENGINES})
+
+
+class Core(Component):
+    """One accelerator.
+
+    Members
+    -------
+    m_axi
+        AXI4 manager: instructions and data.
+    s_axi
+        AXI4-Lite subordinate: ``isa/registers.py``.
+    irq
+        High while the core is done or holds an error, where CONTROL enables it.
+    trace
+        See :class:`Trace`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        super().__init__(
+            {"m_axi": Out(Axi4(config)), "s_axi": In(AxiLite()), "irq": Out(1), "trace": Out(Trace())}
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        config = self._config
+        shapes = scratchpad_shapes(config)
+        act, acc, wgt = shapes[Memory.ACT], shapes[Memory.ACC], shapes[Memory.WGT]
+        engines: dict[Engine, Any] = {
+            Engine.LOAD: LoadEngine(config),
+            Engine.GEMM: GemmEngine(config, act=act, wgt=wgt, acc=acc),
+            Engine.VECTOR: VectorEngine(config, act=act, acc=acc, bias=shapes[Memory.BIAS], scale=shapes[Memory.SCALE]),
+            Engine.STORE: StoreEngine(config),
+        }
+        fetch, port, tokens = Fetch(config), MemoryPort(config), Tokens(config)
+        memories = OnChipMemories(config)
+        reset = Signal()
+        with_reset = ResetInserter(reset)
+        m.submodules.supervisor = supervisor = Supervisor(("fetch", *(e.name.lower() for e in ENGINES)))
+        m.submodules.csr = csr = ControlRegisters(config)
+        m.submodules.counters = counters = Counters(config)
+        m.submodules.memories = memories
+        for name, part in (("fetch", fetch), ("port", port), ("tokens", tokens)):
+            m.submodules[name] = with_reset(part)
+        for engine, part in engines.items():
+            m.submodules[engine.name.lower()] = with_reset(part)
+        m.d.comb += reset.eq(supervisor.reset | supervisor.begin)
+        heads = self._queues(m, fetch, engines, with_reset)
+        self._memory_side(m, engines, fetch, port, memories)
+        self._control_side(m, csr, supervisor, fetch, engines, heads)
+        self._observe(m, csr, supervisor, counters, engines, port)
+        for engine, part in engines.items():
+            connect(m, part.tokens, getattr(tokens, engine.name.lower()))
+        return m
+
+    def _queues(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], with_reset: Any) -> dict[Engine, Any]:
+        heads = {}
+        opcodes = {Engine.LOAD: Opcode.LOAD, Engine.GEMM: Opcode.GEMM, Engine.VECTOR: Opcode.VECTOR}
+        for engine, part in engines.items():
+            shape = queued(opcodes.get(engine, Opcode.STORE))
+            queue = Queue(shape, depth=self._config.queue_depth, block_memory=True)
+            m.submodules[f"{engine.name.lower()}_queue"] = with_reset(queue)
+            connect(m, getattr(fetch, engine.name.lower()), queue.input)
+            connect(m, queue.output, part.instruction)
+            heads[engine] = queue
+        return heads
+
+    def _memory_side(
+        self, m: Module, engines: dict[Engine, Any], fetch: Fetch, port: MemoryPort, memories: OnChipMemories
+    ) -> None:
+        load, store = engines[Engine.LOAD], engines[Engine.STORE]
+        gemm, vector = engines[Engine.GEMM], engines[Engine.VECTOR]
+        connect(m, flipped(self.m_axi), port.m_axi)
+        connect(m, fetch.port, port.fetch)
+        connect(m, load.port, port.load)
+        connect(m, store.port, port.store)
+        connect(m, load.cells, memories.load)
+        connect(m, store.cells, memories.store)
+        for mine, theirs in (
+            ("act_read", "gemm_act"), ("wgt_read", "gemm_wgt"), ("acc_read", "gemm_acc"), ("acc_write", "gemm_acc_write"),
+        ):  # fmt: skip
+            connect(m, getattr(gemm, mine), getattr(memories, theirs))
+        for mine, theirs in (
+            ("a_act", "a_act"), ("a_acc", "a_acc"), ("b_act", "b_act"), ("b_acc", "b_acc"), ("bias_read", "bias"),
+            ("scale_read", "scale"), ("act_write", "vector_act_write"), ("acc_write", "vector_acc_write"),
+        ):  # fmt: skip
+            connect(m, getattr(vector, mine), getattr(memories, theirs))
+        m.d.comb += [
+            memories.table_enable.eq(vector.table_enable),
+            memories.table_address.eq(vector.table_address),
+            vector.table_entry.eq(memories.table_entry),
+        ]
+
+    def _control_side(
+        self,
+        m: Module,
+        csr: ControlRegisters,
+        supervisor: Supervisor,
+        fetch: Fetch,
+        engines: dict[Engine, Any],
+        heads: dict[Engine, Any],
+    ) -> None:
+        connect(m, flipped(self.s_axi), csr.s_axi)
+        for name in ("fetch", *(e.name.lower() for e in ENGINES)):
+            source = fetch if name == "fetch" else engines[Engine[name.upper()]]
+            connect(m, source.fault, getattr(supervisor, name))
+            m.d.comb += source.halt.eq(supervisor.halt)
+        begin = Signal()
+        m.d.sync += begin.eq(supervisor.begin)
+        idle, oldest = [], Signal(INDEX_BITS)
+        candidate: Any = fetch.index
+        for engine, part in engines.items():
+            queue = heads[engine]
+            idle.append(~part.pending & ~queue.level.any())
+            mine = Signal(INDEX_BITS, name=f"{engine.name.lower()}_oldest")
+            waits = part.pending | queue.output.valid
+            m.d.comb += mine.eq(Mux(part.pending, part.oldest, queue.output.p.index))
+            best = Signal(INDEX_BITS, name=f"oldest_to_{engine.name.lower()}")
+            m.d.comb += best.eq(Mux(waits & (mine < candidate), mine, candidate))
+            candidate = best
+        m.d.sync += oldest.eq(candidate)
+        m.d.comb += [
+            supervisor.start.eq(csr.start),
+            supervisor.soft_reset.eq(csr.soft_reset),
+            supervisor.watchdog.eq(csr.watchdog),
+            supervisor.oldest.eq(oldest),
+            supervisor.finished.eq(fetch.finished),
+            fetch.start.eq(begin),
+            fetch.base.eq(csr.program_base),
+            fetch.count.eq(csr.program_count),
+            fetch.engines_idle.eq(Cat(idle).all()),
+        ]
+        for engine in (Engine.LOAD, Engine.STORE):
+            connect(m, csr.segments, engines[engine].segments)
+        self._status(m, csr, supervisor)
+
+    def _status(self, m: Module, csr: ControlRegisters, supervisor: Supervisor) -> None:
+        m.d.comb += [
+            csr.busy.eq(supervisor.busy),
+            csr.done.eq(supervisor.done),
+            csr.error_code.eq(supervisor.code),
+            csr.error_index.eq(supervisor.index),
+            self.irq.eq(csr.irq),
+        ]
+
+    def _observe(
+        self,
+        m: Module,
+        csr: ControlRegisters,
+        supervisor: Supervisor,
+        counters: Counters,
+        engines: dict[Engine, Any],
+        port: MemoryPort,
+    ) -> None:
+        axi = port.m_axi
+        read_beat, written = axi.rvalid & axi.rready, axi.wvalid & axi.wready
+        moves = read_beat | written | (axi.arvalid & axi.arready) | (axi.bvalid & axi.bready)
+        m.d.comb += [
+            supervisor.bus_idle.eq(port.idle),
+            supervisor.progress.eq(Cat(part.activity.progress for part in engines.values()).any() | moves),
+            counters.running.eq(supervisor.busy),
+            counters.clear.eq(supervisor.begin),
+            counters.read_beat.eq(read_beat),
+            counters.write_strobe.eq(Mux(written, axi.wstrb, 0)),
+        ]
+        for n in range(len(COUNTERS)):
+            m.d.comb += csr.counters[n].eq(counters.values[n])
+        for engine, part in engines.items():
+            name = engine.name.lower()
+            connect(m, part.activity, getattr(counters, name))
+            m.d.comb += counters.retired[engine].eq(part.retired)
+            events = getattr(self.trace, name)
+            for event in ("started", "started_index", "retired", "retired_index"):
+                m.d.comb += getattr(events, event).eq(getattr(part, event))
