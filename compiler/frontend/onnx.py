@@ -1,0 +1,201 @@
+"""ONNX models into graphs: the default operator set, version 7 and later.
+
+Differences between versions that are a matter of form (attributes that became inputs) are evened
+out here, so that operators see the newest form only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, numpy_helper
+
+from ...errors import TilewrightError, UnsupportedOperator
+from ..graph import Graph, Node, Value
+
+__all__ = ["import_onnx"]
+
+_MOST_BYTES = 2 << 30
+_MOST_ELEMENTS = 1 << 28
+_OLDEST_OPSET = 7
+_DOMAINS = ("", "ai.onnx")
+_QUANTISE_DOMAINS = (*_DOMAINS, "com.microsoft")
+
+
+def import_onnx(model: str | Path | onnx.ModelProto) -> Graph:
+    """Read a model from a file, or take one that is loaded already.
+
+    A symbolic first dimension of an input is taken as 1.
+
+    Raises
+    ------
+    TilewrightError
+        The file is missing or broken, the model breaks a rule, or has a size that is not fixed.
+    UnsupportedOperator
+        It uses another domain's operators, or subgraphs.
+    """
+    if isinstance(model, onnx.ModelProto):
+        return _Importer(model, model.graph.name or "model", None).run()
+    path = Path(model)
+    return _Importer(_read(path), path.stem, path.parent).run()
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        raise TilewrightError(f"model {path} does not exist; give the path of an ONNX file")
+    if path.stat().st_size > _MOST_BYTES:
+        raise TilewrightError(f"model {path} must be at most {_MOST_BYTES >> 30} GiB")
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except (OSError, DecodeError, ValueError) as error:
+        raise TilewrightError(f"model {path} is not a readable ONNX file: {error}") from None
+    if not model.HasField("graph"):
+        raise TilewrightError(f"model {path} is not an ONNX file: it holds no graph")
+    return model
+
+
+class _Importer:
+    """One conversion; `folder` is where external data may lie, None where there is none."""
+
+    def __init__(self, model: onnx.ModelProto, name: str, folder: Path | None) -> None:
+        self.proto = model.graph
+        self.name = name
+        self.folder = folder
+        self.values: dict[str, Value] = {}
+        versions = [entry.version for entry in model.opset_import if entry.domain in _DOMAINS]
+        if not versions or max(versions) < _OLDEST_OPSET:
+            stated = max(versions, default="none")
+            raise TilewrightError(f"model {name} must use operator set {_OLDEST_OPSET} or later, not {stated}")
+        self.opset = max(versions)
+
+    def run(self) -> Graph:
+        for tensor in self.proto.initializer:
+            self._define(Value.constant(tensor.name, self._array(tensor)))
+        if self.proto.sparse_initializer:
+            raise UnsupportedOperator(f"model {self.name} has sparse constants; store them as dense ones")
+        inputs = []
+        for entry in self.proto.input:
+            if entry.name not in self.values:
+                self._define(self._input(entry))
+                inputs.append(entry.name)
+        nodes = [node for index, proto in enumerate(self.proto.node) if (node := self._node(proto, index)) is not None]
+        outputs = tuple(entry.name for entry in self.proto.output)
+        for name in (*(i for node in nodes for i in node.inputs if i), *outputs):
+            if name not in self.values:
+                raise TilewrightError(f"tensor {name!r} of model {self.name} is used but never defined")
+        if not outputs:
+            raise TilewrightError(f"model {self.name} must have at least one output")
+        return Graph(self.name, self.values, tuple(nodes), tuple(inputs), outputs).sorted()
+
+    def _define(self, value: Value) -> None:
+        if not value.name or value.name in self.values:
+            raise TilewrightError(f"tensor {value.name!r} of model {self.name} must be named and defined once")
+        self.values[value.name] = value
+
+    def _input(self, entry: onnx.ValueInfoProto) -> Value:
+        if not entry.type.HasField("tensor_type") or not entry.type.tensor_type.HasField("shape"):
+            raise UnsupportedOperator(f"input {entry.name!r} must be a tensor whose rank is stated")
+        shape = []
+        for axis, dim in enumerate(entry.type.tensor_type.shape.dim):
+            if dim.HasField("dim_value") and dim.dim_value > 0:
+                shape.append(dim.dim_value)
+            elif axis == 0:
+                shape.append(1)
+            else:
+                stated = dim.dim_param or dim.dim_value
+                raise TilewrightError(f"input {entry.name!r} must have a fixed size in dimension {axis}, not {stated!r}")
+        if np.prod(shape, dtype=np.float64) > _MOST_ELEMENTS:
+            raise TilewrightError(f"input {entry.name!r} must have at most {_MOST_ELEMENTS} elements, not {shape}")
+        return Value(entry.name, tuple(shape), self._dtype(entry.type.tensor_type.elem_type, entry.name))
+
+    def _dtype(self, code: int, name: str) -> np.dtype[Any]:
+        try:
+            return np.dtype(helper.tensor_dtype_to_np_dtype(code))
+        except (KeyError, ValueError):
+            raise UnsupportedOperator(f"tensor {name!r} has the unknown element type {code}") from None
+
+    def _array(self, tensor: onnx.TensorProto) -> np.ndarray:
+        if any(size < 0 for size in tensor.dims) or np.prod(tensor.dims, dtype=np.float64) > _MOST_ELEMENTS:
+            raise TilewrightError(f"constant {tensor.name!r} must have a sensible shape, not {list(tensor.dims)}")
+        base = ""
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            base = str(self._external_folder(tensor))
+        try:
+            return np.asarray(numpy_helper.to_array(tensor, base))
+        except Exception as error:  # onnx raises many kinds for broken tensors
+            raise TilewrightError(f"constant {tensor.name!r} of model {self.name} is broken: {error}") from None
+
+    def _external_folder(self, tensor: onnx.TensorProto) -> Path:
+        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        if self.folder is None:
+            raise TilewrightError(f"constant {tensor.name!r} lies in {location!r}; compile the model by its path")
+        folder = self.folder.resolve()
+        target = (folder / location).resolve()
+        if not location or Path(location).is_absolute() or not target.is_relative_to(folder):
+            raise TilewrightError(f"constant {tensor.name!r} must lie in the model's folder, not in {location!r}")
+        if not target.is_file():
+            raise TilewrightError(f"constant {tensor.name!r} lies in {target}, which does not exist")
+        return folder
+
+    def _node(self, proto: onnx.NodeProto, index: int) -> Node | None:
+        name = proto.name or f"{proto.op_type}_{index}"
+        domains = _QUANTISE_DOMAINS if proto.op_type in ("QuantizeLinear", "DequantizeLinear") else _DOMAINS
+        if proto.domain not in domains:
+            raise UnsupportedOperator(
+                f"operator {proto.domain}.{proto.op_type} (node {name!r}) is not supported; only ONNX's own domain is"
+            )
+        attributes = {entry.name: self._attribute(entry, name) for entry in proto.attribute}
+        if proto.op_type == "Constant":
+            self._constant(proto, name, attributes)
+            return None
+        for output in proto.output:
+            if output:
+                self._define(Value(output))
+        node = Node(name, proto.op_type, tuple(proto.input), tuple(o for o in proto.output if o), attributes)
+        return self._newest_form(node)
+
+    def _attribute(self, entry: onnx.AttributeProto, node: str) -> Any:
+        if entry.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+            raise UnsupportedOperator(f"node {node!r} has a subgraph ({entry.name}); control flow is not supported")
+        if entry.type == onnx.AttributeProto.TENSOR:
+            return self._array(entry.t)
+        value = helper.get_attribute_value(entry)
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
+
+    def _constant(self, proto: onnx.NodeProto, name: str, attributes: dict[str, Any]) -> None:
+        if len(attributes) != 1 or len(proto.output) != 1:
+            raise TilewrightError(f"node {name!r} (Constant) must have one attribute and one output")
+        kind, value = next(iter(attributes.items()))
+        dtypes = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+        if kind == "value":
+            data = value
+        elif kind in dtypes:
+            data = np.array(value, dtype=dtypes[kind])
+        else:
+            raise UnsupportedOperator(f"node {name!r} (Constant) has {kind}; numbers and tensors are supported")
+        self._define(Value.constant(proto.output[0], data))
+
+    def _newest_form(self, node: Node) -> Node:
+        """Even out older operator sets: Clip's limits, the axes of Squeeze and Unsqueeze, Softmax's flattening."""
+        attributes = dict(node.attributes)
+        inputs = list(node.inputs)
+        if node.operator == "Clip" and self.opset < 11:
+            inputs += [self._scalar(node, key, attributes.pop(key)) if key in attributes else "" for key in ("min", "max")]
+        if node.operator in ("Squeeze", "Unsqueeze") and "axes" in attributes:
+            inputs.append(self._scalar(node, "axes", attributes.pop("axes")))
+        if node.operator == "Softmax" and self.opset < 13:
+            attributes.setdefault("axis", 1)
+            attributes["flatten"] = 1
+        return node.replace(inputs=tuple(inputs), attributes=attributes)
+
+    def _scalar(self, node: Node, key: str, value: Any) -> str:
+        name = f"{node.outputs[0]}/{key}"
+        dtype = np.int64 if key == "axes" else np.float32
+        self._define(Value.constant(name, np.array(value, dtype=dtype)))
+        return name

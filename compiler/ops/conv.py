@@ -1,0 +1,88 @@
+"""Convolution: float Conv, which only a quantised model may use, and the integer qconv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from ..graph import Node, Value
+from .registry import Arrays, Operator, Signature, operator, refuse
+from .requantise import Requantiser
+from .site import Lowered, Site
+from .window import window_of
+
+__all__ = ["accumulate"]
+
+
+def _result(node: Node, image: Value | None, weight: Value | None, dtype: np.dtype) -> list[Signature]:  # type: ignore[type-arg]
+    assert image is not None and weight is not None
+    shape, filters = image.known_shape, weight.known_shape
+    if len(filters) != 4 or len(shape) != 4:
+        raise refuse(node, f"it must work on images (4 dimensions), not on {list(shape)} and weights {list(filters)}")
+    if filters[1] * node.get("group", 1) != shape[1]:
+        raise refuse(node, f"its weights {list(filters)} must match the {shape[1]} channels of its input")
+    window = window_of(node, shape, filters[2:])
+    return [Signature((shape[0], filters[0], *window.output), dtype)]
+
+
+def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(N, C, OH, OW, KH, KW) and (O, C, KH, KW) → (N, O, OH, OW), exact in the views' dtype."""
+    product = np.tensordot(views, weight, axes=((1, 4, 5), (1, 2, 3)))
+    return np.asarray(np.moveaxis(product, -1, 1))
+
+
+@operator("Conv")
+class Conv(Operator):
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        assert arguments[0] is not None
+        return _result(node, arguments[0], arguments[1], arguments[0].known_dtype)
+
+    def quantise(self, site: Site) -> Lowered | None:
+        image, x = site.activation(0)
+        weight = site.weight(1)
+        assert weight.data is not None
+        if site.node.get("group", 1) != 1:
+            raise site.refuse(f"it must have group 1, not {site.node['group']}; grouped convolutions are not supported")
+        if weight.scale.ndim and weight.axis % 4 != 0:
+            raise site.refuse("its weights must be quantised per output channel (axis 0) or as a whole")
+        window = window_of(site.node, image.shape, weight.data.shape[2:])
+        scale = x.scale * weight.scale
+        attributes = {
+            "strides": window.strides,
+            "dilations": window.dilations,
+            "pads": window.pads,
+            "x_zero": x.zero_point,
+            "requantiser": Requantiser.from_factor(scale / site.output.scale, bits=site.bits),
+            **site.clamp(),
+        }
+        bias = site.bias(2, scale, weight.data.shape[0]).astype(np.int32)
+        return Lowered("qconv", (image.name, weight.data, bias), attributes)
+
+
+@operator("qconv")
+class QuantisedConv(Operator):
+    """int8 image (N, C, H, W), int8 weights (O, C, KH, KW), int32 bias (O,) → int8 (N, O, OH, OW).
+
+    Padding stands for the real number 0, that is, it holds x_zero.
+    """
+
+    accelerated = True
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        return _result(node, arguments[0], arguments[1], np.dtype(np.int8))
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        image, weight, bias = arguments
+        assert image is not None and weight is not None and bias is not None
+        window = window_of(node, image.shape, weight.shape[2:])
+        centred = image.astype(np.float64) - node["x_zero"]
+        sums = accumulate(window.views(centred, 0.0), weight.astype(np.float64)).astype(np.int64)
+        scaled = node["requantiser"].apply(sums + bias.reshape(1, -1, 1, 1)) + node["y_zero"]
+        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        weight = arguments[1]
+        assert weight is not None
+        return prod(results[0].known_shape) * prod(weight.known_shape[1:])

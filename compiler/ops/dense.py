@@ -1,0 +1,96 @@
+"""Fully connected layers: Gemm and MatMul in a quantised model, and the integer qdense."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from ..graph import Node, Value
+from .registry import Arrays, Operator, Signature, operator, refuse
+from .requantise import Requantiser
+from .site import Lowered, Site
+
+
+def _lowered(site: Site, transposed: bool, bias: int) -> Lowered:
+    """`transposed`: the weights are (outputs, inputs)."""
+    data, x = site.activation(0)
+    weight = site.weight(1)
+    assert weight.data is not None
+    if len(data.shape) != 2 or weight.data.ndim != 2:
+        raise site.refuse(f"it must multiply matrices (2 dimensions), not {list(data.shape)} and {list(weight.data.shape)}")
+    if weight.scale.ndim and weight.axis % 2 != (0 if transposed else 1):
+        raise site.refuse("its weights must be quantised per output or as a whole")
+    rows = weight.data if transposed else np.ascontiguousarray(weight.data.T)
+    scale = x.scale * weight.scale
+    attributes = {
+        "x_zero": x.zero_point,
+        "requantiser": Requantiser.from_factor(scale / site.output.scale, bits=site.bits),
+        **site.clamp(),
+    }
+    return Lowered("qdense", (data.name, rows, site.bias(bias, scale, len(rows)).astype(np.int32)), attributes)
+
+
+@operator("Gemm")
+class Gemm(Operator):
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        a, b = arguments[:2]
+        assert a is not None and b is not None
+        if len(a.known_shape) != 2 or len(b.known_shape) != 2:
+            raise refuse(node, "it must multiply matrices (2 dimensions)")
+        left = a.known_shape[::-1] if node.get("transA", 0) else a.known_shape
+        right = b.known_shape[::-1] if node.get("transB", 0) else b.known_shape
+        if left[1] != right[0]:
+            raise refuse(node, f"its factors {list(left)} and {list(right)} must match")
+        return [Signature((left[0], right[1]), a.known_dtype)]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        node = site.node
+        if node.get("transA", 0) or node.get("alpha", 1.0) != 1.0 or (node.get("beta", 1.0) != 1.0 and len(node.inputs) > 2):
+            raise site.refuse("it must have transA 0, alpha 1 and beta 1")
+        return _lowered(site, bool(node.get("transB", 0)), 2)
+
+
+@operator("MatMul")
+class MatMul(Operator):
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        a, b = arguments
+        assert a is not None and b is not None
+        if len(a.known_shape) != 2 or len(b.known_shape) != 2 or a.known_shape[1] != b.known_shape[0]:
+            raise refuse(node, f"it must multiply matching matrices, not {list(a.known_shape)} and {list(b.known_shape)}")
+        return [Signature((a.known_shape[0], b.known_shape[1]), a.known_dtype)]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        return _lowered(site, False, 2)
+
+
+@operator("qdense")
+class QuantisedDense(Operator):
+    """int8 (N, …), int8 weights (O, …), int32 bias (O,) → int8 (N, O).
+
+    The input may have any rank; the weights have its shape behind the first dimension. So a flattening
+    before it costs nothing.
+    """
+
+    accelerated = True
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        data, weight = arguments[:2]
+        assert data is not None and weight is not None
+        if data.known_shape[1:] != weight.known_shape[1:]:
+            raise refuse(node, f"its weights {list(weight.known_shape)} must match its input {list(data.known_shape)}")
+        return [Signature((data.known_shape[0], weight.known_shape[0]), np.dtype(np.int8))]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        data, weight, bias = arguments
+        assert data is not None and weight is not None and bias is not None
+        centred = data.reshape(len(data), -1).astype(np.float64) - node["x_zero"]
+        sums = (centred @ weight.reshape(len(weight), -1).astype(np.float64).T).astype(np.int64)
+        scaled = node["requantiser"].apply(sums + bias) + node["y_zero"]
+        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        weight = arguments[1]
+        assert weight is not None
+        return results[0].known_shape[0] * prod(weight.known_shape)

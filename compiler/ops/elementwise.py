@@ -1,0 +1,152 @@
+"""Add, and changes of scale: ReLU and Clip in a quantised model, and their integer forms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import te
+from ..graph import Node, Value
+from .registry import Arrays, Operator, Signature, operator, refuse
+from .requantise import Requantiser
+from .site import Lowered, Site
+
+__all__ = ["limits_of"]
+
+_SUM_SHIFT = 20
+
+
+def limits_of(node: Node, arguments: Sequence[np.ndarray | None]) -> tuple[float, float]:
+    """Lower and upper limit of a Relu or Clip `node`; `arguments` are its inputs, the data's may be None."""
+    if node.operator == "Relu":
+        return 0.0, float("inf")
+    limits = []
+    for position, default in ((1, float("-inf")), (2, float("inf"))):
+        given = len(node.inputs) > position and node.inputs[position]
+        limit = arguments[position] if given else np.array(default)
+        if limit is None or limit.size != 1:
+            raise refuse(node, "its limits must be constants of one element")
+        limits.append(float(limit.reshape(())))
+    return limits[0], limits[1]
+
+
+@operator("Relu", "Clip")
+class Limit(Operator):
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        assert arguments[0] is not None
+        return [Signature(arguments[0].known_shape, arguments[0].known_dtype)]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        data = arguments[0]
+        assert data is not None
+        low, high = limits_of(node, arguments)
+        return [np.clip(data, low, high).astype(data.dtype)]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        data = arguments[0]
+        assert data is not None
+        if not data.dtype.startswith("float"):
+            raise refuse(node, f"on the host it must work on floats, not {data.dtype}")
+        low, high = limits_of(node, [None if tensor is None else tensor.data for tensor in arguments])
+        return [te.compute(data.shape, lambda *index: te.clamp(data[index], low, high))]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        data, x = site.activation(0)
+        same = (x.scale, x.zero_point) == (site.output.scale, site.output.zero_point)
+        requantiser = None if same else Requantiser.from_factor(x.scale / site.output.scale, bits=site.bits)
+        return Lowered("qrescale", (data.name,), {"x_zero": x.zero_point, "requantiser": requantiser, **site.clamp()})
+
+
+@operator("qrescale")
+class QuantisedRescale(Operator):
+    """int8 → int8: another scale and zero point, and limits; without a requantiser the scale stays."""
+
+    accelerated = True
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        assert arguments[0] is not None
+        return [Signature(arguments[0].known_shape, np.dtype(np.int8))]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        data = arguments[0]
+        assert data is not None
+        centred = data.astype(np.int64) - node["x_zero"]
+        scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
+        return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+
+
+@operator("Add")
+class Add(Operator):
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        a, b = arguments
+        assert a is not None and b is not None
+        try:
+            shape = np.broadcast_shapes(a.known_shape, b.known_shape)
+        except ValueError:
+            raise refuse(node, f"its terms {list(a.known_shape)} and {list(b.known_shape)} must match") from None
+        return [Signature(shape, a.known_dtype)]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        a, b = arguments
+        assert a is not None and b is not None
+        return [np.asarray(a + b)]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        a, b = arguments
+        assert a is not None and b is not None
+        shape = np.broadcast_shapes(a.shape, b.shape)
+
+        def at(tensor: te.Tensor, index: Sequence[Any]) -> Any:
+            tail = index[len(index) - len(tensor.shape) :]
+            return tensor[tuple(0 if size == 1 else i for size, i in zip(tensor.shape, tail, strict=True))]
+
+        return [te.compute(shape, lambda *index: at(a, index) + at(b, index))]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        first, a = site.activation(0)
+        second, b = site.activation(1)
+        constants = [operand.data for operand in (first, second) if operand.data is not None]
+        if len(constants) == 2 or any(data.dtype != np.int8 for data in constants):
+            return None
+        terms: list[str | np.ndarray] = []
+        for operand in (first, second):
+            if operand.data is not None:
+                terms.append(np.ascontiguousarray(np.broadcast_to(operand.data, site.shape)).astype(np.int8))
+            elif operand.shape == site.shape:
+                terms.append(operand.name)
+            else:
+                raise site.refuse(f"its terms must have the result's shape {list(site.shape)}, not {list(operand.shape)}")
+        twice = 2 * max(a.scale, b.scale)
+        attributes = {
+            "a_zero": a.zero_point,
+            "b_zero": b.zero_point,
+            "a_requantiser": Requantiser.from_factor(a.scale / twice, bits=site.bits, pre_shift=_SUM_SHIFT),
+            "b_requantiser": Requantiser.from_factor(b.scale / twice, bits=site.bits, pre_shift=_SUM_SHIFT),
+            "requantiser": Requantiser.from_factor(twice / site.output.scale / (1 << _SUM_SHIFT), bits=site.bits),
+            **site.clamp(),
+        }
+        return Lowered("qadd", tuple(terms), attributes)
+
+
+@operator("qadd")
+class QuantisedAdd(Operator):
+    """int8 + int8 → int8: both terms are brought to a common scale with 20 more bits, added, and scaled back."""
+
+    accelerated = True
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        a, b = arguments
+        assert a is not None and b is not None
+        if a.known_shape != b.known_shape:
+            raise refuse(node, f"its terms {list(a.known_shape)} and {list(b.known_shape)} must match")
+        return [Signature(a.known_shape, np.dtype(np.int8))]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        a, b = arguments
+        assert a is not None and b is not None
+        total = node["a_requantiser"].apply(a.astype(np.int64) - node["a_zero"])
+        total = total + node["b_requantiser"].apply(b.astype(np.int64) - node["b_zero"])
+        scaled = node["requantiser"].apply(total) + node["y_zero"]
+        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]

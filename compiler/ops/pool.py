@@ -1,0 +1,93 @@
+"""Maximum and average pooling, windowed and global."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..graph import Node, Value
+from .registry import Arrays, Operator, Signature, operator, refuse
+from .requantise import Requantiser
+from .site import Lowered, Site
+from .window import Window, window_of
+
+__all__ = ["pooling_window"]
+
+
+def pooling_window(node: Node, image: tuple[int, ...]) -> Window:
+    if node.operator.startswith("Global"):
+        return window_of(node, image, image[2:])
+    return window_of(node, image, tuple(node["kernel_shape"]))
+
+
+class _Pool(Operator):
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        image = arguments[0]
+        assert image is not None
+        if len(node.outputs) > 1:
+            raise refuse(node, "its second result (indices) is not supported")
+        window = pooling_window(node, image.known_shape)
+        return [Signature((*image.known_shape[:2], *window.output), image.known_dtype)]
+
+
+def _attributes(site: Site, window: Window, factor: float, x_zero: int) -> dict[str, object]:
+    same = factor == 1.0
+    return {
+        "kernel_shape": window.kernel,
+        "strides": window.strides,
+        "dilations": window.dilations,
+        "pads": window.pads,
+        "x_zero": x_zero,
+        "requantiser": None if same else Requantiser.from_factor(factor, bits=site.bits),
+        **site.clamp(),
+    }
+
+
+@operator("MaxPool", "GlobalMaxPool")
+class MaxPool(_Pool):
+    def quantise(self, site: Site) -> Lowered | None:
+        data, x = site.activation(0)
+        window = pooling_window(site.node, data.shape)
+        return Lowered("qmaxpool", (data.name,), _attributes(site, window, x.scale / site.output.scale, x.zero_point))
+
+
+@operator("AveragePool", "GlobalAveragePool")
+class AveragePool(_Pool):
+    def quantise(self, site: Site) -> Lowered | None:
+        data, x = site.activation(0)
+        window = pooling_window(site.node, data.shape)
+        if window.padded and (not site.node.get("count_include_pad", 0) or site.node.get("ceil_mode", 0)):
+            raise site.refuse("it must not be padded, or count its padding (count_include_pad 1, ceil_mode 0)")
+        factor = x.scale / site.output.scale / (window.kernel[0] * window.kernel[1])
+        return Lowered("qavgpool", (data.name,), _attributes(site, window, factor, x.zero_point))
+
+
+class _QuantisedPool(_Pool):
+    accelerated = True
+
+    def _finish(self, node: Node, centred: np.ndarray) -> list[np.ndarray]:
+        scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
+        return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+
+
+@operator("qmaxpool")
+class QuantisedMaxPool(_QuantisedPool):
+    """int8 (N, C, H, W) → int8 (N, C, OH, OW); padding never wins."""
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        image = arguments[0]
+        assert image is not None
+        views = pooling_window(node, image.shape).views(image.astype(np.int64), -128)
+        return self._finish(node, views.max(axis=(4, 5)) - node["x_zero"])
+
+
+@operator("qavgpool")
+class QuantisedAveragePool(_QuantisedPool):
+    """int8 (N, C, H, W) → int8 (N, C, OH, OW); padding counts as the real number 0."""
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        image = arguments[0]
+        assert image is not None
+        views = pooling_window(node, image.shape).views(image.astype(np.int64) - node["x_zero"], 0)
+        return self._finish(node, views.sum(axis=(4, 5)))

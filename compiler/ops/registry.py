@@ -1,0 +1,101 @@
+"""What an operator is, and how one is found by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import UnsupportedOperator
+from ..graph import Node, Value
+
+if TYPE_CHECKING:
+    from .. import te
+    from ..schedule.scope import Scope
+    from .site import Lowered, Site
+
+__all__ = ["Operator", "Signature", "find_operator", "operator", "refuse"]
+
+Arrays = Sequence[np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Shape and dtype of a result."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def refuse(node: Node, what: str) -> UnsupportedOperator:
+    """The error that says what of `node` is not supported and what would be."""
+    return UnsupportedOperator(f"operator {node.operator} (node {node.name!r}): {what}")
+
+
+class Operator:
+    """One operator: subclass it, override what it has, and register it with :func:`operator`.
+
+    Members
+    -------
+    accelerated
+        Whether :meth:`schedule` puts it on the accelerator.
+    """
+
+    accelerated = False
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        """Shapes and dtypes of the results from those of the arguments."""
+        raise NotImplementedError
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        """The results, by NumPy: what the operator means."""
+        raise refuse(node, "it has no meaning of its own outside a quantised model")
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        """The results as tensor expressions, for the host."""
+        raise refuse(node, "it can't run on the host; quantise its inputs, weights and output (QDQ)")
+
+    def quantise(self, site: Site) -> Lowered | None:
+        """The integer operator that replaces it between DequantizeLinear and QuantizeLinear, if there is one."""
+        return None
+
+    def schedule(self, node: Node, scope: Scope) -> None:
+        """Put its work on the accelerator."""
+        raise refuse(node, "it can't run on the accelerator")
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        """Multiply-accumulates."""
+        return 0
+
+
+_OPERATORS: dict[str, Operator] = {}
+
+
+def operator(*names: str) -> Callable[[type[Operator]], type[Operator]]:
+    """Register the decorated class under `names`."""
+
+    def register(cls: type[Operator]) -> type[Operator]:
+        for name in names:
+            if name in _OPERATORS:
+                raise TypeError(f"operator {name} is registered twice")
+            _OPERATORS[name] = cls()
+        return cls
+
+    return register
+
+
+def find_operator(node: Node) -> Operator:
+    """The operator of `node`.
+
+    Raises
+    ------
+    UnsupportedOperator
+        There is none of that name; the message lists those that there are.
+    """
+    found = _OPERATORS.get(node.operator)
+    if found is None:
+        known = ", ".join(sorted(name for name in _OPERATORS if name[0].isupper()))
+        raise UnsupportedOperator(f"operator {node.operator} (node {node.name!r}) is not supported; these are: {known}")
+    return found

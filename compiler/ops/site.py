@@ -1,0 +1,126 @@
+"""A float operator between DequantizeLinear and QuantizeLinear: what its integer form is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import UnsupportedOperator
+from ..graph import Node, Quantisation
+from .registry import refuse
+
+__all__ = ["Lowered", "Operand", "Site"]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A quantised input.
+
+    Members
+    -------
+    name
+        The 8-bit (or, for a bias, 32-bit) value.
+    scale, zero_point
+        float64 and int64, shape () or one a slice along `axis`.
+    data
+        A constant's integers; None for an activation.
+    shape
+        Of the value.
+    """
+
+    name: str
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int
+    data: np.ndarray | None
+    shape: tuple[int, ...]
+
+    @property
+    def real(self) -> np.ndarray | None:
+        """A constant's real numbers, float64."""
+        if self.data is None:
+            return None
+        shape = [1] * self.data.ndim
+        if self.scale.ndim:
+            shape[self.axis] = -1
+        scale, zero = self.scale.reshape(shape if self.scale.ndim else ()), self.zero_point
+        zero = zero.reshape(shape) if zero.ndim else zero
+        return np.asarray((self.data.astype(np.float64) - zero) * scale)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """An integer operator: its inputs are values by name, or new constants."""
+
+    operator: str
+    inputs: tuple[str | np.ndarray, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a float operator stands.
+
+    Members
+    -------
+    operands
+        As the node's inputs; None for one that is left out.
+    output
+        Scale and zero point of the QuantizeLinear that follows.
+    minimum, maximum
+        Limits of the result in its own integers: int8's, narrowed by a ReLU or Clip in between.
+    bits
+        Width of the hardware's multiplier.
+    """
+
+    node: Node
+    operands: tuple[Operand | None, ...]
+    output: Quantisation
+    shape: tuple[int, ...]
+    minimum: int
+    maximum: int
+    bits: int
+
+    def activation(self, index: int) -> tuple[Operand, Quantisation]:
+        """Operand `index`, which must be 8-bit with one scale for the whole tensor."""
+        operand = self.operands[index]
+        if operand is None or operand.scale.ndim or operand.zero_point.ndim:
+            raise self.refuse(f"input {index} must be quantised with one scale for the whole tensor")
+        return operand, Quantisation(float(operand.scale), int(operand.zero_point))
+
+    def weight(self, index: int) -> Operand:
+        """Operand `index`, which must be a constant of int8 with zero point 0."""
+        operand = self.operands[index]
+        if operand is None or operand.data is None:
+            raise self.refuse("its weights must be constant")
+        if np.any(operand.zero_point):
+            zero = int(np.asarray(operand.zero_point).flat[np.flatnonzero(operand.zero_point)[0]])
+            raise self.refuse(f"its weights must have the zero point 0 (128 if unsigned), not {zero} (after the shift to int8)")
+        return operand
+
+    def node_inputs(self) -> tuple[str, ...]:
+        """The node's inputs, with the integers in place of what was made from them."""
+        return tuple("" if operand is None else operand.name for operand in self.operands)
+
+    def clamp(self) -> dict[str, int]:
+        """The attributes every integer operator ends with."""
+        return {"y_zero": self.output.zero_point, "minimum": self.minimum, "maximum": self.maximum}
+
+    def bias(self, index: int, scale: np.ndarray, channels: int) -> np.ndarray:
+        """int64 (channels,): input `index` in units of `scale`, zeros where it is left out."""
+        operand = self.operands[index] if index < len(self.operands) else None
+        if operand is None:
+            return np.zeros(channels, dtype=np.int64)
+        real = operand.real
+        if real is None:
+            raise self.refuse("its bias must be constant")
+        if real.size not in (1, channels):
+            raise self.refuse(f"its bias must have {channels} elements, not {real.size}")
+        units = np.rint(np.broadcast_to(real.reshape(-1), (channels,)) / scale)
+        return np.asarray(np.clip(units, -(1 << 31), (1 << 31) - 1).astype(np.int64))
+
+    def refuse(self, what: str) -> UnsupportedOperator:
+        return refuse(self.node, what)

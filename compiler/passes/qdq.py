@@ -1,0 +1,141 @@
+"""Float operators between DequantizeLinear and QuantizeLinear become integer operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph import Graph, Node, Quantisation, Value
+from ..ops import find_operator
+from ..ops.elementwise import limits_of
+from ..ops.site import Lowered, Operand, Site
+
+__all__ = ["lower_qdq"]
+
+_BORDERS = ("QuantizeLinear", "DequantizeLinear")
+_LIMITS = ("Relu", "Clip")
+
+
+@dataclass(frozen=True)
+class _Exit:
+    """Where a float result becomes integers: the nodes that do it, and within which limits."""
+
+    quantisers: tuple[Node, ...]
+    quantisation: Quantisation
+    minimum: int
+    maximum: int
+
+
+def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
+    """Replace every operator that has an integer form and stands between quantised values.
+
+    The others stay as they are, in floating point, between the borders that they have.
+    """
+    values, nodes, renamed = dict(graph.values), [], {}
+    for node in graph.nodes:
+        node = node.replace(inputs=tuple(renamed.get(name, name) for name in node.inputs))
+        site_exit = None if node.operator in _BORDERS else _exit_of(graph, node)
+        operands = None if site_exit is None else _operands(graph, node)
+        if site_exit is None or operands is None:
+            nodes.append(node)
+            continue
+        shape = graph.values[node.outputs[0]].known_shape
+        quantisation = site_exit.quantisation
+        site = Site(node, operands, quantisation, shape, site_exit.minimum, site_exit.maximum, multiplier_bits)
+        lowered = find_operator(node).quantise(site)
+        if lowered is None:
+            nodes.append(node)
+            continue
+        result = f"{site_exit.quantisers[0].outputs[0]}/integer"
+        values[result] = Value(result, shape, np.dtype(np.int8), None, quantisation)
+        renamed.update({quantiser.outputs[0]: result for quantiser in site_exit.quantisers})
+        nodes.append(_integer_node(node, lowered, result, values))
+    return _drop_quantisers(graph.edit(nodes=nodes, values=values.values()), renamed)
+
+
+def _drop_quantisers(graph: Graph, renamed: dict[str, str]) -> Graph:
+    """Remove the QuantizeLinear nodes that integer operators took over; a result of the model keeps its name."""
+    nodes = []
+    for node in graph.nodes:
+        if node.outputs[0] not in renamed:
+            inputs = tuple(renamed.get(name, name) for name in node.inputs)
+            nodes.append(node.replace(inputs=inputs))
+        elif node.outputs[0] in graph.outputs:
+            nodes.append(Node(f"{node.name}/output", "Identity", (renamed[node.outputs[0]],), node.outputs))
+    return graph.edit(nodes=nodes)
+
+
+def _integer_node(node: Node, lowered: Lowered, result: str, values: dict[str, Value]) -> Node:
+    inputs = []
+    for position, given in enumerate(lowered.inputs):
+        if isinstance(given, np.ndarray):
+            name = f"{result}/constant{position}"
+            values[name] = Value.constant(name, given)
+            inputs.append(name)
+        else:
+            inputs.append(given)
+    return Node(node.name, lowered.operator, tuple(inputs), (result,), lowered.attributes)
+
+
+def _exit_of(graph: Graph, node: Node) -> _Exit | None:
+    """Follow the one result of `node` through limits to the QuantizeLinear nodes that read it."""
+    if len(node.outputs) != 1:
+        return None
+    name, limits = node.outputs[0], []
+    while (reader := graph.sole_consumer(name)) is not None and reader.operator in _LIMITS:
+        limits.append(limits_of(reader, [graph.constant(i) for i in reader.inputs]))
+        name = reader.outputs[0]
+    readers = graph.consumers.get(name, [])
+    if not readers or name in graph.outputs or any(reader.operator != "QuantizeLinear" for reader in readers):
+        return None
+    found = {_scalar_quantisation(graph, reader) for reader in readers}
+    if len(found) != 1 or (quantisation := found.pop()) is None:
+        return None
+    low, high = -128, 127
+    for lower, upper in limits:
+        low = max(low, _in_steps(lower, quantisation))
+        high = min(high, _in_steps(upper, quantisation))
+    return _Exit(tuple(readers), quantisation, min(low, high), high)
+
+
+def _in_steps(limit: float, quantisation: Quantisation) -> int:
+    """A real limit as an int8."""
+    steps = np.rint(np.float64(limit) / quantisation.scale) + quantisation.zero_point
+    return int(np.clip(steps, -128, 127))
+
+
+def _scalar_quantisation(graph: Graph, node: Node) -> Quantisation | None:
+    """What a QuantizeLinear to int8 does, where it has one constant scale."""
+    scale = graph.constant(node.inputs[1])
+    zero = graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    if scale is None or zero is None or zero.dtype != np.int8 or scale.size != 1 or zero.size != 1:
+        return None
+    return Quantisation(float(scale.reshape(())), int(zero.reshape(())))
+
+
+def _operands(graph: Graph, node: Node) -> tuple[Operand | None, ...] | None:
+    """The inputs of `node`, None where one of them is a float that is computed."""
+    operands: list[Operand | None] = []
+    for name in node.inputs:
+        operand = _operand(graph, name) if name else None
+        if name and operand is None:
+            return None
+        operands.append(operand)
+    return tuple(operands)
+
+
+def _operand(graph: Graph, name: str) -> Operand | None:
+    value = graph.values[name]
+    if value.data is not None:
+        return Operand(name, np.float64(1.0), np.int64(0), 0, value.data, value.known_shape)  # type: ignore[arg-type]
+    source = graph.producers.get(name)
+    if source is None or source.operator != "DequantizeLinear":
+        return None
+    integers, scale = graph.values[source.inputs[0]], graph.constant(source.inputs[1])
+    zero = graph.constant(source.inputs[2]) if len(source.inputs) > 2 else np.zeros((), np.int8)
+    if scale is None or zero is None or (integers.data is None and integers.dtype != np.int8):
+        return None
+    scales = scale.astype(np.float64).reshape(() if scale.size == 1 else -1)
+    zeros = zero.astype(np.int64).reshape(() if zero.size == 1 else -1)
+    return Operand(integers.name, scales, zeros, source.get("axis", 1), integers.data, integers.known_shape)

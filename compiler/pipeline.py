@@ -1,0 +1,35 @@
+"""The passes that a model goes through, in order."""
+
+from functools import partial
+
+from ..config import Config
+from .passes import Pass
+from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits
+from .passes.movement import sink_dequantisation
+from .passes.partition import partition
+from .passes.qdq import lower_qdq
+from .passes.shapes import infer_shapes
+from .passes.signed import make_signed
+from .passes.simplify import fold_constants, fold_most_constants, remove_dead
+
+__all__ = ["passes_for"]
+
+
+def passes_for(config: Config) -> list[Pass]:
+    """From the graph of a frontend to one whose nodes all have a target."""
+    return [
+        Pass("dead-code", remove_dead, typed=False),
+        Pass("shapes", infer_shapes),
+        Pass("constants", fold_most_constants),
+        Pass("bias", fuse_bias),
+        Pass("signed", make_signed),
+        Pass("movement", sink_dequantisation),
+        Pass("integers", partial(lower_qdq, multiplier_bits=config.multiplier_bits)),
+        Pass("limits", fuse_limits),
+        Pass("flattening", absorb_flattening),
+        Pass("dead-integers", remove_dead),
+        Pass("all-constants", fold_constants),
+        Pass("dead-constants", remove_dead),
+        Pass("integer-shapes", infer_shapes),
+        Pass("partition", partition),
+    ]
