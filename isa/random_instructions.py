@@ -66,14 +66,16 @@ class InstructionMaker:
         return bool(self.rng.random() < probability)
 
     def _bounds(self, dims: int, points: int) -> list[int]:
-        """Bounds of a nest of 1 to `dims` loops that are more than 1, with about 1 to `points` points."""
+        """Bounds of a nest of 1 to `dims` loops with about 1 to `points` points; sometimes every loop is a real one."""
         left = max(float(np.exp(self.rng.uniform(0, np.log(max(points, 2))))), 1.0)
         loops = self.rng.permutation(dims)[: int(self.rng.integers(1, dims + 1))]
+        least = 2 if self._chance(0.4) else 1
+        left = max(left, least ** len(loops))
         bounds = [1] * dims
         for rest, loop in zip(range(len(loops), 0, -1), loops, strict=True):
-            mean = left ** (1 / rest)
-            bound = int(self.rng.integers(1, max(2, int(2 * mean) + 1))) if rest > 1 else max(int(left), 1)
-            bounds[loop] = max(min(bound, int(left)), 1)
+            most = max(int(left / least ** (rest - 1)), 1)
+            usual = max(int(2 * left ** (1 / rest)), least)
+            bounds[loop] = min(int(self.rng.integers(least, usual + 1)), most) if rest > 1 else most
             left = max(left / bounds[loop], 1.0)
         return bounds
 
