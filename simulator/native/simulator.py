@@ -1,0 +1,150 @@
+"""The device on top of the compiled simulator."""
+
+import ctypes
+
+import numpy as np
+
+from ...config import Config
+from ...errors import DeviceError
+from ...isa.launch import Launch, Outcome
+from ...isa.memories import memory_shape
+from ...isa.registers import SEGMENT_ALIGNMENT
+from ...isa.table import SEGMENTS, ErrorCode, Memory
+from ..dram import Dram
+from .compile import load_library
+
+__all__ = ["NativeSimulator"]
+
+
+class _Launch(ctypes.Structure):
+    _fields_ = (
+        ("dram", ctypes.c_void_p),
+        ("dram_base", ctypes.c_uint64),
+        ("dram_size", ctypes.c_uint64),
+        ("program", ctypes.c_uint64),
+        ("count", ctypes.c_uint64),
+        ("segment_base", ctypes.c_uint64 * SEGMENTS),
+        ("segment_limit", ctypes.c_uint64 * SEGMENTS),
+    )
+
+
+class _Outcome(ctypes.Structure):
+    _fields_ = (("error", ctypes.c_uint32), ("index", ctypes.c_uint32))
+
+
+class NativeSimulator:
+    """Runs whole launches in C.
+
+    It has no time: no counters, and a deadlock is the error WATCHDOG at once, whatever the launch's
+    watchdog is. Instructions that nothing orders run in program order as far as their tokens allow.
+
+    Parameters
+    ----------
+    config
+        The accelerator. The first simulator of a configuration compiles it; later ones find it in
+        the build cache.
+    dram
+        Worked on in place; a fresh one where it is None.
+    portable
+        Compile without this CPU's own instructions. For tests.
+
+    Raises
+    ------
+    DeviceError
+        No C compiler (gcc, cc or clang) is installed; the oracle needs none.
+    """
+
+    name = "native"
+
+    def __init__(self, config: Config, *, dram: Dram | None = None, portable: bool = False) -> None:
+        self.config = config
+        self.dram = Dram() if dram is None else dram
+        self._library = _declare(load_library(config, portable=portable))
+        self._machine = self._library.machine_create()
+        if not self._machine:
+            raise DeviceError(f"the native simulator must have {config.on_chip_bytes} bytes of memory, and got none")
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memories back; the simulator can't be used afterwards. Safe to repeat."""
+        machine, self._machine = getattr(self, "_machine", None), None
+        if machine:
+            self._library.machine_destroy(machine)
+
+    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
+        """Address of `nbytes` fresh bytes of DRAM."""
+        return self.dram.allocate(nbytes, alignment)
+
+    def write(self, address: int, data: bytes | np.ndarray) -> None:
+        """Copy bytes, or an array's bytes in C order, to DRAM."""
+        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8)
+        self.dram.view(address, raw.size)[:] = raw.reshape(-1)
+
+    def read(self, address: int, nbytes: int) -> np.ndarray:
+        """A copy of DRAM, uint8, shape (nbytes,)."""
+        return self.dram.view(address, nbytes).copy()
+
+    def run(self, launch: Launch) -> Outcome:
+        """Run to the end. A program's own errors are in the outcome."""
+        bases, limits = zip(*launch.segments, strict=True)
+        native = _Launch(
+            self.dram.bytes.ctypes.data,
+            self.dram.base,
+            self.dram.bytes.size,
+            launch.program,
+            launch.count,
+            (ctypes.c_uint64 * SEGMENTS)(*bases),
+            (ctypes.c_uint64 * SEGMENTS)(*limits),
+        )
+        outcome = _Outcome()
+        self._library.machine_run(self._open(), ctypes.byref(native), ctypes.byref(outcome))
+        return Outcome(error=ErrorCode(outcome.error), index=outcome.index)
+
+    def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
+        """A copy of an on-chip memory, uint8, shape (depth, cell_bytes)."""
+        return self._view(memory, row).copy()
+
+    def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
+        """Replace an on-chip memory; `array` as :meth:`peek` gives it.
+
+        Raises
+        ------
+        DeviceError
+            The array has another shape or dtype, or there is no such row.
+        """
+        view = self._view(memory, row)
+        if array.shape != view.shape or array.dtype != np.uint8:
+            raise DeviceError(
+                f"{memory.name} must be poked with uint8 of shape {view.shape}, not {array.dtype} of shape {array.shape}"
+            )
+        view[:] = array
+        self._library.machine_touched(self._open(), int(memory), row)
+
+    def _open(self) -> int:
+        if self._machine is None:
+            raise DeviceError("the native simulator must be open, and it was closed (make a new one)")
+        return int(self._machine)
+
+    def _view(self, memory: Memory, row: int) -> np.ndarray:
+        shape = memory_shape(self.config, memory)
+        if not 0 <= row < shape.rows:
+            raise DeviceError(f"row of {memory.name} must be below {shape.rows}, not {row}")
+        start = self._library.machine_memory(self._open(), int(memory), row)
+        raw = (ctypes.c_uint8 * (shape.depth * shape.cell_bytes)).from_address(start)
+        return np.frombuffer(raw, np.uint8).reshape(shape.depth, shape.cell_bytes)
+
+
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, number = ctypes.c_void_p, ctypes.c_uint32
+    library.machine_create.restype = pointer
+    library.machine_memory.restype = pointer
+    library.machine_memory.argtypes = (pointer, number, number)
+    library.machine_touched.argtypes = (pointer, number, number)
+    library.machine_touched.restype = None
+    library.machine_destroy.argtypes = (pointer,)
+    library.machine_destroy.restype = None
+    library.machine_run.argtypes = (pointer, pointer, pointer)
+    library.machine_run.restype = None
+    return library

@@ -1,0 +1,232 @@
+/* The core: fetches instructions, keeps the engines' queues and tokens, and runs what may run.
+ *
+ * The order is greedy: before each fetch the engines do all they can. Which instructions can ever run does not
+ * depend on the order, and neither do the results of a program without races. */
+#include <stdlib.h>
+
+#include "decode.h"
+#include "machine.h"
+
+#define TOKEN_LIMIT ((1u << TOKEN_BITS) - 1)
+#define UNRETIRED 8 /* instructions of one engine that have run and wait for room for their tokens */
+#define NO_ENGINE ENGINES
+
+struct entry {
+    uint32_t index, wait, signal;
+    uint8_t raw[RAW_BYTES];
+};
+
+struct engine {
+    struct entry queue[QUEUE_DEPTH];
+    uint32_t head, queued;
+    struct { uint32_t index, signal; } unretired[UNRETIRED];
+    uint32_t oldest, ran;
+};
+
+struct core {
+    struct machine *machine;
+    const struct launch *launch;
+    struct engine engine[ENGINES];
+    uint32_t tokens[ENGINES][ENGINES]; /* from, to */
+    uint64_t next;
+    int finished;
+    struct outcome outcome;
+};
+
+static int stop(struct core *core, uint32_t error, uint64_t index)
+{
+    core->outcome = (struct outcome){error, (uint32_t)index};
+    return 0;
+}
+
+static int clear_from(const uint8_t *raw, unsigned bit)
+{
+    if (raw[bit / 8] >> bit % 8)
+        return 0;
+    for (unsigned byte = bit / 8 + 1; byte < INSTRUCTION_BYTES; byte++)
+        if (raw[byte])
+            return 0;
+    return 1;
+}
+
+static int bounds_positive(const uint32_t *bound, int dims)
+{
+    for (int d = 0; d < dims; d++)
+        if (!bound[d])
+            return 0;
+    return 1;
+}
+
+static int legal_transfer(const uint8_t *raw, int is_load)
+{
+    uint32_t load_bound[] = FIELDS4(raw, LOAD_BOUND), store_bound[] = FIELDS4(raw, STORE_BOUND);
+    if (is_load)
+        return clear_from(raw, LOAD_RESERVED_OFFSET) && bounds_positive(load_bound, TRANSFER_DIMS) &&
+               FIELD(raw, LOAD_MEMORY) <= MEMORY_TABLE;
+    uint32_t memory = FIELD(raw, STORE_MEMORY);
+    return clear_from(raw, STORE_RESERVED_OFFSET) && bounds_positive(store_bound, TRANSFER_DIMS) &&
+           (memory == MEMORY_ACT || memory == MEMORY_ACC);
+}
+
+static int legal_vector(const uint8_t *raw)
+{
+    uint32_t bound[] = FIELDS5(raw, VECTOR_BOUND), function = FIELD(raw, VECTOR_FUNCTION);
+    if (!clear_from(raw, VECTOR_RESERVED_OFFSET) || !bounds_positive(bound, VECTOR_DIMS) ||
+        function > FUNCTION_MAC || FIELD(raw, VECTOR_REDUCE) > VECTOR_DIMS)
+        return 0;
+    if (function == FUNCTION_MAC && (FIELD(raw, VECTOR_A_MEMORY) || FIELD(raw, VECTOR_B_MEMORY)))
+        return 0;
+    return !(FIELD(raw, VECTOR_TABLE_ENABLE) && FIELD(raw, VECTOR_DST_MEMORY));
+}
+
+/* The engine of an instruction, NO_ENGINE for FINISH, or -1 where it is illegal. */
+static int engine_of(const uint8_t *raw)
+{
+    uint32_t gemm_bound[] = FIELDS6(raw, GEMM_BOUND);
+    int engine = -1;
+    switch (FIELD(raw, FINISH_OPCODE)) {
+    case OPCODE_FINISH: return clear_from(raw, FINISH_RESERVED_OFFSET) ? NO_ENGINE : -1;
+    case OPCODE_LOAD: engine = legal_transfer(raw, 1) ? ENGINE_LOAD : -1; break;
+    case OPCODE_STORE: engine = legal_transfer(raw, 0) ? ENGINE_STORE : -1; break;
+    case OPCODE_VECTOR: engine = legal_vector(raw) ? ENGINE_VECTOR : -1; break;
+    case OPCODE_GEMM:
+        if (clear_from(raw, GEMM_RESERVED_OFFSET) && bounds_positive(gemm_bound, GEMM_DIMS))
+            engine = ENGINE_GEMM;
+        break;
+    case OPCODE_SYNC:
+        if (clear_from(raw, SYNC_RESERVED_OFFSET))
+            engine = (int)FIELD(raw, SYNC_ENGINE);
+        break;
+    default: break;
+    }
+    if (engine >= 0 && (FIELD(raw, SYNC_WAIT) | FIELD(raw, SYNC_SIGNAL)) >> engine & 1)
+        return -1;
+    return engine;
+}
+
+static uint32_t execute(struct core *core, const uint8_t *raw)
+{
+    switch (FIELD(raw, FINISH_OPCODE)) {
+    case OPCODE_LOAD: return run_load(core->machine, core->launch, raw);
+    case OPCODE_STORE: return run_store(core->machine, core->launch, raw);
+    case OPCODE_GEMM: run_gemm(core->machine, raw); break;
+    case OPCODE_VECTOR: run_vector(core->machine, raw); break;
+    default: break;
+    }
+    return ERROR_NONE;
+}
+
+/* Gives the tokens of the oldest instruction that has run, where there is room for all of them. */
+static int retire(struct core *core, int e)
+{
+    struct engine *engine = &core->engine[e];
+    if (!engine->ran)
+        return 0;
+    uint32_t signal = engine->unretired[engine->oldest].signal;
+    for (int to = 0; to < ENGINES; to++)
+        if (signal >> to & 1 && core->tokens[e][to] == TOKEN_LIMIT)
+            return 0;
+    for (int to = 0; to < ENGINES; to++)
+        core->tokens[e][to] += signal >> to & 1;
+    engine->oldest = (engine->oldest + 1) % UNRETIRED;
+    engine->ran--;
+    return 1;
+}
+
+/* Runs the head of a queue where its tokens are there. */
+static int begin(struct core *core, int e)
+{
+    struct engine *engine = &core->engine[e];
+    if (!engine->queued || engine->ran == UNRETIRED)
+        return 0;
+    struct entry *head = &engine->queue[engine->head];
+    for (int from = 0; from < ENGINES; from++)
+        if (head->wait >> from & 1 && !core->tokens[from][e])
+            return 0;
+    for (int from = 0; from < ENGINES; from++)
+        core->tokens[from][e] -= head->wait >> from & 1;
+    uint32_t error = execute(core, head->raw);
+    if (error)
+        return stop(core, error, head->index);
+    uint32_t slot = (engine->oldest + engine->ran++) % UNRETIRED;
+    engine->unretired[slot].index = head->index;
+    engine->unretired[slot].signal = head->signal;
+    engine->head = (engine->head + 1) % QUEUE_DEPTH;
+    engine->queued--;
+    return 1;
+}
+
+/* Puts the next instruction into its queue; 0 where that is full, after FINISH, and at an error. */
+static int fetch(struct core *core)
+{
+    const struct launch *launch = core->launch;
+    struct entry entry = {.index = (uint32_t)core->next};
+    if (core->finished)
+        return 0;
+    if (core->next >= launch->count)
+        return stop(core, ERROR_PROGRAM_END, launch->count);
+    uint64_t address = launch->program + core->next * INSTRUCTION_BYTES;
+    if (address < launch->dram_base || launch->dram_size < INSTRUCTION_BYTES ||
+        address - launch->dram_base > launch->dram_size - INSTRUCTION_BYTES)
+        return stop(core, ERROR_BUS_READ, core->next);
+    memcpy(entry.raw, launch->dram + (address - launch->dram_base), INSTRUCTION_BYTES);
+    int e = engine_of(entry.raw);
+    if (e < 0)
+        return stop(core, ERROR_ILLEGAL_INSTRUCTION, core->next);
+    if (e == NO_ENGINE)
+        return core->finished = 1;
+    struct engine *engine = &core->engine[e];
+    if (engine->queued == QUEUE_DEPTH)
+        return 0;
+    entry.wait = FIELD(entry.raw, SYNC_WAIT);
+    entry.signal = FIELD(entry.raw, SYNC_SIGNAL);
+    engine->queue[(engine->head + engine->queued++) % QUEUE_DEPTH] = entry;
+    core->next++;
+    return 1;
+}
+
+/* Nothing can go on: that is the end, or a deadlock. */
+static void conclude(struct core *core)
+{
+    uint32_t oldest = UINT32_MAX;
+    for (int e = 0; e < ENGINES; e++) {
+        const struct engine *engine = &core->engine[e];
+        uint32_t index = engine->ran      ? engine->unretired[engine->oldest].index
+                         : engine->queued ? engine->queue[engine->head].index
+                                          : UINT32_MAX;
+        oldest = index < oldest ? index : oldest;
+    }
+    if (oldest != UINT32_MAX)
+        stop(core, ERROR_WATCHDOG, oldest);
+}
+
+void machine_run(struct machine *m, const struct launch *launch, struct outcome *outcome)
+{
+    struct core core = {.machine = m, .launch = launch};
+    int going;
+    do {
+        going = 0;
+        for (int e = 0; e < ENGINES && !core.outcome.error; e++)
+            going |= retire(&core, e) | begin(&core, e);
+        if (!going && !core.outcome.error)
+            going = fetch(&core);
+    } while (going && !core.outcome.error);
+    if (!core.outcome.error)
+        conclude(&core);
+    *outcome = core.outcome;
+}
+
+struct machine *machine_create(void)
+{
+    struct machine *m = aligned_alloc(64, (sizeof *m + 63) / 64 * 64);
+    if (m) {
+        memset(m, 0, sizeof *m);
+        memset(m->act_biased, 0x80, sizeof m->act_biased);
+    }
+    return m;
+}
+
+void machine_destroy(struct machine *m)
+{
+    free(m);
+}

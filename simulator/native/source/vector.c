@@ -1,0 +1,200 @@
+/* VECTOR. Results one after another, the channels of each side by side. */
+#include "decode.h"
+#include "machine.h"
+#include "shadow.h"
+
+#define ACT_MASK ((uint32_t)(ACT_DEPTH - 1) & ~(uint32_t)(VECTOR_GRANULES - 1))
+#define EACH_CHANNEL for (int o = 0; o < BLOCK_OUT; o++)
+
+struct operand {
+    uint32_t in_acc, base;
+    int32_t stride[VECTOR_DIMS];
+};
+
+struct vector_nest {
+    uint32_t function, reduce, residual, bias_enable, scale_enable, scale_shared, table_enable, table, row_mask;
+    int32_t a_zero, b_zero, zero_point, minimum, maximum;
+    uint32_t bound[VECTOR_DIMS], bias_base, scale_base;
+    int32_t channel_stride[VECTOR_DIMS];
+    struct operand a, b, dst;
+};
+
+/* Where the parts of one result lie. */
+struct place {
+    uint32_t dst, b, bias;
+};
+
+static uint32_t operand_address(const struct operand *operand, const uint32_t *index)
+{
+    uint32_t address = address_of(operand->base, operand->stride, index, VECTOR_DIMS);
+    return operand->in_acc ? address & (ACC_DEPTH - 1) : address & ACT_MASK;
+}
+
+static void read_operand(const struct machine *m, uint32_t in_acc, int row, uint32_t address, int32_t zero,
+                         int32_t *value)
+{
+    if (in_acc) {
+        const int32_t *cell = m->acc[row][address];
+        EACH_CHANNEL value[o] = (int32_t)((uint32_t)cell[o] - (uint32_t)zero);
+    } else {
+        const int8_t *channels = m->act[row] + (size_t)address * GRANULE;
+        EACH_CHANNEL value[o] = channels[o] - zero;
+    }
+}
+
+/* One step of the reduction; `b` is read by MAC only. Products of 9-bit numbers need no cutting: int8 less an
+ * int8 zero point is one. */
+static void step(uint32_t function, int first, int32_t *t, const int32_t *a, const int32_t *b)
+{
+    switch (function) {
+    case FUNCTION_SUM: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)a[o]); break;
+    case FUNCTION_MAX: EACH_CHANNEL t[o] = first || a[o] > t[o] ? a[o] : t[o]; break;
+    case FUNCTION_MIN: EACH_CHANNEL t[o] = first || a[o] < t[o] ? a[o] : t[o]; break;
+    case FUNCTION_MAC: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)(a[o] * b[o])); break;
+    default: break;
+    }
+}
+
+static void reduce_rows(const struct machine *m, const struct vector_nest *n, uint32_t *index, int32_t (*t)[BLOCK_OUT])
+{
+    int results = VECTOR_DIMS - (int)n->reduce, changed, first = 1;
+    if (n->function == FUNCTION_ZERO) {
+        for (int d = results; d < VECTOR_DIMS; d++)
+            index[d] = n->bound[d] - 1;
+        return;
+    }
+    for (;;) {
+        uint32_t a = operand_address(&n->a, index), b = operand_address(&n->b, index);
+        for (int row = 0; row < ROWS; row++) {
+            int32_t left[BLOCK_OUT], right[BLOCK_OUT];
+            if (!(n->row_mask >> row & 1))
+                continue;
+            read_operand(m, n->a.in_acc, row, a, n->a_zero, left);
+            if (n->function == FUNCTION_MAC)
+                read_operand(m, n->b.in_acc, row, b, n->b_zero, right);
+            step(n->function, first, t[row], left, right);
+        }
+        first = 0;
+        uint32_t last[VECTOR_DIMS];
+        memcpy(last, index, sizeof last);
+        if (!next_point(index + results, n->bound + results, (int)n->reduce, &changed)) {
+            memcpy(index, last, sizeof last);
+            return;
+        }
+    }
+}
+
+static void read_scale(const struct machine *m, uint32_t cell, struct scale_cell *scale)
+{
+    const uint8_t *entries = m->scale[cell];
+    EACH_CHANNEL {
+        uint32_t word;
+        memcpy(&word, entries + o * 8, 4);
+        word <<= 32 - MULTIPLIER_BITS;
+        scale->multiplier[o] = (int32_t)word >> (32 - MULTIPLIER_BITS);
+        scale->left[o] = entries[o * 8 + 4] & 31;
+        scale->right[o] = entries[o * 8 + 5] & 31;
+        scale->single[o] = entries[o * 8 + 6] & 1;
+    }
+}
+
+static inline int32_t round_twice(int64_t p, uint32_t right)
+{
+    int64_t half = (int64_t)1 << (MULTIPLIER_BITS - 2);
+    int64_t nudged = p + (p >= 0 ? half : 1 - half);
+    int32_t h = (int32_t)(uint32_t)(nudged / ((int64_t)1 << (MULTIPLIER_BITS - 1)));
+    int32_t mask = (int32_t)(((uint32_t)1 << right) - 1);
+    return (h >> right) + ((h & mask) > (mask >> 1) + (h < 0));
+}
+
+static inline int32_t round_once(int64_t p, uint32_t right)
+{
+    return (int32_t)(uint32_t)((p + ((int64_t)1 << (MULTIPLIER_BITS - 2 + right))) >> (MULTIPLIER_BITS - 1 + right));
+}
+
+static void requantise(const struct scale_cell *scale, int32_t *u)
+{
+    EACH_CHANNEL {
+        int64_t p = (int64_t)(int32_t)((uint32_t)u[o] << scale->left[o]) * scale->multiplier[o];
+        int32_t twice = round_twice(p, scale->right[o]), once = round_once(p, scale->right[o]);
+        u[o] = scale->single[o] ? once : twice;
+    }
+}
+
+static int32_t limit(int32_t value, int32_t low, int32_t high)
+{
+    int32_t raised = value > low ? value : low;
+    return raised < high ? raised : high;
+}
+
+/* A value cut to this range and one that was not clamp alike, whatever the 8-bit zero point and bounds. */
+#define FAR 1024
+
+static void write_act(struct machine *m, const struct vector_nest *n, int row, uint32_t dst, const int32_t *y)
+{
+    int8_t *out = m->act[row] + (size_t)dst * GRANULE;
+    EACH_CHANNEL out[o] = (int8_t)limit(limit(y[o], -FAR, FAR) + n->zero_point, n->minimum, n->maximum);
+    if (n->table_enable)
+        EACH_CHANNEL out[o] = m->table[256 * (n->table % TABLES) + (uint32_t)(out[o] + 128)];
+    shadow_act(m, row, (size_t)dst * GRANULE, BLOCK_OUT);
+}
+
+/* What follows the last step, in one row; t is used up. */
+static void finish_row(struct machine *m, const struct vector_nest *n, int row, const struct place *place,
+                       const struct scale_cell *scale, int32_t *t)
+{
+    if (n->bias_enable)
+        EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)m->bias[place->bias][o]);
+    if (n->scale_enable)
+        requantise(scale, t);
+    if (n->residual) {
+        int32_t b[BLOCK_OUT];
+        read_operand(m, n->b.in_acc, row, place->b, 0, b);
+        EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)b[o]);
+    }
+    if (n->dst.in_acc)
+        memcpy(m->acc[row][place->dst], t, BLOCK_OUT * 4);
+    else
+        write_act(m, n, row, place->dst, t);
+}
+
+static void run_results(struct machine *m, const struct vector_nest *n)
+{
+    uint32_t index[VECTOR_DIMS] = {0}, held = UINT32_MAX;
+    struct scale_cell scale;
+    int results = VECTOR_DIMS - (int)n->reduce, changed;
+    do {
+        int32_t t[ROWS][BLOCK_OUT] = {0};
+        memset(index + results, 0, (size_t)n->reduce * sizeof *index);
+        reduce_rows(m, n, index, t);
+        uint32_t channel = address_of(0, n->channel_stride, index, VECTOR_DIMS);
+        struct place place = {operand_address(&n->dst, index), operand_address(&n->b, index),
+                              (n->bias_base + channel) & (BIAS_DEPTH - 1)};
+        uint32_t cell = (n->scale_base + (n->scale_shared ? 0 : channel)) & (SCALE_DEPTH - 1);
+        if (n->scale_enable && cell != held)
+            read_scale(m, held = cell, &scale);
+        for (int row = 0; row < ROWS; row++)
+            if (n->row_mask >> row & 1)
+                finish_row(m, n, row, &place, &scale, t[row]);
+    } while (next_point(index, n->bound, results, &changed));
+}
+
+#define OPERAND(raw, name) \
+    {FIELD(raw, VECTOR_##name##_MEMORY), FIELD(raw, VECTOR_##name##_BASE), SIGNED5(raw, VECTOR_##name##_STRIDE)}
+
+void run_vector(struct machine *m, const uint8_t *raw)
+{
+    struct vector_nest nest = {
+        .function = FIELD(raw, VECTOR_FUNCTION), .reduce = FIELD(raw, VECTOR_REDUCE),
+        .residual = FIELD(raw, VECTOR_RESIDUAL), .bias_enable = FIELD(raw, VECTOR_BIAS_ENABLE),
+        .scale_enable = FIELD(raw, VECTOR_SCALE_ENABLE), .scale_shared = FIELD(raw, VECTOR_SCALE_SHARED),
+        .table_enable = FIELD(raw, VECTOR_TABLE_ENABLE), .table = FIELD(raw, VECTOR_TABLE),
+        .row_mask = FIELD(raw, VECTOR_ROW_MASK), .a_zero = SIGNED_FIELD(raw, VECTOR_A_ZERO),
+        .b_zero = SIGNED_FIELD(raw, VECTOR_B_ZERO), .zero_point = SIGNED_FIELD(raw, VECTOR_ZERO_POINT),
+        .minimum = SIGNED_FIELD(raw, VECTOR_MINIMUM), .maximum = SIGNED_FIELD(raw, VECTOR_MAXIMUM),
+        .bound = FIELDS5(raw, VECTOR_BOUND), .bias_base = FIELD(raw, VECTOR_BIAS_BASE),
+        .scale_base = FIELD(raw, VECTOR_SCALE_BASE), .channel_stride = SIGNED5(raw, VECTOR_CHANNEL_STRIDE),
+        .a = OPERAND(raw, A), .b = OPERAND(raw, B), .dst = OPERAND(raw, DST),
+    };
+    run_results(m, &nest);
+}
