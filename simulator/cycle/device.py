@@ -5,18 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from ...config import Config
+from ...driver.registers import RegisterDriver
 from ...errors import DeviceError
 from ...isa.launch import Launch, Outcome
 from ...isa.memories import memory_shape
-from ...isa.registers import COUNTERS, SEGMENT_ALIGNMENT, Control, Status, counter_address, register, segment_address
-from ...isa.table import ErrorCode, Memory
+from ...isa.registers import SEGMENT_ALIGNMENT, Control, register
+from ...isa.table import Memory
 from ..dram import Dram
-from .core import core_model
+from .core import core_verilog
 from .harness import Harness, ProtocolError, Settings
+from .model import build_model
 
 __all__ = ["CycleSimulator"]
 
 _CHUNK = 1_000_000
+_RESET_CHUNK = 64
 
 
 class CycleSimulator:
@@ -66,10 +69,16 @@ class CycleSimulator:
     ) -> None:
         self.config = config
         self.dram = dram or Dram()
-        self._max_cycles = max_cycles
         wave = Path(waveform) if waveform is not None else None
         _check_options(latency, bandwidth, stalls, wave, threads)
-        model = core_model(config, waveform=wave.suffix[1:] if wave else None, threads=threads)
+        emitted = core_verilog(config)
+        library = build_model(
+            emitted,
+            bus_bytes=config.bus_bytes,
+            waveform=wave.suffix[1:] if wave else None,
+            threads=threads,
+            name=f"cycle-{config.hash}",
+        )
         settings = Settings(
             bytes=self.dram.bytes.ctypes.data,
             base=self.dram.base,
@@ -79,9 +88,10 @@ class CycleSimulator:
             burst_beats=config.burst_beats,
             stalls=0 if stalls is None else stalls + 1,
         )
-        self._harness = Harness(model.library, settings, trace=trace, waveform=wave)
-        self._arrays = model.arrays
-        self._started = 0
+        self._harness = Harness(library, settings, trace=trace, waveform=wave)
+        self._arrays = emitted.arrays
+        self._bus = _Bus(self._harness, max_cycles)
+        self._driver = RegisterDriver(self._bus, config, idle=self._bus.idle, interrupt=True)
 
     def __enter__(self) -> "CycleSimulator":
         return self
@@ -123,39 +133,10 @@ class CycleSimulator:
             raise
 
     def _run(self, launch: Launch) -> Outcome:
-        write, read = self._csr_write, self._harness.csr_read
-        write(register("CONTROL"), Control.SOFT_RESET)
-        write(register("PROGRAM_BASE_LO"), launch.program & 0xFFFFFFFF)
-        write(register("PROGRAM_BASE_HI"), launch.program >> 32)
-        write(register("PROGRAM_COUNT"), launch.count)
-        write(register("WATCHDOG"), launch.watchdog)
-        for number, (base, limit) in enumerate(launch.segments):
-            for k, value in enumerate((base & 0xFFFFFFFF, base >> 32, limit)):
-                write(segment_address(number) + 4 * k, value)
-        write(register("CONTROL"), Control.START | Control.IRQ_ENABLE)
-        self._wait()
-        counters = {name: read(counter_address(name)) | read(counter_address(name) + 4) << 32 for name in COUNTERS}
-        if not read(register("STATUS")) & Status.ERROR:
-            return Outcome(counters=counters)
-        return Outcome(ErrorCode(read(register("ERROR_CODE"))), read(register("ERROR_INDEX")), counters)
-
-    def _csr_write(self, address: int, value: int) -> None:
-        if address == register("CONTROL") and value & Control.START:
-            self._harness.clear_events()
-            self._started = self._harness.cycle
-        self._harness.csr_write(address, value)
-
-    def _wait(self) -> None:
-        """Until the interrupt line is high, in steps between which Python may be interrupted."""
-        left = self._max_cycles
-        while True:
-            chunk = _CHUNK if left is None else min(_CHUNK, left)
-            if self._harness.run(chunk):
-                break
-            if left is not None and not (left := left - chunk):
-                raise DeviceError(f"a run must end within max_cycles ({self._max_cycles}), and this one has not")
+        outcome = self._driver.run(launch)
         if not self._harness.idle:
             raise ProtocolError("the core must end its transfers before it is done, and some are on their way")
+        return outcome
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
         """A copy of an on-chip memory: uint8, shape (depth, cell_bytes), cells as in DRAM."""
@@ -187,7 +168,7 @@ class CycleSimulator:
         Engine), `retired` (0 started, 1 retired); in order of time.
         """
         events = self._harness.events()
-        events["cycle"] -= self._started
+        events["cycle"] -= self._bus.started
         return events
 
     def _shape(self, memory: Memory) -> tuple[int, int]:
@@ -199,6 +180,42 @@ class CycleSimulator:
         if not banks:
             raise DeviceError(f"{memory.name} must be asked for with a row that it has, not {row}")
         return [self._harness.view(bank) for bank in banks]
+
+
+class _Bus:
+    """The register page, and time: simulated cycles pass while the driver is idle.
+
+    Members
+    -------
+    started
+        The cycle of the last start.
+    """
+
+    def __init__(self, harness: Harness, max_cycles: int | None) -> None:
+        self._harness = harness
+        self._max_cycles = max_cycles
+        self._chunk = _CHUNK
+        self.started = 0
+        self.read32 = harness.csr_read
+
+    def write32(self, address: int, value: int) -> None:
+        if address == register("CONTROL"):
+            # No interrupt tells the end of a reset.
+            self._chunk = _CHUNK if value & Control.START else _RESET_CHUNK
+            if value & Control.START:
+                self._harness.clear_events()
+                self.started = self._harness.cycle
+        self._harness.csr_write(address, value)
+
+    def idle(self) -> None:
+        """Up to the interrupt, in chunks between which Python may be interrupted."""
+        chunk = self._chunk
+        if self._max_cycles is not None:
+            left = self.started + self._max_cycles - self._harness.cycle
+            if left <= 0:
+                raise DeviceError(f"a run must end within max_cycles ({self._max_cycles}), and this one has not")
+            chunk = min(chunk, left)
+        self._harness.run(chunk)
 
 
 def _check_options(

@@ -1,13 +1,12 @@
 """From Verilog to a shared library: Verilator, the harness and the C++ compiler, cached by content."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from ...errors import DeviceError
 from ...isa.table import Memory
 from ..build import cache_directory, cached_build, cpu_identity, find_tool, tool_identity
 
-__all__ = ["Array", "Emitted", "Model", "build_model"]
+__all__ = ["TOP", "Array", "Emitted", "build_model"]
 
 TOP = "tilewright"
 _LIBRARY = "model.so"
-_ARRAYS = "arrays.json"
 _LOG = "build.log"
 _OUTPUT = "verilated"
 _HARNESS = resources.files(__package__) / "harness"
@@ -72,29 +70,18 @@ class Emitted:
     arrays: tuple[Array, ...]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A built library and the arrays that it gives access to."""
-
-    library: Path
-    arrays: tuple[Array, ...]
-
-
 def build_model(
-    key_parts: Iterable[bytes | str],
-    emit: Callable[[], Emitted],
+    emitted: Emitted,
     *,
     bus_bytes: int,
     waveform: str | None = None,
     threads: int = 1,
     name: str = "cycle",
-) -> Model:
-    """The simulator of the Verilog that `emit` makes; it is called only when there is none in the cache.
+) -> Path:
+    """The shared library that simulates `emitted`.
 
     Parameters
     ----------
-    key_parts
-        All that the Verilog depends on.
     waveform
         ``"fst"``, ``"vcd"`` or None: the format that this simulator can write.
 
@@ -110,14 +97,21 @@ def build_model(
     flags = _verilator_flags(waveform, threads)
     defines = _defines(bus_bytes, waveform)
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity())
-    key = [*key_parts, *tools, *flags, *_COMPILER_FLAGS, *_LINKER_FLAGS, *defines, *sources.values()]
+    key = [
+        emitted.verilog,
+        *map(str, emitted.arrays),
+        *tools,
+        *flags,
+        *_COMPILER_FLAGS,
+        *_LINKER_FLAGS,
+        *defines,
+        *sources.values(),
+    ]
 
     def build(work: Path) -> None:
-        emitted = emit()
         log = work / _LOG
         source = work / f"{TOP}.v"
         source.write_text(_public(emitted.verilog, emitted.arrays), encoding="utf-8")
-        (work / _ARRAYS).write_text(json.dumps([astuple(array) for array in emitted.arrays]), encoding="utf-8")
         for file_name, data in sources.items():
             (work / file_name).write_bytes(data)
         try:
@@ -131,12 +125,7 @@ def build_model(
             ) from None
         shutil.rmtree(work / _OUTPUT)
 
-    entry = cached_build(key, build, name=name)
-    arrays = json.loads((entry / _ARRAYS).read_text(encoding="utf-8"))
-    return Model(
-        entry / _LIBRARY,
-        tuple(Array(Memory(memory), row, bank, tuple(path), *size) for memory, row, bank, path, *size in arrays),
-    )
+    return cached_build(key, build, name=name) / _LIBRARY
 
 
 def _verilator_flags(waveform: str | None, threads: int) -> tuple[str, ...]:

@@ -141,11 +141,10 @@ class Copier:
         waveform: Path | None = None,
     ) -> None:
         form = waveform.suffix[1:] if waveform else None
-        emitted = Emitted(COPIER, (CELLS,))
-        model = build_model([COPIER], lambda: emitted, bus_bytes=8, waveform=form, name="cycle-copier")
+        library = build_model(Emitted(COPIER, (CELLS,)), bus_bytes=8, waveform=form, name="cycle-copier")
         self.dram = np.random.default_rng(1).integers(0, 256, SIZE, dtype=np.uint8)
         settings = Settings(self.dram.ctypes.data, BASE, SIZE, latency, bandwidth, burst_beats, stalls)
-        self.harness = Harness(model.library, settings, trace=True, waveform=waveform)
+        self.harness = Harness(library, settings, trace=True, waveform=waveform)
 
     def copy(self, source: int, destination: int, beats: int, fault: int = 0) -> int:
         """Cycles that it took."""
@@ -275,5 +274,5 @@ def test_failed_build_names_its_log(monkeypatch, tmp_path):
     monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path))
     broken = Emitted("module tilewright (clk); input clk; assign nonsense here; endmodule\n", ())
     with pytest.raises(DeviceError, match=r"verilator must build .* see .*cycle-broken\.log") as raised:
-        build_model(["broken"], lambda: broken, bus_bytes=8, name="cycle-broken")
+        build_model(broken, bus_bytes=8, name="cycle-broken")
     assert "nonsense" in Path(str(raised.value).split("see ")[1]).read_text()
