@@ -14,7 +14,7 @@ from .fault import Fault
 from .gemm import gemm
 from .legality import decode_legal
 from .memories import Memories
-from .order import Sequencer
+from .order import run_program
 from .transfers import load, store
 from .vector import vector
 
@@ -64,12 +64,12 @@ class OracleSimulator:
 
     def run(self, launch: Launch) -> Outcome:
         """Run to the end. A deadlock ends with WATCHDOG even where the watchdog is off: here no time passes."""
-        sequencer = Sequencer(
+        return run_program(
             self.config,
+            launch.count,
             fetch=lambda index: self._fetch(launch, index),
             execute=lambda instruction: self._execute(launch, instruction),
         )
-        return sequencer.run(launch.count)
 
     def _fetch(self, launch: Launch, index: int) -> Instruction:
         try:

@@ -43,7 +43,7 @@ class Bench:
     def ok(self, *program: Instruction) -> None:
         outcome = self.run(*program, finish())
         assert (outcome.error, outcome.index) == (ErrorCode.NONE, 0)
-        assert outcome.counters["instructions"] == len(program) + 1
+        assert outcome.counters["instructions"] == len(program)
 
     def act(self, row: int = 0) -> np.ndarray:
         return self.core.peek(Memory.ACT, row).view(np.int8).reshape(-1)

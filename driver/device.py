@@ -1,0 +1,87 @@
+"""What every device can do, and how to open one by name."""
+
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ..config import Config
+from ..errors import DeviceError
+from ..isa.launch import Launch, Outcome
+from ..isa.registers import SEGMENT_ALIGNMENT
+from ..isa.table import Memory
+
+__all__ = ["DEVICES", "Device", "Simulator", "open_device"]
+
+
+@runtime_checkable
+class Device(Protocol):
+    """A core with memory, behind whatever connects us to it.
+
+    Members
+    -------
+    name
+        How it is opened.
+    config
+        The hardware's configuration.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
+        """Address of `nbytes` bytes of device memory. Raises DeviceError where there are not enough."""
+
+    def write(self, address: int, data: bytes | np.ndarray) -> None:
+        """Put the bytes of `data` into device memory."""
+
+    def read(self, address: int, nbytes: int) -> np.ndarray:
+        """A copy of device memory, uint8."""
+
+    def run(self, launch: Launch) -> Outcome:
+        """Run a program to its end. Its own errors are in the outcome, not raised."""
+
+    def close(self) -> None:
+        """Let go of what the device holds."""
+
+
+@runtime_checkable
+class Simulator(Device, Protocol):
+    """A device whose on-chip memories can be looked into."""
+
+    def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
+        """A copy of one on-chip memory: uint8, shape (depth, cell_bytes), cells as in DRAM."""
+
+    def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
+        """Replace one on-chip memory; the inverse of :meth:`peek`."""
+
+
+DEVICES: dict[str, tuple[str, str]] = {
+    "oracle": ("simulator.oracle", "OracleSimulator"),
+    "native": ("simulator.native", "NativeSimulator"),
+    "cycle": ("simulator.cycle", "CycleSimulator"),
+}
+
+
+def open_device(name: str, config: Config, **options: Any) -> Device:
+    """The device `name` with the core `config`; `options` are the device's own.
+
+    Raises
+    ------
+    DeviceError
+        There is no such device, or it does not know an option.
+    """
+    if name not in DEVICES:
+        raise DeviceError(f"device must be one of {', '.join(DEVICES)}, not {name!r}")
+    module, class_name = DEVICES[name]
+    make = getattr(import_module(f"..{module}", __package__), class_name)
+    known = [p.name for p in signature(make).parameters.values() if p.kind is Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            raise DeviceError(f"device {name} has no option {option}; it has {', '.join(known)}")
+    device: Device = make(config, **options)
+    return device

@@ -1,0 +1,220 @@
+"""Running a compiled program: its memory on a device, its steps, its inputs and outputs by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DeviceError, ProgramError
+from ..isa.instruction import decode
+from ..isa.launch import DEFAULT_WATCHDOG, Launch
+from ..isa.program import Call, Layer, Program, Run, Tensor
+from ..isa.table import INSTRUCTION_BYTES, ErrorCode, Opcode
+from .device import Device
+from .matching import require_same
+from .mirror import SegmentMirror, aligned_bytes
+
+if TYPE_CHECKING:
+    from .host import HostFunctions
+
+__all__ = ["Session", "StepRecord"]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step of a run took.
+
+    Members
+    -------
+    step
+        The program's Run or Call.
+    layers
+        Those of the program's layers that lie in it.
+    seconds
+        Time on this host, transfers to and from the device included.
+    counters
+        The core's, by the names of ``registers.COUNTERS``, as far as the device knows them; empty for a Call.
+    """
+
+    step: Run | Call
+    layers: tuple[Layer, ...]
+    seconds: float
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+class Session:
+    """A program loaded onto a device.
+
+    Parameters
+    ----------
+    watchdog
+        Cycles without progress after which the core gives up; 0: never.
+
+    Members
+    -------
+    program, device
+        As given.
+    records
+        A StepRecord for every step of the last run, as far as it came.
+
+    Raises
+    ------
+    DeviceError
+        The device has another configuration than the program, or too little memory.
+    """
+
+    def __init__(self, program: Program, device: Device, *, watchdog: int = DEFAULT_WATCHDOG) -> None:
+        require_same(program.config, device.config, device=f"device {device.name}")
+        self.program = program
+        self.device = device
+        self.records: list[StepRecord] = []
+        self._watchdog = watchdog
+        self._segments = tuple((self._place(s.size, s.data), s.size) for s in program.segments)
+        self._code = self._place(program.instructions.size, program.instructions.tobytes())
+        self._buffers = {buffer.name: buffer for buffer in program.buffers}
+        self._mirrors = {
+            number: SegmentMirror(device, *self._segments[number])
+            for number in {self._buffers[name].segment for name in self._names_seen_by_host()}
+            if number is not None
+        }
+        self._own = {buffer.name: aligned_bytes(buffer.size) for buffer in program.buffers if buffer.segment is None}
+        self._stored = [self._segments_stored(step) for step in program.steps]
+
+    def _place(self, size: int, data: bytes) -> int:
+        """Address of fresh device memory that holds `data` and then zeros."""
+        address = self.device.allocate(size)
+        self.device.write(address, data + bytes(size - len(data)))
+        return address
+
+    def _names_seen_by_host(self) -> set[str]:
+        program = self.program
+        names = {tensor.buffer for tensor in (*program.inputs, *program.outputs)}
+        return names.union(*(step.arguments for step in program.steps if isinstance(step, Call)))
+
+    def _segments_stored(self, step: Run | Call) -> frozenset[int]:
+        if isinstance(step, Call):
+            return frozenset()
+        rows = self.program.instructions[step.first : step.first + step.count]
+        stores = rows[rows[:, 0] & 0xF == Opcode.STORE]
+        return frozenset(decode(row.tobytes())["segment"] for row in stores)
+
+    @cached_property
+    def _host(self) -> "HostFunctions":
+        from .host import HostFunctions  # llvmlite is heavy, and many programs need none of it
+
+        assert self.program.host is not None
+        return HostFunctions(self.program.host)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs by name, as fresh arrays.
+
+        Parameters
+        ----------
+        inputs
+            One array for each of the program's inputs, of exactly its shape and dtype.
+
+        Raises
+        ------
+        ProgramError
+            An input is missing, unknown, or of another shape or dtype.
+        DeviceError
+            The core stopped with an error; the message names its code, the instruction and the layer.
+        """
+        arrays = self._checked(inputs)
+        self.records = []
+        for tensor in self.program.inputs:
+            self._put(tensor, arrays[tensor.name])
+        for number, step in enumerate(self.program.steps):
+            started = perf_counter()
+            counters = self._run(number, step) if isinstance(step, Run) else self._call(step)
+            self.records.append(StepRecord(step, self._layers(number, step), perf_counter() - started, counters))
+        return {tensor.name: self._get(tensor) for tensor in self.program.outputs}
+
+    def _checked(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        wanted = {tensor.name: tensor for tensor in self.program.inputs}
+        for name in inputs:
+            if name not in wanted:
+                raise ProgramError(f"input {name} is not one of the program's, which are {', '.join(wanted) or 'none'}")
+        arrays = {}
+        for name, tensor in wanted.items():
+            if name not in inputs:
+                raise ProgramError(f"input {name} ({_described(tensor.dtype, tensor.shape)}) must be given")
+            array = np.asarray(inputs[name])
+            if array.dtype != tensor.dtype or array.shape != tensor.shape:
+                raise ProgramError(
+                    f"input {name} must be {_described(tensor.dtype, tensor.shape)}, "
+                    f"not {_described(array.dtype, array.shape)}"
+                )
+            arrays[name] = array
+        return arrays
+
+    def _memory(self, name: str) -> np.ndarray:
+        """The buffer's bytes in this process, up to date."""
+        buffer = self._buffers[name]
+        if buffer.segment is None:
+            return self._own[name]
+        return self._mirrors[buffer.segment].fetch(buffer.offset, buffer.size)
+
+    def _put(self, tensor: Tensor, array: np.ndarray) -> None:
+        buffer = self._buffers[tensor.buffer]
+        content = np.frombuffer(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(), dtype=np.uint8)
+        if buffer.segment is None:
+            self._own[buffer.name][: len(content)] = content
+            return
+        mirror = self._mirrors[buffer.segment]
+        mirror.bytes[buffer.offset : buffer.offset + len(content)] = content
+        mirror.touched(buffer.offset, len(content))
+
+    def _get(self, tensor: Tensor) -> np.ndarray:
+        content = self._memory(tensor.buffer)[: tensor.nbytes]
+        return np.frombuffer(content.tobytes(), dtype=np.dtype(tensor.dtype).newbyteorder("<")).reshape(tensor.shape)
+
+    def _run(self, number: int, step: Run) -> Mapping[str, int]:
+        for mirror in self._mirrors.values():
+            mirror.push()
+        address = self._code + INSTRUCTION_BYTES * step.first
+        outcome = self.device.run(Launch(address, step.count, self._segments, self._watchdog))
+        for segment in self._stored[number] & self._mirrors.keys():
+            self._mirrors[segment].outdated()
+        if outcome.error is not ErrorCode.NONE:
+            raise DeviceError(self._failure(outcome.error, step.first + outcome.index))
+        return outcome.counters
+
+    def _failure(self, code: ErrorCode, index: int) -> str:
+        layers = (layer for layer in self.program.layers if layer.target == "accelerator")
+        inside = next((layer for layer in layers if layer.first <= index < layer.first + layer.count), None)
+        of_layer = f" of layer {inside.name} ({inside.operator})" if inside else ""
+        return (
+            f"the program must run without error on device {self.device.name}, "
+            f"but stopped with {code.name} at instruction {index}{of_layer}"
+        )
+
+    def _call(self, step: Call) -> Mapping[str, int]:
+        memory = [self._memory(name) for name in step.arguments]
+        before = [content.copy() for content in memory]
+        self._host.call(step.symbol, memory)
+        for name, old, new in zip(step.arguments, before, memory, strict=True):
+            self._note_changes(name, old, new)
+        return {}
+
+    def _note_changes(self, name: str, old: np.ndarray, new: np.ndarray) -> None:
+        buffer = self._buffers[name]
+        changed = np.flatnonzero(old != new)
+        if buffer.segment is not None and len(changed):
+            first, last = int(changed[0]), int(changed[-1])
+            self._mirrors[buffer.segment].touched(buffer.offset + first, last - first + 1)
+
+    def _layers(self, number: int, step: Run | Call) -> tuple[Layer, ...]:
+        def inside(layer: Layer) -> bool:
+            if isinstance(step, Call):
+                return layer.target == "host" and layer.first <= number < layer.first + layer.count
+            return layer.target == "accelerator" and step.first <= layer.first < step.first + step.count
+
+        return tuple(layer for layer in self.program.layers if inside(layer))
+
+
+def _described(dtype: object, shape: Sequence[int]) -> str:
+    return f"{dtype} {tuple(shape)}"
