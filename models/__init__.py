@@ -5,7 +5,7 @@ Members
 DIGITS
     A convolutional network for scikit-learn's 8x8 handwritten digits, int8, ONNX QDQ; :mod:`.digits.train` makes it.
 DIGITS_TEST
-    The digits that it was not trained on: ``images`` float32 (n, 1, 8, 8) with values from 0 to 1, ``labels`` int64 (n,),
+    The digits that it was not trained on: ``images`` float32 (n, 1, 8, 8), values 0 to 1, ``labels`` int64 (n,),
     and ONNX Runtime's answers, ``probabilities`` float32 (n, 10).
 """
 

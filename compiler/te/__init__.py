@@ -36,7 +36,7 @@ Expressions of the usual operators are in :mod:`.nn` and :mod:`.layout`; write o
 ``te.where(te.all_of(0 <= i, i < n), x[i], 0)`` never reads outside `x`, and lowering proves it.
 """
 
-from .analysis import Affine, address, affine, flat_index, interval, loads, substitute, unravel, walk
+from .analysis import Affine, address, affine, flat_index, interval, loads, stride_along, substitute, unravel, walk
 from .expr import Axis, Binary, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
 from .loops import Function
 from .lower import lower
@@ -115,6 +115,7 @@ __all__ = [
     "round",
     "sigmoid",
     "sqrt",
+    "stride_along",
     "substitute",
     "sum",
     "tanh",

@@ -43,6 +43,13 @@ class Affine:
         terms = {axis: self.terms.get(axis, 0) + other.terms.get(axis, 0) for axis in {**self.terms, **other.terms}}
         return Affine(self.base + other.base, {axis: stride for axis, stride in terms.items() if stride})
 
+    def expression(self) -> Expr:
+        """The form as a node again."""
+        total: Expr = as_expr(0)
+        for axis, stride in self.terms.items():
+            total = total + axis * stride
+        return total + self.base
+
     def scaled(self, factor: int) -> Affine:
         return Affine(self.base * factor, {axis: stride * factor for axis, stride in self.terms.items() if factor})
 
@@ -115,15 +122,18 @@ def unravel(flat: Expr, shape: Sequence[int]) -> tuple[Expr, ...]:
 
 def flat_index(shape: Sequence[int], indices: Sequence[Expr]) -> Expr:
     """Row-major number of an element; undoes :func:`unravel`, so that a reshape is a plain copy."""
-    if len(shape) > 1:
-        last = indices[-1]
-        flat = last.a if isinstance(last, Binary) and last.op == "mod" else last
-        if unravel(flat, shape) == tuple(indices):
+    for index in reversed(indices if len(shape) > 1 else ()):
+        flat = _stripped(_stripped(index, "mod"), "floordiv")
+        if flat is not index and unravel(flat, shape) == tuple(indices):
             return flat
     total = as_expr(0)
     for d, index in enumerate(indices):
         total = total + index * prod(shape[d + 1 :])
     return total
+
+
+def _stripped(node: Expr, op: str) -> Expr:
+    return node.a if isinstance(node, Binary) and node.op == op else node
 
 
 def facts(condition: Expr, ranges: Ranges) -> dict[Expr, Interval]:
@@ -213,6 +223,23 @@ def _dtype_limits(dtype: str) -> Interval:
         return -inf, inf
     info = np.iinfo(dtype)
     return float(info.min), float(info.max)
+
+
+def stride_along(node: Expr, axis: Axis) -> int | None:
+    """How much an integer expression grows a step of `axis`, whatever else is in it; None where that varies."""
+    if node is axis:
+        return 1
+    if all(found is not axis for found in walk(node)):
+        return 0
+    if not isinstance(node, Binary) or node.op not in ("add", "sub", "mul"):
+        return None
+    a, b = stride_along(node.a, axis), stride_along(node.b, axis)
+    if a is None or b is None:
+        return None
+    if node.op == "mul":
+        factor, stride = (node.a, b) if isinstance(node.a, Const) else (node.b, a)
+        return stride * int(factor.value) if isinstance(factor, Const) else None
+    return a + b if node.op == "add" else a - b
 
 
 def loads(node: Expr) -> Iterator[Load]:

@@ -387,7 +387,20 @@ def _fold(op: str, a: Expr, b: Expr) -> Expr:
         return Const(0, a.dtype)
     if op == "add" and x is not None:
         a, b = b, a
-    return Binary(op, a, b)
+    simpler = _fold_division(op, a, b)
+    return Binary(op, a, b) if simpler is None else simpler
+
+
+def _fold_division(op: str, a: Expr, b: Expr) -> Expr | None:
+    """Divisions of divisions, so that an index taken apart in steps looks like one taken apart at once."""
+    if not (isinstance(a, Binary) and isinstance(b, Const) and isinstance(a.b, Const)) or op not in ("floordiv", "mod"):
+        return None
+    inner, outer = int(a.b.value), int(b.value)
+    if a.op == "floordiv" and op == "floordiv" and inner > 0 and outer > 0:
+        return a.a // (inner * outer)
+    if a.op == "mod" and inner > 0 and outer > 0 and inner % outer == 0:
+        return a.a % outer if op == "mod" else (a.a // outer) % (inner // outer)
+    return None
 
 
 def compare(op: str, a: ExprLike, b: ExprLike) -> Expr:

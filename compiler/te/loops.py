@@ -13,7 +13,10 @@ from .analysis import Affine
 from .expr import Axis, Expr
 from .tensor import Tensor
 
-__all__ = ["Block", "For", "Function", "Guard", "Nest", "Statement", "Store", "statements"]
+__all__ = ["STACK_BYTES", "Block", "For", "Function", "Guard", "Nest", "Statement", "Store", "statements"]
+
+STACK_BYTES = 16 * 1024
+WORKSPACE_ALIGNMENT = 64
 
 
 class Statement:
@@ -110,7 +113,7 @@ class Function:
     inputs, outputs
         The buffers behind ``buffers[0]``, ``buffers[1]`` …, inputs first. Outputs overlap nothing.
     scratch
-        Buffers of its own; those within :data:`STACK_BYTES` in all live on the stack, the others in the workspace.
+        Buffers of its own: on the stack as far as :data:`STACK_BYTES` reach, the others in the workspace.
     constants
         Buffers whose contents are part of the code.
     body
@@ -127,6 +130,24 @@ class Function:
     @property
     def arguments(self) -> tuple[Tensor, ...]:
         return self.inputs + self.outputs
+
+    @property
+    def workspace(self) -> dict[Tensor, int]:
+        """Byte offset of each scratch buffer that lives in the workspace."""
+        offsets: dict[Tensor, int] = {}
+        stack = end = 0
+        for tensor in sorted(self.scratch, key=lambda t: t.nbytes):
+            if stack + tensor.nbytes <= STACK_BYTES:
+                stack += tensor.nbytes
+            else:
+                offsets[tensor] = end
+                end += -(-tensor.nbytes // WORKSPACE_ALIGNMENT) * WORKSPACE_ALIGNMENT
+        return offsets
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Bytes that the caller must give as one more buffer, after the outputs; 0: no such buffer."""
+        return max((start + tensor.nbytes for tensor, start in self.workspace.items()), default=0)
 
     def __str__(self) -> str:
         head = f"{self.name}({', '.join(map(repr, self.inputs))}) -> {', '.join(map(repr, self.outputs))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .analysis import address, loads, substitute
+from .analysis import address, affine, loads, substitute
 from .expr import Axis, Const, Expr, Load, Reduce, as_expr, compare
 from .loops import Block, For, Function, Guard, Nest, Statement, Store
 from .region import Region, needed_region, whole
@@ -92,7 +92,7 @@ class _Lowering:
         if tensor not in self.memory:
             raise ValueError(f"{tensor.name} must be computed in a loop that all its readers are in (in {self.name})")
         buffer, lowest = self.memory[tensor]
-        return buffer, tuple(index - low for index, low in zip(indices, lowest, strict=True))
+        return buffer, tuple(map(_relative, indices, lowest))
 
     def _inline(self, value: Expr) -> Expr:
         """With the expression of every inlined tensor in place of its loads."""
@@ -225,6 +225,11 @@ class _Lowering:
             reduces=tuple(axis.reduce for axis in axes),
             initialise=bool(stage.reduce_axes) and not outer_reduce,
         )
+
+
+def _relative(index: Expr, lowest: Expr) -> Expr:
+    form = None if isinstance(lowest, Const) else affine(index - lowest)
+    return index - lowest if form is None else form.expression()
 
 
 def _loop(stage: Stage, axis: Axis, extent: int, body: Statement) -> Statement:

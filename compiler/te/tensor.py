@@ -88,6 +88,10 @@ class Tensor:
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
+    def nbytes(self) -> int:
+        return self.size * np.dtype(self.dtype).itemsize
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """Elements from one index to the next, per dimension."""
         return tuple(int(np.prod(self.shape[d + 1 :], dtype=np.int64)) for d in range(len(self.shape)))
