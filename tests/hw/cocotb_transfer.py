@@ -1,0 +1,337 @@
+"""Random and directed transfers; run by test_transfer.py inside the simulator."""
+
+from collections import deque
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+from cocotb_bench import LatentReads, Stream, axi_ram, begin, configuration, cycles, feed, generator, unpack
+from tilewright.hw.signatures import CellRead, CellWrite
+from tilewright.isa.instruction import load, store, sync
+from tilewright.isa.memories import ROW_MEMORIES, STORABLE, memory_shape, transfer_unit
+from tilewright.isa.table import SEGMENTS, Engine, ErrorCode, Memory, Opcode
+
+CONFIG = configuration()
+RAM_BYTES = 1 << 18
+SOURCE, TARGET = (0x4000, 0x8000), (0x10040, 0x7FC3)
+
+
+def word(instruction, index):
+    return int.from_bytes(instruction.encode(), "little") << 32 | index
+
+
+def fresh_memories(rng=None):
+    shapes = {memory: memory_shape(CONFIG, memory) for memory in Memory}
+    sizes = {memory: (shape.rows, shape.depth, shape.cell_bytes) for memory, shape in shapes.items()}
+    if rng is None:
+        return {memory: np.zeros(size, np.uint8) for memory, size in sizes.items()}
+    return {
+        memory: np.frombuffer(rng.randbytes(int(np.prod(size))), np.uint8).reshape(size)
+        for memory, size in sizes.items()
+    }
+
+
+class Outside:
+    """Tokens, on-chip memories and observers around both engines."""
+
+    def __init__(self, dut, rng, share):
+        self.dut, self.rng, self.share = dut, rng, share
+        self.written, self.readable = fresh_memories(), fresh_memories(rng)
+        self.retired = {"load": [], "store": []}
+        self.started = {"load": [], "store": []}
+        self.faults = {"load": [], "store": []}
+        self.acquired = {"load": [], "store": []}
+        self.released = {"load": [], "store": []}
+        self.cell_writes = 0
+
+    def drive(self, segments):
+        """Inputs that stay, and the first values of the others."""
+        for name in ("load", "store"):
+            for signal in ("halt", "instruction__valid", "instruction__payload"):
+                getattr(self.dut, f"{name}__{signal}").value = 0
+            for part, values in (("base", [s[0] for s in segments]), ("limit", [s[1] for s in segments])):
+                target = getattr(self.dut, f"{name}__segments__{part}")
+                width = len(target) // SEGMENTS
+                target.value = sum(value << width * number for number, value in enumerate(values))
+            for link in ("acquire", "release"):
+                getattr(self.dut, f"{name}__tokens__{link}__ready").value = 0
+        self.dut.load__cells__ready.value = 0
+        self.dut.store__cells__request__ready.value = 0
+        self.dut.store__cells__valid.value = 0
+
+    def start(self):
+        for name in ("load", "store"):
+            cocotb.start_soon(self._tokens(name))
+            cocotb.start_soon(self._watch(name))
+        cocotb.start_soon(self._cell_writes())
+        cocotb.start_soon(self._cell_reads())
+
+    def _pause(self):
+        return self.rng.random() < self.share
+
+    async def _tokens(self, name):
+        links = {
+            "acquired": Stream(self.dut, f"{name}__tokens__acquire"),
+            "released": Stream(self.dut, f"{name}__tokens__release"),
+        }
+        while True:
+            await RisingEdge(self.dut.clk)
+            for kind, link in links.items():
+                if link.moves:
+                    getattr(self, kind)[name].append(int(link.payload.value))
+                link.ready.value = not self._pause()
+
+    async def _watch(self, name):
+        dut = self.dut
+        while True:
+            await RisingEdge(dut.clk)
+            for kind in ("started", "retired"):
+                if int(getattr(dut, f"{name}__{kind}").value):
+                    getattr(self, kind)[name].append(int(getattr(dut, f"{name}__{kind}_index").value))
+            if int(getattr(dut, f"{name}__fault__valid").value):
+                code, index = (int(getattr(dut, f"{name}__fault__{part}").value) for part in ("code", "index"))
+                self.faults[name].append((ErrorCode(code), index))
+
+    async def _cell_writes(self):
+        cells, layout = Stream(self.dut, "load__cells"), CellWrite(CONFIG)
+        while True:
+            await RisingEdge(self.dut.clk)
+            if cells.moves:
+                self._write_cell(unpack(layout, int(cells.payload.value)))
+            cells.ready.value = not self._pause()
+
+    def _write_cell(self, write):
+        memory = Memory(write.memory)
+        unit, shape = transfer_unit(CONFIG, memory), memory_shape(CONFIG, memory)
+        start = write.part * unit
+        content = np.frombuffer((write.data & ((1 << 8 * unit) - 1)).to_bytes(unit, "little"), np.uint8)
+        rows = [r for r in range(shape.rows) if memory not in ROW_MEMORIES or write.row_mask >> r & 1]
+        for row in rows:
+            self.written[memory][row, write.address % shape.depth, start : start + unit] = content
+        self.cell_writes += 1
+
+    async def _cell_reads(self):
+        dut, request, layout = self.dut, Stream(self.dut, "store__cells__request"), CellRead(CONFIG)
+        answers = deque([None])
+        while True:
+            await RisingEdge(dut.clk)
+            answers.append(self._read_cell(unpack(layout, int(request.payload.value))) if request.moves else None)
+            answer = answers.popleft()
+            dut.store__cells__valid.value = answer is not None
+            dut.store__cells__data.value = self.rng.getrandbits(CONFIG.bus_bits) if answer is None else answer
+            request.ready.value = not self._pause()
+
+    def _read_cell(self, read):
+        memory = Memory(read.memory)
+        unit, shape = transfer_unit(CONFIG, memory), memory_shape(CONFIG, memory)
+        cell = self.readable[memory][read.row % shape.rows, read.address % shape.depth]
+        return int.from_bytes(cell[read.part * unit : (read.part + 1) * unit].tobytes(), "little")
+
+    async def until_retired(self, counts, limit=40000):
+        for _ in range(limit):
+            if all(len(self.retired[name]) >= count for name, count in counts.items()):
+                return
+            await RisingEdge(self.dut.clk)
+        raise AssertionError(f"retired {self.retired}, wanted {counts}")
+
+
+def random_nest(rng, memory, size, cells):
+    """Bounds, DRAM strides and offset of a transfer inside a segment of `size` bytes."""
+    unit, cell = transfer_unit(CONFIG, memory), memory_shape(CONFIG, memory).cell_bytes
+    while True:
+        bounds = [rng.choice((1, 1, 2, 3)) for _ in range(3)] + [rng.choice((1, 2, 3, 5, 9, 40, 130))]
+        if np.prod(bounds) > cells:
+            continue
+        strides = [rng.randint(-40, 60) * rng.choice((unit, cell)) for _ in range(3)]
+        spans = [stride * (bound - 1) for stride, bound in zip(strides, bounds, strict=False)]
+        low, high = sum(min(s, 0) for s in spans), sum(max(s, 0) for s in spans) + bounds[3] * cell
+        if high - low <= size:
+            offset = rng.randint(0, (size - (high - low)) // unit) * unit - low
+            return bounds, strides, offset
+
+
+def mem_access(rng):
+    return rng.getrandbits(16), [rng.choice((0, 1, -1, 7, -130)) for _ in range(3)] + [rng.choice((1, 1, 3))]
+
+
+def masks(rng, own):
+    others = [engine for engine in Engine if engine is not own]
+    return {"wait": rng.sample(others, rng.randint(0, 3)), "signal": rng.sample(others, rng.randint(0, 3))}
+
+
+def random_load(rng):
+    memory = rng.choice(list(Memory))
+    bounds, strides, offset = random_nest(rng, memory, SOURCE[1], 150)
+    return load(
+        memory=memory, segment=1, offset=offset, bounds=bounds, dram_strides=strides, mem=mem_access(rng),
+        row_mask=rng.getrandbits(8), **masks(rng, Engine.LOAD),
+    )  # fmt: skip
+
+
+def random_store(rng):
+    memory = rng.choice(STORABLE)
+    bounds, strides, offset = random_nest(rng, memory, TARGET[1], 150)
+    return store(
+        memory=memory, segment=2, offset=offset, bounds=bounds, dram_strides=strides, mem=mem_access(rng),
+        row=rng.randrange(CONFIG.rows), **masks(rng, Engine.STORE),
+    )  # fmt: skip
+
+
+def run_load(instruction, image, memories):
+    memory = Memory(instruction["memory"])
+    shape = memory_shape(CONFIG, memory)
+    rows = [r for r in range(shape.rows) if memory not in ROW_MEMORIES or instruction["row_mask"] >> r & 1]
+    for point in np.ndindex(*instruction.nest.bounds):
+        start = SOURCE[0] + instruction["offset"] + point[3] * shape.cell_bytes
+        start += sum(instruction[f"dram_stride{d}"] * point[d] for d in range(3))
+        address = instruction["mem_base"] + sum(instruction[f"mem_stride{d}"] * point[d] for d in range(4))
+        memories[memory][rows, address % shape.depth] = image[start : start + shape.cell_bytes]
+
+
+def run_store(instruction, image, memories):
+    memory = Memory(instruction["memory"])
+    shape = memory_shape(CONFIG, memory)
+    for point in np.ndindex(*instruction.nest.bounds):
+        start = TARGET[0] + instruction["offset"] + point[3] * shape.cell_bytes
+        start += sum(instruction[f"dram_stride{d}"] * point[d] for d in range(3))
+        address = instruction["mem_base"] + sum(instruction[f"mem_stride{d}"] * point[d] for d in range(4))
+        image[start : start + shape.cell_bytes] = memories[memory][
+            instruction["row"] % shape.rows, address % shape.depth
+        ]
+
+
+async def setup(dut, *, seed, share, segments=((0, 0), SOURCE, TARGET)):
+    rng = generator(seed)
+    outside = Outside(dut, rng, share)
+    ram = axi_ram(dut, RAM_BYTES, rng, share)
+    image = np.frombuffer(rng.randbytes(RAM_BYTES), np.uint8).copy()
+    ram.write(0, image.tobytes())
+    outside.drive(segments)
+    await begin(dut)
+    outside.start()
+    return rng, outside, ram, image
+
+
+def send(dut, name, instructions, rng, share):
+    words = [word(instruction, index) for index, instruction in enumerate(instructions)]
+    return cocotb.start_soon(feed(dut, Stream(dut, f"{name}__instruction"), words, rng, share))
+
+
+async def random_traffic(dut, seed, share, count):
+    rng, outside, ram, image = await setup(dut, seed=seed, share=share)
+    programs = {
+        "load": [
+            random_load(rng) if rng.random() < 0.85 else sync(Engine.LOAD, **masks(rng, Engine.LOAD))
+            for _ in range(count)
+        ],
+        "store": [
+            random_store(rng) if rng.random() < 0.85 else sync(Engine.STORE, **masks(rng, Engine.STORE))
+            for _ in range(count)
+        ],
+    }
+    for name, program in programs.items():
+        send(dut, name, program, rng, share)
+    await outside.until_retired(dict.fromkeys(programs, count))
+    await cycles(dut, 20)
+    expected = fresh_memories()
+    for instruction in programs["load"]:
+        if instruction.opcode is Opcode.LOAD:
+            run_load(instruction, image, expected)
+    for instruction in programs["store"]:
+        if instruction.opcode is Opcode.STORE:
+            run_store(instruction, image, outside.readable)
+    for memory in Memory:
+        assert np.array_equal(outside.written[memory], expected[memory]), memory
+    assert ram.read(0, RAM_BYTES) == image.tobytes()
+    assert not any(outside.faults.values())
+    for name, program in programs.items():
+        assert outside.retired[name] == outside.started[name] == list(range(count))
+        assert outside.acquired[name] == [instruction["wait"] for instruction in program]
+        assert outside.released[name] == [instruction["signal"] for instruction in program]
+    assert int(dut.idle.value)
+
+
+@cocotb.test()
+async def traffic_without_pauses(dut):
+    await random_traffic(dut, seed=2, share=0.0, count=12)
+
+
+@cocotb.test()
+async def traffic_with_pauses(dut):
+    await random_traffic(dut, seed=3, share=0.4, count=16)
+
+
+async def refused(dut, name, instruction, fault, limit, before):
+    """`instruction`, after the innocent `before`, faults; the bus never touches anything outside the segment."""
+    segments = ((0, 0), SOURCE, (TARGET[0], limit))
+    rng, outside, ram, image = await setup(dut, seed=4, share=0.2, segments=segments)
+    send(dut, name, [before], rng, 0)
+    await outside.until_retired({name: 1})
+    source = Stream(dut, f"{name}__instruction")
+    cocotb.start_soon(feed(dut, source, [word(instruction, 1), word(before, 2)], rng, 0))
+    for _ in range(2000):
+        await RisingEdge(dut.clk)
+        if outside.faults[name]:
+            break
+    await RisingEdge(dut.clk)
+    getattr(dut, f"{name}__halt").value = 1
+    await cycles(dut, 1000)
+    assert outside.faults[name] == [(fault, 1)]
+    assert outside.retired[name] == [0]
+    assert int(dut.idle.value)
+    after = np.frombuffer(ram.read(0, RAM_BYTES), np.uint8)
+    changed = np.flatnonzero(after != image)
+    if name == "store":
+        assert changed.size and changed.min() >= TARGET[0] and changed.max() < TARGET[0] + limit
+    else:
+        assert not changed.size
+
+
+_CELL = memory_shape(CONFIG, Memory.ACC).cell_bytes
+_INSIDE = {"memory": Memory.ACC, "segment": 2, "offset": 0, "bounds": [4], "mem": (0, [1])}
+
+
+@cocotb.test()
+@cocotb.parametrize(
+    engine=("load", "store"),
+    change=(
+        {"offset": _CELL},
+        {"bounds": [2, 3], "dram_strides": [2 * _CELL], "mem": (0, [0, 1])},
+        {"offset": -_CELL & 0xFFFF_FFFF},
+        {"segment": 0},
+    ),
+)
+async def fence(dut, engine, change):
+    build = {"load": load, "store": store}[engine]
+    await refused(dut, engine, build(**{**_INSIDE, **change}), ErrorCode.SEGMENT_LIMIT, 4 * _CELL, build(**_INSIDE))
+
+
+@cocotb.test()
+@cocotb.parametrize(engine=("load", "store"), memory=(Memory.ACC, Memory.ACT))
+async def alignment(dut, engine, memory):
+    build = {"load": load, "store": store}[engine]
+    unit = transfer_unit(CONFIG, memory)
+    wrong = {**_INSIDE, "memory": memory, "offset": unit // 2, "bounds": [1]}
+    await refused(dut, engine, build(**wrong), ErrorCode.ALIGNMENT, 4 * _CELL, build(**_INSIDE))
+
+
+@cocotb.test()
+async def loads_fill_the_bus(dut):
+    """Instructions of 32 beats one after another, DRAM at 40 cycles' latency."""
+    rng = generator(5)
+    outside = Outside(dut, rng, 0.0)
+    outside.drive(((0, 0), SOURCE, TARGET))
+    image = rng.randbytes(RAM_BYTES)
+    memory = LatentReads(dut, image, latency=40)
+    await begin(dut)
+    outside.start()
+    count, beats = 24, 32
+    cells = max(beats * CONFIG.bus_bytes // memory_shape(CONFIG, Memory.WGT).cell_bytes, 1)
+    program = [load(memory=Memory.WGT, segment=1, offset=0, bounds=[cells], mem=(0, [1])) for _ in range(count)]
+    send(dut, "load", program, rng, 0)
+    await outside.until_retired({"load": count})
+    in_flight = CONFIG.reads_outstanding * CONFIG.burst_beats
+    small = CONFIG.bus_bytes > memory_shape(CONFIG, Memory.WGT).cell_bytes
+    if in_flight >= 64 and not small:
+        share = memory.beats / (memory.last - memory.first + 1)
+        assert share > 0.97, share

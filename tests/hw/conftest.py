@@ -1,0 +1,50 @@
+"""Runs cocotb tests of components on Icarus Verilog."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cocotb_tools.runner import get_runner
+from tilewright.hw.verilog import to_verilog
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def simulate(tmp_path, monkeypatch):
+    """``simulate(component, cocotb_module, **environment)`` fails the test if any cocotb test failed."""
+    if shutil.which("iverilog") is None or subprocess.run(["iverilog", "-V"], capture_output=True).returncode:
+        pytest.fail("component tests need Icarus Verilog: apt-get install iverilog")
+
+    monkeypatch.syspath_prepend(HERE)
+
+    def run(component, module, **environment):
+        source = tmp_path / "dut.v"
+        source.write_text(to_verilog(component, name="dut"))
+        runner = get_runner("icarus")
+        log = tmp_path / "simulator.log"
+        runner.build(
+            sources=[source],
+            hdl_toplevel="dut",
+            build_dir=tmp_path,
+            timescale=("1ns", "1ps"),
+            log_file=log,
+            always=True,
+        )
+        try:
+            runner.test(
+                test_module=module,
+                hdl_toplevel="dut",
+                build_dir=tmp_path,
+                test_dir=tmp_path,
+                seed=1,
+                extra_env=environment,
+                results_xml=str(tmp_path / "results.xml"),
+                log_file=log,
+            )
+        except SystemExit:
+            lines = [line for line in log.read_text().splitlines() if "cocotb.dut" not in line]
+            pytest.fail("cocotb tests failed:\n" + "\n".join(lines[-80:]), pytrace=False)
+
+    return run
