@@ -9,10 +9,13 @@ from ...isa.nest import Access
 __all__ = ["at_points", "indices"]
 
 
-def indices(bounds: Sequence[int], points: np.ndarray) -> list[np.ndarray]:
+def indices(bounds: Sequence[int], points: np.ndarray) -> list[np.ndarray | int]:
     """The index of every loop, outermost first, at `points` numbered in lexicographic order."""
-    result = []
+    result: list[np.ndarray | int] = []
     for bound in reversed(bounds):
+        if bound == 1:
+            result.append(0)
+            continue
         result.append(points % bound)
         points = points // bound
     return result[::-1]
