@@ -29,14 +29,15 @@ class _Launch(ctypes.Structure):
 
 
 class _Outcome(ctypes.Structure):
-    _fields_ = (("error", ctypes.c_uint32), ("index", ctypes.c_uint32))
+    _fields_ = (("error", ctypes.c_uint32), ("index", ctypes.c_uint32), ("retired", ctypes.c_uint64))
 
 
 class NativeSimulator:
     """Runs whole launches in C.
 
-    It has no time: no counters, and a deadlock is the error WATCHDOG at once, whatever the launch's
-    watchdog is. Instructions that nothing orders run in program order as far as their tokens allow.
+    It has no time: of the counters it knows ``instructions`` (those retired), and a deadlock is the error
+    WATCHDOG at once, whatever the launch's watchdog is. Instructions that nothing orders run in program
+    order as far as their tokens allow.
 
     Parameters
     ----------
@@ -100,7 +101,8 @@ class NativeSimulator:
         )
         outcome = _Outcome()
         self._library.machine_run(self._open(), ctypes.byref(native), ctypes.byref(outcome))
-        return Outcome(error=ErrorCode(outcome.error), index=outcome.index)
+        counters = {"instructions": outcome.retired}
+        return Outcome(error=ErrorCode(outcome.error), index=outcome.index, counters=counters)
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
         """A copy of an on-chip memory, uint8, shape (depth, cell_bytes)."""
@@ -117,7 +119,7 @@ class NativeSimulator:
         view = self._view(memory, row)
         if array.shape != view.shape or array.dtype != np.uint8:
             raise DeviceError(
-                f"{memory.name} must be poked with uint8 of shape {view.shape}, not {array.dtype} of shape {array.shape}"
+                f"{memory.name} must be poked with uint8 of shape {view.shape}, not {array.dtype} {array.shape}"
             )
         view[:] = array
         self._library.machine_touched(self._open(), int(memory), row)

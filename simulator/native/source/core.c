@@ -8,7 +8,6 @@
 #include "machine.h"
 
 #define TOKEN_LIMIT ((1u << TOKEN_BITS) - 1)
-#define UNRETIRED 8 /* instructions of one engine that have run and wait for room for their tokens */
 #define NO_ENGINE ENGINES
 
 struct entry {
@@ -16,11 +15,12 @@ struct entry {
     uint8_t raw[RAW_BYTES];
 };
 
+/* An engine's queue, and the instruction that it has run and whose tokens it has not given yet. */
 struct engine {
     struct entry queue[QUEUE_DEPTH];
     uint32_t head, queued;
-    struct { uint32_t index, signal; } unretired[UNRETIRED];
-    uint32_t oldest, ran;
+    int ran;
+    uint32_t index, signal;
 };
 
 struct core {
@@ -35,7 +35,8 @@ struct core {
 
 static int stop(struct core *core, uint32_t error, uint64_t index)
 {
-    core->outcome = (struct outcome){error, (uint32_t)index};
+    core->outcome.error = error;
+    core->outcome.index = (uint32_t)index;
     return 0;
 }
 
@@ -116,20 +117,19 @@ static uint32_t execute(struct core *core, const uint8_t *raw)
     return ERROR_NONE;
 }
 
-/* Gives the tokens of the oldest instruction that has run, where there is room for all of them. */
+/* Gives the tokens of the instruction that has run, where there is room for all of them. */
 static int retire(struct core *core, int e)
 {
     struct engine *engine = &core->engine[e];
     if (!engine->ran)
         return 0;
-    uint32_t signal = engine->unretired[engine->oldest].signal;
     for (int to = 0; to < ENGINES; to++)
-        if (signal >> to & 1 && core->tokens[e][to] == TOKEN_LIMIT)
+        if (engine->signal >> to & 1 && core->tokens[e][to] == TOKEN_LIMIT)
             return 0;
     for (int to = 0; to < ENGINES; to++)
-        core->tokens[e][to] += signal >> to & 1;
-    engine->oldest = (engine->oldest + 1) % UNRETIRED;
-    engine->ran--;
+        core->tokens[e][to] += engine->signal >> to & 1;
+    engine->ran = 0;
+    core->outcome.retired++;
     return 1;
 }
 
@@ -137,7 +137,7 @@ static int retire(struct core *core, int e)
 static int begin(struct core *core, int e)
 {
     struct engine *engine = &core->engine[e];
-    if (!engine->queued || engine->ran == UNRETIRED)
+    if (!engine->queued || engine->ran)
         return 0;
     struct entry *head = &engine->queue[engine->head];
     for (int from = 0; from < ENGINES; from++)
@@ -148,9 +148,9 @@ static int begin(struct core *core, int e)
     uint32_t error = execute(core, head->raw);
     if (error)
         return stop(core, error, head->index);
-    uint32_t slot = (engine->oldest + engine->ran++) % UNRETIRED;
-    engine->unretired[slot].index = head->index;
-    engine->unretired[slot].signal = head->signal;
+    engine->ran = 1;
+    engine->index = head->index;
+    engine->signal = head->signal;
     engine->head = (engine->head + 1) % QUEUE_DEPTH;
     engine->queued--;
     return 1;
@@ -191,9 +191,8 @@ static void conclude(struct core *core)
     uint32_t oldest = UINT32_MAX;
     for (int e = 0; e < ENGINES; e++) {
         const struct engine *engine = &core->engine[e];
-        uint32_t index = engine->ran      ? engine->unretired[engine->oldest].index
-                         : engine->queued ? engine->queue[engine->head].index
-                                          : UINT32_MAX;
+        uint32_t waiting = engine->queued ? engine->queue[engine->head].index : UINT32_MAX;
+        uint32_t index = engine->ran ? engine->index : waiting;
         oldest = index < oldest ? index : oldest;
     }
     if (oldest != UINT32_MAX)

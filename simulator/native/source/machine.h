@@ -61,6 +61,7 @@ struct launch {
 
 struct outcome {
     uint32_t error, index;
+    uint64_t retired;
 };
 
 /* Each runs one legal instruction (`raw` as in decode.h) and returns an error code. */
