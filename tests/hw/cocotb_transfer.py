@@ -315,6 +315,62 @@ async def alignment(dut, engine, memory):
     await refused(dut, engine, build(**wrong), ErrorCode.ALIGNMENT, 4 * _CELL, build(**_INSIDE))
 
 
+def break_at(interface, method, address):
+    """The bus answers with an error wherever a burst touches the bus word at `address`."""
+    sound = getattr(interface, method)
+
+    async def broken(start, content):
+        length = content if isinstance(content, int) else len(content)
+        if start <= address < start + length:
+            raise OSError("broken on purpose")
+        return await sound(start, content)
+
+    setattr(interface, method, broken)
+
+
+@cocotb.test()
+@cocotb.parametrize(engine=("load", "store"))
+async def bus_error(dut, engine):
+    """The index is that of the transfer; the instructions before it retire, and those after it never do."""
+    rng, outside, ram, _ = await setup(dut, seed=6, share=0.2)
+    build = {"load": load, "store": store}[engine]
+    programs = [build(**{**_INSIDE, "segment": 2, "offset": number * 4 * _CELL}) for number in range(5)]
+    interface, method = {"load": (ram.read_if, "_read"), "store": (ram.write_if, "_write")}[engine]
+    break_at(interface, method, TARGET[0] + 2 * 4 * _CELL + _CELL)
+    send(dut, engine, programs, rng, 0)
+    for _ in range(4000):
+        await RisingEdge(dut.clk)
+        if outside.faults[engine]:
+            break
+    await RisingEdge(dut.clk)
+    getattr(dut, f"{engine}__halt").value = 1
+    await cycles(dut, 1000)
+    code = {"load": ErrorCode.BUS_READ, "store": ErrorCode.BUS_WRITE}[engine]
+    assert outside.faults[engine] == [(code, 2)]
+    assert outside.retired[engine] == [0, 1]
+    assert int(dut.idle.value)
+
+
+@cocotb.test()
+@cocotb.parametrize(engine=("load", "store"))
+async def halt_quiets_the_bus(dut, engine):
+    rng, outside, _, _ = await setup(dut, seed=7, share=0.1)
+    build = {"load": load, "store": store}[engine]
+    instruction = build(memory=Memory.ACT, segment=2, offset=0, bounds=[200], mem=(0, [1]))
+    send(dut, engine, [instruction] * 6, rng, 0)
+    for _ in range(4000):
+        await RisingEdge(dut.clk)
+        if outside.retired[engine] and not int(dut.idle.value):
+            break
+    getattr(dut, f"{engine}__halt").value = 1
+    await cycles(dut, 1500)
+    assert int(dut.idle.value)
+    assert not outside.faults[engine]
+    started = list(outside.started[engine])
+    await cycles(dut, 200)
+    assert outside.started[engine] == started
+
+
 @cocotb.test()
 async def loads_fill_the_bus(dut):
     """Instructions of 32 beats one after another, DRAM at 40 cycles' latency."""
