@@ -32,17 +32,25 @@ _VERSION = 1
 _HEAD = struct.Struct("<8sIIQ")
 _DIGEST_BYTES = 32
 _START = _HEAD.size + _DIGEST_BYTES
-_MAX_HEADER = 64 << 20
+_MAX_HEADER = 4 << 20
 _MAX_FILE = 4 << 30
 
 T = TypeVar("T")
 
 
 def pack(value: Any) -> bytes:
-    """The file that stands for the dataclass `value`, whose `config` field holds a Config."""
+    """The file that stands for the dataclass `value`, whose `config` field holds a Config.
+
+    Raises
+    ------
+    ProgramError
+        It has too many parts.
+    """
     blobs: list[bytes] = []
     header = {"isa": ISA_VERSION, "config_hash": value.config.hash, "content": _plain(value, blobs)}
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    if len(text) > _MAX_HEADER:
+        raise ProgramError(f"a program's header must have at most {_MAX_HEADER} bytes, not {len(text)}")
     body = b"".join((text, *blobs))
     head = _HEAD.pack(_MAGIC, _VERSION, len(text), _START + len(body))
     return head + _digest(head, body) + body
