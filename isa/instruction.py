@@ -6,8 +6,18 @@ from types import MappingProxyType
 
 from ..errors import ProgramError
 from .nest import Access, Nest
-from .table import GEMM_DIMS, INSTRUCTION_BYTES, TRANSFER_DIMS, VECTOR_DIMS, Engine, Function, InstructionSpec
-from .table import Memory, Opcode, spec_of
+from .table import (
+    GEMM_DIMS,
+    INSTRUCTION_BYTES,
+    TRANSFER_DIMS,
+    VECTOR_DIMS,
+    Engine,
+    Function,
+    InstructionSpec,
+    Memory,
+    Opcode,
+    spec_of,
+)
 
 __all__ = ["Instruction", "decode", "finish", "gemm", "load", "mask_of", "store", "sync", "vector"]
 
