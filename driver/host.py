@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Callable, Sequence
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
+import llvmlite.binding as llvm
 import numpy as np
 
 from ..errors import DeviceError

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DeviceError, ProgramError
-from ..isa.instruction import decode
+from ..isa.columns import column, opcodes
 from ..isa.launch import DEFAULT_WATCHDOG, Launch
 from ..isa.program import Call, Layer, Program, Run, Tensor
-from ..isa.table import INSTRUCTION_BYTES, ErrorCode, Opcode
+from ..isa.table import INSTRUCTION_BYTES, INSTRUCTIONS, ErrorCode, Opcode
 from .device import Device
 from .matching import require_same
 from .mirror import SegmentMirror, aligned_bytes
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .host import HostFunctions
 
 __all__ = ["Session", "StepRecord"]
+
+_STORE = next(spec for spec in INSTRUCTIONS if spec.opcode is Opcode.STORE)
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ class Session:
         if isinstance(step, Call):
             return frozenset()
         rows = self.program.instructions[step.first : step.first + step.count]
-        stores = rows[rows[:, 0] & 0xF == Opcode.STORE]
-        return frozenset(decode(row.tobytes())["segment"] for row in stores)
+        stores = rows[opcodes(rows) == Opcode.STORE]
+        return frozenset(column(stores, _STORE, "segment").tolist())
 
     @cached_property
     def _host(self) -> "HostFunctions":

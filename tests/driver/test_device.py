@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from tilewright.config import load_config
@@ -22,6 +23,14 @@ def test_the_oracle_by_name() -> None:
     device.write(address, b"abc")
     assert device.read(address, 3).tobytes() == b"abc" == dram.bytes[:3].tobytes()
     device.close()
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_every_name_leads_to_a_device_of_that_name(name: str) -> None:
+    module, class_name = DEVICES[name]
+    made = getattr(import_module(f"tilewright.{module}"), class_name)
+    assert made.name == name
+    assert all(hasattr(made, part) for part in ("allocate", "write", "read", "run", "peek", "poke", "close"))
 
 
 def test_unknown_devices_and_options() -> None:
