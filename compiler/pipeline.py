@@ -4,7 +4,8 @@ from functools import partial
 
 from ..config import Config
 from .passes import Pass
-from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits
+from .passes.edges import isolate_edges
+from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
 from .passes.movement import sink_dequantisation
 from .passes.partition import partition
 from .passes.qdq import lower_qdq
@@ -25,11 +26,13 @@ def passes_for(config: Config) -> list[Pass]:
         Pass("signed", make_signed),
         Pass("movement", sink_dequantisation),
         Pass("integers", partial(lower_qdq, multiplier_bits=config.multiplier_bits)),
+        Pass("rescales", remove_rescales),
         Pass("limits", fuse_limits),
         Pass("flattening", absorb_flattening),
         Pass("dead-integers", remove_dead),
         Pass("all-constants", fold_constants),
         Pass("dead-constants", remove_dead),
         Pass("integer-shapes", infer_shapes),
+        Pass("edges", isolate_edges),
         Pass("partition", partition),
     ]

@@ -66,6 +66,7 @@ class _Importer:
         self.name = name
         self.folder = folder
         self.values: dict[str, Value] = {}
+        self.node_names: set[str] = set()
         versions = [entry.version for entry in model.opset_import if entry.domain in _DOMAINS]
         if not versions or max(versions) < _OLDEST_OPSET:
             stated = max(versions, default="none")
@@ -107,7 +108,9 @@ class _Importer:
                 shape.append(1)
             else:
                 stated = dim.dim_param or dim.dim_value
-                raise TilewrightError(f"input {entry.name!r} must have a fixed size in dimension {axis}, not {stated!r}")
+                raise TilewrightError(
+                    f"input {entry.name!r} must have a fixed size in dimension {axis}, not {stated!r}"
+                )
         if np.prod(shape, dtype=np.float64) > _MOST_ELEMENTS:
             raise TilewrightError(f"input {entry.name!r} must have at most {_MOST_ELEMENTS} elements, not {shape}")
         return Value(entry.name, tuple(shape), self._dtype(entry.type.tensor_type.elem_type, entry.name))
@@ -143,6 +146,9 @@ class _Importer:
 
     def _node(self, proto: onnx.NodeProto, index: int) -> Node | None:
         name = proto.name or f"{proto.op_type}_{index}"
+        if name in self.node_names:
+            name = f"{name}#{index}"
+        self.node_names.add(name)
         domains = _QUANTISE_DOMAINS if proto.op_type in ("QuantizeLinear", "DequantizeLinear") else _DOMAINS
         if proto.domain not in domains:
             raise UnsupportedOperator(
@@ -186,7 +192,9 @@ class _Importer:
         attributes = dict(node.attributes)
         inputs = list(node.inputs)
         if node.operator == "Clip" and self.opset < 11:
-            inputs += [self._scalar(node, key, attributes.pop(key)) if key in attributes else "" for key in ("min", "max")]
+            inputs += [
+                self._scalar(node, key, attributes.pop(key)) if key in attributes else "" for key in ("min", "max")
+            ]
         if node.operator in ("Squeeze", "Unsqueeze") and "axes" in attributes:
             inputs.append(self._scalar(node, "axes", attributes.pop("axes")))
         if node.operator == "Softmax" and self.opset < 13:

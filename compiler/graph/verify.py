@@ -26,10 +26,14 @@ def verify(graph: Graph, *, stage: str, typed: bool = False) -> None:
     for node in graph.nodes:
         for name in node.inputs:
             if name and name not in defined:
-                raise GraphError(f"node {node.name!r} ({node.operator}) reads {name!r}, which nothing defines (after {stage})")
+                raise GraphError(
+                    f"node {node.name!r} ({node.operator}) reads {name!r}, which nothing defines (after {stage})"
+                )
         for name in node.outputs:
             if name in defined:
-                raise GraphError(f"value {name!r} must be defined once, but node {node.name!r} defines it again (after {stage})")
+                raise GraphError(
+                    f"value {name!r} must be defined once, but node {node.name!r} defines it again (after {stage})"
+                )
             if name not in graph.values:
                 raise GraphError(f"value {name!r} of node {node.name!r} is not in the graph (after {stage})")
             defined.add(name)

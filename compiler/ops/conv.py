@@ -8,8 +8,10 @@ from math import prod
 import numpy as np
 
 from ..graph import Node, Value
+from ..requantise import Requantiser
+from ..schedule.conv import Convolution, schedule_convolution
+from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
-from .requantise import Requantiser
 from .site import Lowered, Site
 from .window import window_of
 
@@ -86,3 +88,10 @@ class QuantisedConv(Operator):
         weight = arguments[1]
         assert weight is not None
         return prod(results[0].known_shape) * prod(weight.known_shape[1:])
+
+    def schedule(self, node: Node, scope: Scope) -> None:
+        x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
+        weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
+        window = window_of(node, x.shape, weight.shape[2:])
+        limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
+        schedule_convolution(scope, Convolution(x, y, weight, bias, window, *limits))

@@ -8,8 +8,11 @@ from math import prod
 import numpy as np
 
 from ..graph import Node, Value
+from ..requantise import Requantiser
+from ..schedule.conv import Convolution, schedule_convolution
+from ..schedule.scope import Scope
+from ..window import Window
 from .registry import Arrays, Operator, Signature, operator, refuse
-from .requantise import Requantiser
 from .site import Lowered, Site
 
 
@@ -19,7 +22,9 @@ def _lowered(site: Site, transposed: bool, bias: int) -> Lowered:
     weight = site.weight(1)
     assert weight.data is not None
     if len(data.shape) != 2 or weight.data.ndim != 2:
-        raise site.refuse(f"it must multiply matrices (2 dimensions), not {list(data.shape)} and {list(weight.data.shape)}")
+        raise site.refuse(
+            f"it must multiply matrices (2 dimensions), not {list(data.shape)} and {list(weight.data.shape)}"
+        )
     if weight.scale.ndim and weight.axis % 2 != (0 if transposed else 1):
         raise site.refuse("its weights must be quantised per output or as a whole")
     rows = weight.data if transposed else np.ascontiguousarray(weight.data.T)
@@ -47,7 +52,11 @@ class Gemm(Operator):
 
     def quantise(self, site: Site) -> Lowered | None:
         node = site.node
-        if node.get("transA", 0) or node.get("alpha", 1.0) != 1.0 or (node.get("beta", 1.0) != 1.0 and len(node.inputs) > 2):
+        if (
+            node.get("transA", 0)
+            or node.get("alpha", 1.0) != 1.0
+            or (node.get("beta", 1.0) != 1.0 and len(node.inputs) > 2)
+        ):
             raise site.refuse("it must have transA 0, alpha 1 and beta 1")
         return _lowered(site, bool(node.get("transB", 0)), 2)
 
@@ -58,7 +67,9 @@ class MatMul(Operator):
         a, b = arguments
         assert a is not None and b is not None
         if len(a.known_shape) != 2 or len(b.known_shape) != 2 or a.known_shape[1] != b.known_shape[0]:
-            raise refuse(node, f"it must multiply matching matrices, not {list(a.known_shape)} and {list(b.known_shape)}")
+            raise refuse(
+                node, f"it must multiply matching matrices, not {list(a.known_shape)} and {list(b.known_shape)}"
+            )
         return [Signature((a.known_shape[0], b.known_shape[1]), a.known_dtype)]
 
     def quantise(self, site: Site) -> Lowered | None:
@@ -94,3 +105,12 @@ class QuantisedDense(Operator):
         weight = arguments[1]
         assert weight is not None
         return results[0].known_shape[0] * prod(weight.known_shape)
+
+    def schedule(self, node: Node, scope: Scope) -> None:
+        """A convolution whose one window is the whole image."""
+        x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
+        weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
+        kernel = (x.shape[2], x.shape[3])
+        window = Window(kernel, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+        limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
+        schedule_convolution(scope, Convolution(x, y, weight.reshape(len(weight), -1, *kernel), bias, window, *limits))

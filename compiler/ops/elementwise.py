@@ -9,11 +9,13 @@ import numpy as np
 
 from .. import te
 from ..graph import Node, Value
+from ..requantise import Requantiser
+from ..schedule.elementwise import Addition, Rescale, schedule_addition, schedule_rescale
+from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
-from .requantise import Requantiser
 from .site import Lowered, Site
 
-__all__ = ["limits_of"]
+__all__ = ["limits_of", "rescaled"]
 
 _SUM_SHIFT = 20
 
@@ -30,6 +32,15 @@ def limits_of(node: Node, arguments: Sequence[np.ndarray | None]) -> tuple[float
             raise refuse(node, "its limits must be constants of one element")
         limits.append(float(limit.reshape(())))
     return limits[0], limits[1]
+
+
+def rescaled(site: Site) -> Lowered:
+    """The site's first operand on the scale of its result, within its limits."""
+    data, x = site.activation(0)
+    requantiser = None
+    if x.scale != site.output.scale:
+        requantiser = Requantiser.from_factor(x.scale / site.output.scale, bits=site.bits)
+    return Lowered("qrescale", (data.name,), {"x_zero": x.zero_point, "requantiser": requantiser, **site.clamp()})
 
 
 @operator("Relu", "Clip")
@@ -53,10 +64,7 @@ class Limit(Operator):
         return [te.compute(data.shape, lambda *index: te.clamp(data[index], low, high))]
 
     def quantise(self, site: Site) -> Lowered | None:
-        data, x = site.activation(0)
-        same = (x.scale, x.zero_point) == (site.output.scale, site.output.zero_point)
-        requantiser = None if same else Requantiser.from_factor(x.scale / site.output.scale, bits=site.bits)
-        return Lowered("qrescale", (data.name,), {"x_zero": x.zero_point, "requantiser": requantiser, **site.clamp()})
+        return rescaled(site)
 
 
 @operator("qrescale")
@@ -75,6 +83,11 @@ class QuantisedRescale(Operator):
         centred = data.astype(np.int64) - node["x_zero"]
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
         return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+
+    def schedule(self, node: Node, scope: Scope) -> None:
+        x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
+        limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
+        schedule_rescale(scope, Rescale(x, y, *limits))
 
 
 @operator("Add")
@@ -117,7 +130,9 @@ class Add(Operator):
             elif operand.shape == site.shape:
                 terms.append(operand.name)
             else:
-                raise site.refuse(f"its terms must have the result's shape {list(site.shape)}, not {list(operand.shape)}")
+                raise site.refuse(
+                    f"its terms must have the result's shape {list(site.shape)}, not {list(operand.shape)}"
+                )
         twice = 2 * max(a.scale, b.scale)
         attributes = {
             "a_zero": a.zero_point,
@@ -150,3 +165,9 @@ class QuantisedAdd(Operator):
         total = total + node["b_requantiser"].apply(b.astype(np.int64) - node["b_zero"])
         scaled = node["requantiser"].apply(total) + node["y_zero"]
         return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+
+    def schedule(self, node: Node, scope: Scope) -> None:
+        a, b, y = (scope.tensors[name] for name in (*node.inputs, *node.outputs))
+        factors = (node["a_requantiser"], node["b_requantiser"], node["requantiser"])
+        limits = (node["a_zero"], node["b_zero"], node["y_zero"], node["minimum"], node["maximum"])
+        schedule_addition(scope, Addition(a, b, y, *factors, *limits))

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...isa.table import Function
 from ..graph import Node, Value
+from ..requantise import Requantiser
+from ..schedule.pool import Pooling, schedule_pooling
+from ..schedule.scope import Scope
+from ..window import Window
 from .registry import Arrays, Operator, Signature, operator, refuse
-from .requantise import Requantiser
 from .site import Lowered, Site
-from .window import Window, window_of
+from .window import window_of
 
 __all__ = ["pooling_window"]
 
@@ -70,6 +74,19 @@ class _QuantisedPool(_Pool):
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
         return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
 
+    function: Function
+
+    def _padding(self, node: Node) -> int:
+        """What the windows see outside the image."""
+        raise NotImplementedError
+
+    def schedule(self, node: Node, scope: Scope) -> None:
+        x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
+        window = pooling_window(node, x.shape)
+        limits = (node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
+        padding = self._padding(node)
+        schedule_pooling(scope, Pooling(x, y, self.function, window, node["requantiser"], padding, *limits))
+
 
 @operator("qmaxpool")
 class QuantisedMaxPool(_QuantisedPool):
@@ -81,6 +98,11 @@ class QuantisedMaxPool(_QuantisedPool):
         views = pooling_window(node, image.shape).views(image.astype(np.int64), -128)
         return self._finish(node, views.max(axis=(4, 5)) - node["x_zero"])
 
+    function = Function.MAX
+
+    def _padding(self, node: Node) -> int:
+        return -128
+
 
 @operator("qavgpool")
 class QuantisedAveragePool(_QuantisedPool):
@@ -91,3 +113,8 @@ class QuantisedAveragePool(_QuantisedPool):
         assert image is not None
         views = pooling_window(node, image.shape).views(image.astype(np.int64) - node["x_zero"], 0)
         return self._finish(node, views.sum(axis=(4, 5)))
+
+    function = Function.SUM
+
+    def _padding(self, node: Node) -> int:
+        return int(node["x_zero"])

@@ -9,7 +9,10 @@ import numpy as np
 
 from .. import te
 from ..graph import Node, Value
+from ..te import nn
+from .elementwise import rescaled
 from .registry import Arrays, Operator, Signature, operator, refuse
+from .site import Lowered, Site
 
 __all__ = ["aligned"]
 
@@ -21,6 +24,10 @@ def aligned(parameter: np.ndarray, rank: int, axis: int) -> np.ndarray:
     return parameter.reshape([-1 if d == axis % rank else 1 for d in range(rank)])
 
 
+def _axis(node: Node, data: te.Tensor) -> int:
+    return int(node.get("axis", 1)) % max(len(data.shape), 1)
+
+
 def _parameters(node: Node, arguments: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Scale and zero point as arrays; they must be constants of one element or of one dimension."""
     scale = arguments[1]
@@ -30,15 +37,12 @@ def _parameters(node: Node, arguments: Sequence[Any]) -> tuple[np.ndarray, np.nd
     return scale, zero
 
 
-def _data(tensor: te.Tensor | None) -> np.ndarray | None:
-    return None if tensor is None else tensor.data
-
-
-def _element(parameter: np.ndarray, index: Sequence[te.ExprLike], axis: int, dtype: str) -> te.ExprLike:
-    """A parameter's element that belongs to the tensor's element at `index`."""
-    if parameter.size == 1:
-        return parameter.astype(dtype).reshape(()).item()
-    return te.constant(parameter.astype(dtype))[index[axis % len(index)]]
+def _host_parameters(node: Node, arguments: Sequence[te.Tensor | None]) -> tuple[np.ndarray, int, str]:
+    """(scale, zero point, dtype of the integers) for the host, where one zero point must do."""
+    scale, zero = _parameters(node, [None if tensor is None else tensor.data for tensor in arguments])
+    if np.unique(zero).size > 1:
+        raise refuse(node, "on the host it must have one zero point for the whole tensor")
+    return scale, int(zero.flat[0]), zero.dtype.name
 
 
 @operator("QuantizeLinear")
@@ -61,14 +65,13 @@ class QuantizeLinear(Operator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
-        scale, zero = _parameters(node, [None, *map(_data, arguments[1:])])
-        axis, limits = node.get("axis", 1), np.iinfo(zero.dtype)
+        scale, zero, dtype = _host_parameters(node, arguments)
+        return [nn.quantize(data, scale, zero, dtype, axis=_axis(node, data))]
 
-        def element(*index: te.ExprLike) -> te.ExprLike:
-            steps = te.round(data[index] / _element(scale, index, axis, "float32")) + _element(zero, index, axis, "float32")
-            return te.clamp(steps, float(limits.min), float(limits.max)).astype("int32").astype(zero.dtype.name)
-
-        return [te.compute(data.shape, element)]
+    def quantise(self, site: Site) -> Lowered | None:
+        """Directly after a DequantizeLinear it is a change of scale."""
+        operand = site.operands[0]
+        return None if operand is None or operand.data is not None else rescaled(site)
 
 
 @operator("DequantizeLinear")
@@ -89,14 +92,8 @@ class DequantizeLinear(Operator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
-        scale, zero = _parameters(node, [None, *map(_data, arguments[1:])])
-        axis = node.get("axis", 1)
-
-        def element(*index: te.ExprLike) -> te.ExprLike:
-            steps = data[index].astype("int32") - _element(zero, index, axis, "int32")
-            return steps.astype("float32") * _element(scale, index, axis, "float32")
-
-        return [te.compute(data.shape, element)]
+        scale, zero, _ = _host_parameters(node, arguments)
+        return [nn.dequantize(data, scale, zero, axis=_axis(node, data))]
 
 
 @operator("flip_sign")
@@ -111,7 +108,11 @@ class FlipSign(Operator):
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         data = arguments[0]
         assert data is not None
-        return [(data ^ data.dtype.type(-128 if data.dtype == np.int8 else 128)).view(np.int8 if data.dtype == np.uint8 else np.uint8)]
+        return [
+            (data ^ data.dtype.type(-128 if data.dtype == np.int8 else 128)).view(
+                np.int8 if data.dtype == np.uint8 else np.uint8
+            )
+        ]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import te
 from ..graph import Node, Value
+from ..te import layout
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
-from .views import reshaped
 
 __all__ = ["RESHAPES"]
 
@@ -98,7 +98,7 @@ class Reshape(Operator):
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         assert arguments[0] is not None
-        return [reshaped(arguments[0], self._shape(node, arguments))]
+        return [layout.reshape(arguments[0], self._shape(node, arguments))]
 
     def quantise(self, site: Site) -> Lowered | None:
         return _moved(site)
@@ -126,10 +126,7 @@ class Transpose(Operator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
-        permutation = self._permutation(node, len(data.shape))
-        places = [permutation.index(d) for d in range(len(permutation))]
-        shape = [data.shape[d] for d in permutation]
-        return [te.compute(shape, lambda *index: data[tuple(index[p] for p in places)])]
+        return [layout.transpose(data, self._permutation(node, len(data.shape)))]
 
     def quantise(self, site: Site) -> Lowered | None:
         return _moved(site)

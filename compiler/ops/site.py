@@ -98,7 +98,9 @@ class Site:
             raise self.refuse("its weights must be constant")
         if np.any(operand.zero_point):
             zero = int(np.asarray(operand.zero_point).flat[np.flatnonzero(operand.zero_point)[0]])
-            raise self.refuse(f"its weights must have the zero point 0 (128 if unsigned), not {zero} (after the shift to int8)")
+            raise self.refuse(
+                f"its weights must have the zero point 0 (128 if unsigned), not {zero} (after the shift to int8)"
+            )
         return operand
 
     def node_inputs(self) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import te
 from ..graph import Node, Value
+from ..te import layout, nn
 from .registry import Arrays, Operator, Signature, operator, refuse
-from .views import reshaped
 
 
 @operator("Softmax")
@@ -42,10 +42,7 @@ class Softmax(Operator):
         data = arguments[0]
         assert data is not None
         outer, count, inner = self._view(node, data.shape)
-        view = reshaped(data, (outer, count, inner))
-        over = te.reduce_axis(count)
-        peak = te.compute((outer, inner), lambda o, i: te.max(view[o, over, i], over))
-        powers = te.compute(view.shape, lambda o, k, i: te.exp(view[o, k, i] - peak[o, i]))
-        total = te.compute((outer, inner), lambda o, i: te.sum(powers[o, over, i], over))
-        result = te.compute(view.shape, lambda o, k, i: powers[o, k, i] / total[o, i])
-        return [reshaped(result, data.shape)]
+        view = layout.reshape(data, (outer, count, inner))
+        rows = layout.reshape(layout.transpose(view, (0, 2, 1)), (outer * inner, count))
+        result = layout.reshape(nn.softmax(rows), (outer, inner, count))
+        return [layout.reshape(layout.transpose(result, (0, 2, 1)), data.shape)]

@@ -7,7 +7,7 @@ import numpy as np
 from ..graph import Graph, Node, Value
 from ..ops.shape import RESHAPES
 
-__all__ = ["absorb_flattening", "fuse_bias", "fuse_limits"]
+__all__ = ["absorb_flattening", "fuse_bias", "fuse_limits", "remove_rescales"]
 
 
 def fuse_bias(graph: Graph) -> Graph:
@@ -29,10 +29,25 @@ def _row(graph: Graph, add: Node, product: str) -> str | None:
     other = add.inputs[1] if add.inputs[0] == product else add.inputs[0]
     source = graph.producers.get(other)
     origin = other if source is None else source.inputs[0]
-    if source is not None and source.operator != "DequantizeLinear" or graph.constant(origin) is None:
+    if (source is not None and source.operator != "DequantizeLinear") or graph.constant(origin) is None:
         return None
     shape, result = graph.values[other].known_shape, graph.values[product].known_shape
     return other if len(result) == 2 and shape in ((result[1],), (1, result[1])) else None
+
+
+def remove_rescales(graph: Graph) -> Graph:
+    """Leave out each qrescale that changes nothing."""
+    renamed: dict[str, str] = {}
+    nodes = []
+    for node in graph.nodes:
+        node = node.replace(inputs=tuple(renamed.get(name, name) for name in node.inputs))
+        whole = node.operator == "qrescale" and (node["minimum"], node["maximum"]) == (-128, 127)
+        same = whole and node["requantiser"] is None and node["x_zero"] == node["y_zero"]
+        if same and node.outputs[0] not in graph.outputs:
+            renamed[node.outputs[0]] = node.inputs[0]
+        else:
+            nodes.append(node)
+    return graph.edit(nodes=nodes)
 
 
 def fuse_limits(graph: Graph) -> Graph:

@@ -17,14 +17,20 @@ def sink_dequantisation(graph: Graph) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         border = sources.get(node.inputs[0]) if node.operator in _MOVEMENTS else None
-        if border is None or values[border.inputs[0]].data is not None or values[border.inputs[1]].known_shape not in ((), (1,)):
+        if (
+            border is None
+            or values[border.inputs[0]].data is not None
+            or values[border.inputs[1]].known_shape not in ((), (1,))
+        ):
             nodes.append(node)
             continue
         result, integers = values[node.outputs[0]], values[border.inputs[0]]
         name = f"{result.name}/integer"
         values[name] = integers.replace(name=name, shape=result.shape)
         nodes.append(node.replace(inputs=(integers.name, *node.inputs[1:]), outputs=(name,)))
-        lowered = border.replace(name=f"{node.name}/dequantise", inputs=(name, *border.inputs[1:]), outputs=node.outputs)
+        lowered = border.replace(
+            name=f"{node.name}/dequantise", inputs=(name, *border.inputs[1:]), outputs=node.outputs
+        )
         nodes.append(lowered)
         sources[result.name] = lowered
     return graph.edit(nodes=nodes, values=values.values())

@@ -13,7 +13,6 @@ from ..ops.site import Lowered, Operand, Site
 
 __all__ = ["lower_qdq"]
 
-_BORDERS = ("QuantizeLinear", "DequantizeLinear")
 _LIMITS = ("Relu", "Clip")
 
 
@@ -35,7 +34,7 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
     values, nodes, renamed = dict(graph.values), [], {}
     for node in graph.nodes:
         node = node.replace(inputs=tuple(renamed.get(name, name) for name in node.inputs))
-        site_exit = None if node.operator in _BORDERS else _exit_of(graph, node)
+        site_exit = _exit_of(graph, node)
         operands = None if site_exit is None else _operands(graph, node)
         if site_exit is None or operands is None:
             nodes.append(node)
@@ -80,8 +79,11 @@ def _integer_node(node: Node, lowered: Lowered, result: str, values: dict[str, V
 
 def _exit_of(graph: Graph, node: Node) -> _Exit | None:
     """Follow the one result of `node` through limits to the QuantizeLinear nodes that read it."""
-    if len(node.outputs) != 1:
+    if node.operator == "DequantizeLinear" or len(node.outputs) != 1:
         return None
+    if node.operator == "QuantizeLinear":
+        own = _scalar_quantisation(graph, node)
+        return None if own is None else _Exit((node,), own, -128, 127)
     name, limits = node.outputs[0], []
     while (reader := graph.sole_consumer(name)) is not None and reader.operator in _LIMITS:
         limits.append(limits_of(reader, [graph.constant(i) for i in reader.inputs]))

@@ -24,12 +24,16 @@ def infer_shapes(graph: Graph) -> Graph:
         try:
             results = find_operator(node).infer(node, arguments)
         except (AssertionError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise refuse(node, f"its inputs and attributes must be complete and of the right kind ({error!r})") from error
+            raise refuse(
+                node, f"its inputs and attributes must be complete and of the right kind ({error!r})"
+            ) from error
         for name, result in zip(node.outputs, results, strict=True):
             elements = 1
             for size in result.shape:
                 elements *= size
             if elements > _MOST_ELEMENTS:
-                raise TilewrightError(f"tensor {name!r} must have at most {_MOST_ELEMENTS} elements, not {list(result.shape)}")
+                raise TilewrightError(
+                    f"tensor {name!r} must have at most {_MOST_ELEMENTS} elements, not {list(result.shape)}"
+                )
             values[name] = values[name].replace(shape=tuple(result.shape), dtype=result.dtype)
     return graph.edit(values=values.values())

@@ -1,0 +1,74 @@
+"""Neighbouring host nodes become one host function: tensor expressions, composed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from . import host, te
+from .graph import Graph, Node
+from .ops import find_operator
+from .schedule.layout import blocked_shape, image_shape
+from .te import layout
+
+__all__ = ["HostCall", "lower_host_call"]
+
+
+@dataclass(frozen=True)
+class HostCall:
+    """A function and the values that its pointers stand for; scratch memory follows where it needs any."""
+
+    function: te.Function
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def lower_host_call(
+    symbol: str, graph: Graph, nodes: Sequence[Node], blocked: Collection[str], results: Sequence[str], channels: int
+) -> HostCall:
+    """The host function that runs `nodes`.
+
+    Parameters
+    ----------
+    blocked
+        Values that lie in blocks of `channels`, since the accelerator uses them too.
+    results
+        Values of `nodes` that others need.
+    """
+    made = {name for node in nodes for name in node.outputs}
+    read = dict.fromkeys(name for node in nodes for name in node.inputs if name and name not in made)
+    inputs = [name for name in read if graph.values[name].data is None]
+    tensors: dict[str, te.Tensor] = {}
+    placeholders = []
+    for position, name in enumerate(inputs):
+        value = graph.values[name]
+        shape = blocked_shape(value.known_shape, channels) if name in blocked else value.known_shape
+        placeholder = te.placeholder(shape, value.known_dtype.name, f"input{position}")
+        placeholders.append(placeholder)
+        tensors[name] = _unblocked(placeholder, value.known_shape) if name in blocked else placeholder
+    for node in nodes:
+        arguments = [_argument(graph, tensors, name) for name in node.inputs]
+        tensors.update(zip(node.outputs, find_operator(node).expression(node, arguments), strict=True))
+    outputs = [_blocked(tensors[name], channels) if name in blocked else tensors[name] for name in results]
+    return HostCall(host.lower_call(symbol, placeholders, outputs), tuple(inputs), tuple(results))
+
+
+def _argument(graph: Graph, tensors: dict[str, te.Tensor], name: str) -> te.Tensor | None:
+    if not name:
+        return None
+    if name not in tensors:
+        data = graph.constant(name)
+        assert data is not None
+        tensors[name] = te.constant(data)
+    return tensors[name]
+
+
+def _unblocked(tensor: te.Tensor, shape: tuple[int, ...]) -> te.Tensor:
+    image = image_shape(shape)
+    dense = layout.unpack(tensor, image[1])
+    return dense if shape == image else layout.reshape(dense, shape)
+
+
+def _blocked(tensor: te.Tensor, channels: int) -> te.Tensor:
+    image = image_shape(tensor.shape)
+    return layout.pack(tensor if tensor.shape == image else layout.reshape(tensor, image), channels)

@@ -1,0 +1,213 @@
+"""Convolutions and fully connected layers: tiles of GEMM, requantised by the vector engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...isa.instruction import gemm, vector
+from ...isa.table import GEMM_DIMS, VECTOR_DIMS, Function, Memory
+from ..requantise import Requantiser
+from ..window import Window
+from .conv_tiling import ConvShape, choose_tiling
+from .frame import Edges, Frame
+from .layout import Blocked
+from .loops import Loop, fit
+from .scope import Need, Scope
+
+__all__ = ["Convolution", "schedule_convolution"]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """int8 `x`, int8 `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operator qconv."""
+
+    x: Blocked
+    y: Blocked
+    weight: np.ndarray
+    bias: np.ndarray
+    window: Window
+    requantiser: Requantiser
+    x_zero: int
+    y_zero: int
+    minimum: int
+    maximum: int
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Output rows and columns [row, row + rows) × [column, column + columns) of image `n`."""
+
+    n: int
+    row: int
+    rows: int
+    column: int
+    columns: int
+
+
+def schedule_convolution(scope: Scope, conv: Convolution) -> None:
+    """Add the items of `conv`: for every tile, group of output channels and pass over input channels one."""
+    _Schedule(scope, conv).run()
+
+
+class _Schedule:
+    def __init__(self, scope: Scope, conv: Convolution) -> None:
+        config = scope.config
+        self.scope = scope
+        self.conv = conv
+        self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window)
+        self.tiling = choose_tiling(config, self.shape, scope.layer)
+        self.edges = Edges()
+        self.pixel = config.channels // config.granule
+        self.sub_in = self.shape.sub_in
+        self.sub_out = config.channels // config.block_out
+        self.tiles = self._packed_weights()
+        channels = conv.y.blocks * config.channels
+        folded = conv.bias.astype(np.int64) - conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3))
+        self.biases = np.zeros(channels, dtype=np.int32)
+        self.biases[: len(folded)] = ((folded + (1 << 31)) & 0xFFFF_FFFF) - (1 << 31)
+        self.scales = np.frombuffer(conv.requantiser.cells(channels), dtype=np.uint8).reshape(channels, 8).copy()
+        self.scales[len(folded) :, :4] = 0
+
+    def _packed_weights(self) -> np.ndarray:
+        """int8 (output blocks, input blocks of Bc, sub-blocks, KH, KW, block_out, block_in), zeros beyond the channels."""
+        config, weight = self.scope.config, self.conv.weight
+        outputs, inputs, *kernel = weight.shape
+        blocks_out = self.shape.blocks_out * self.sub_out
+        width = self.shape.blocks_in * config.channels
+        padded = np.zeros((blocks_out * config.block_out, width, *kernel), dtype=np.int8)
+        padded[:outputs, :inputs] = weight
+        split = padded.reshape(blocks_out, config.block_out, self.shape.blocks_in, -1, config.block_in, *kernel)
+        return np.ascontiguousarray(split.transpose(0, 2, 3, 5, 6, 1, 4)[:, :, : self.sub_in])
+
+    def run(self) -> None:
+        tiles, groups = list(self._tiles()), list(_ranges(self.shape.blocks_out, self.tiling.outputs))
+        pairs = [(tile, group) for tile in tiles for group in groups]
+        if self.tiling.groups_outside:
+            pairs = [(tile, group) for group in groups for tile in tiles]
+        passes = list(_ranges(self.shape.blocks_in, self.tiling.inputs))
+        for tile, group in pairs:
+            for inputs in passes:
+                self._add_item(tile, group, inputs, first=inputs == passes[0], last=inputs == passes[-1])
+
+    def _tiles(self) -> Iterator[_Tile]:
+        rows, columns = self.conv.y.shape[2:]
+        for n in range(self.conv.y.shape[0]):
+            for row, row_end in _ranges(rows, self.tiling.rows):
+                for column, column_end in _ranges(columns, self.tiling.columns):
+                    yield _Tile(n, row, row_end - row, column, column_end - column)
+
+    def _add_item(
+        self, tile: _Tile, group: tuple[int, int], inputs: tuple[int, int], *, first: bool, last: bool
+    ) -> None:
+        memories, layer = self.scope.memories, self.scope.layer
+        frame = self._frame(tile, inputs)
+        pixels = tile.rows * tile.columns
+        blocks = group[1] - group[0]
+        needs = [
+            Need(
+                memories.inputs,
+                (layer, "x", tile, inputs),
+                frame.size,
+                lambda base: frame.load(self.scope, base, self.edges),
+            ),
+            self._weights(group, inputs),
+            Need(memories.accumulators, (layer, "sum", tile, group), blocks * self.sub_out * pixels),
+        ]
+        if last:
+            needs += self._parameters(group)
+            needs.append(Need(memories.outputs, (layer, "y", tile, group), blocks * pixels * self.pixel))
+
+        def work(places: Sequence[int]) -> None:
+            self._multiply(tile, frame, blocks, places, accumulate=not first)
+            if last:
+                self._requantise(tile, blocks, places)
+                self._store(tile, group, places[5])
+
+        self.scope.add(needs, work)
+
+    def _frame(self, tile: _Tile, inputs: tuple[int, int]) -> Frame:
+        window = self.conv.window
+        height = (tile.rows - 1) * window.strides[0] + window.reach[0]
+        width = (tile.columns - 1) * window.strides[1] + window.reach[1]
+        top = tile.row * window.strides[0] - window.pads[0]
+        left = tile.column * window.strides[1] - window.pads[1]
+        blocks = inputs[1] - inputs[0]
+        return Frame(self.conv.x, tile.n, inputs[0], blocks, top, left, height, width, self.conv.x_zero)
+
+    def _weights(self, group: tuple[int, int], inputs: tuple[int, int]) -> Need:
+        chosen = self.tiles[group[0] * self.sub_out : group[1] * self.sub_out, inputs[0] : inputs[1]]
+        return self.scope.constant(self.scope.memories.weights, Memory.WGT, chosen.tobytes(), (group, inputs))
+
+    def _parameters(self, group: tuple[int, int]) -> list[Need]:
+        channels = self.scope.config.channels
+        span = slice(group[0] * channels, group[1] * channels)
+        memories = self.scope.memories
+        return [
+            self.scope.constant(memories.biases, Memory.BIAS, self.biases[span].tobytes(), group),
+            self.scope.constant(memories.scales, Memory.SCALE, self.scales[span].tobytes(), group),
+        ]
+
+    def _multiply(self, tile: _Tile, frame: Frame, blocks: int, places: Sequence[int], *, accumulate: bool) -> None:
+        config, window = self.scope.config, self.conv.window
+        (kernel_rows, kernel_columns), pixels = window.kernel, tile.rows * tile.columns
+        taps = kernel_rows * kernel_columns
+        sub = self.sub_in
+        granules = config.block_in // config.granule
+        loops = [
+            Loop(blocks * self.sub_out, (0, frame.blocks * sub * taps, pixels)),
+            Loop(frame.blocks, (frame.block, sub * taps, 0), reduction=True),
+            Loop(sub, (granules, taps, 0), reduction=True),
+            Loop(kernel_rows, (window.dilations[0] * frame.row, kernel_columns, 0), reduction=True),
+            Loop(kernel_columns, (window.dilations[1] * self.pixel, 1, 0), reduction=True),
+            Loop(tile.rows, (window.strides[0] * frame.row, 0, tile.columns)),
+            Loop(tile.columns, (window.strides[1] * self.pixel, 0, 1)),
+        ]
+        for piece in fit(loops, GEMM_DIMS):
+            adds = accumulate or not piece.first
+            act, wgt, acc = ((places[k] + piece.bases[k], piece.strides(k)) for k in range(3))
+            overwrite = [] if adds else piece.reductions
+            self.scope.emit(gemm(bounds=piece.bounds, act=act, wgt=wgt, acc=acc, accumulate=adds, overwrite=overwrite))
+
+    def _requantise(self, tile: _Tile, blocks: int, places: Sequence[int]) -> None:
+        _, _, acc, bias, scale, out = places
+        conv, pixels = self.conv, tile.rows * tile.columns
+        granules = self.scope.config.block_out // self.scope.config.granule
+        loops = [
+            Loop(blocks, (self.sub_out * pixels, pixels * self.pixel, self.sub_out)),
+            Loop(self.sub_out, (pixels, granules, 1)),
+            Loop(pixels, (1, self.pixel, 0)),
+        ]
+        for piece in fit(loops, VECTOR_DIMS):
+            self.scope.emit(
+                vector(
+                    function=Function.SUM,
+                    bounds=piece.bounds,
+                    a=(Memory.ACC, acc + piece.bases[0], piece.strides(0)),
+                    dst=(Memory.ACT, out + piece.bases[1], piece.strides(1)),
+                    bias=bias + piece.bases[2],
+                    scale=scale + piece.bases[2],
+                    channel_strides=piece.strides(2),
+                    zero_point=conv.y_zero,
+                    minimum=conv.minimum,
+                    maximum=conv.maximum,
+                    row_mask=1,
+                )
+            )
+
+    def _store(self, tile: _Tile, group: tuple[int, int], base: int) -> None:
+        y, granule = self.conv.y, self.scope.config.granule
+        line = tile.columns * self.pixel
+        loops = [
+            Loop(group[1] - group[0], (y.block_bytes, tile.rows * line)),
+            Loop(tile.rows, (y.row_bytes, line)),
+            Loop(line, (granule, 1)),
+        ]
+        self.scope.store(Memory.ACT, y.segment, y.at(tile.n, group[0], tile.row, tile.column), base, loops)
+
+
+def _ranges(total: int, step: int) -> Iterator[tuple[int, int]]:
+    """[first, end) pairs that cover `total` in steps."""
+    return ((first, min(first + step, total)) for first in range(0, total, step))
