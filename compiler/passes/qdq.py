@@ -18,8 +18,15 @@ _LIMITS = ("Relu", "Clip")
 
 @dataclass(frozen=True)
 class _Exit:
-    """Where a float result becomes integers: the nodes that do it, and within which limits."""
+    """Where a float result becomes integers: the nodes that do it, after which limits.
 
+    Members
+    -------
+    passed
+        The float results between: each is read by one node only.
+    """
+
+    passed: tuple[str, ...]
     quantisers: tuple[Node, ...]
     quantisation: Quantisation
     minimum: int
@@ -31,8 +38,10 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
 
     The others stay as they are, in floating point, between the borders that they have.
     """
-    values, nodes, renamed = dict(graph.values), [], {}
+    values, nodes, renamed, absorbed = dict(graph.values), [], {}, set()
     for node in graph.nodes:
+        if node.outputs[0] in absorbed:
+            continue
         node = node.replace(inputs=tuple(renamed.get(name, name) for name in node.inputs))
         site_exit = _exit_of(graph, node)
         operands = None if site_exit is None else _operands(graph, node)
@@ -49,6 +58,7 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
         result = f"{site_exit.quantisers[0].outputs[0]}/integer"
         values[result] = Value(result, shape, np.dtype(np.int8), None, quantisation)
         renamed.update({quantiser.outputs[0]: result for quantiser in site_exit.quantisers})
+        absorbed.update(site_exit.passed[1:])
         nodes.append(_integer_node(node, lowered, result, values))
     return _drop_quantisers(graph.edit(nodes=nodes, values=values.values()), renamed)
 
@@ -83,11 +93,13 @@ def _exit_of(graph: Graph, node: Node) -> _Exit | None:
         return None
     if node.operator == "QuantizeLinear":
         own = _scalar_quantisation(graph, node)
-        return None if own is None else _Exit((node,), own, -128, 127)
+        return None if own is None else _Exit((), (node,), own, -128, 127)
     name, limits = node.outputs[0], []
+    passed = [name]
     while (reader := graph.sole_consumer(name)) is not None and reader.operator in _LIMITS:
         limits.append(limits_of(reader, [graph.constant(i) for i in reader.inputs]))
         name = reader.outputs[0]
+        passed.append(name)
     readers = graph.consumers.get(name, [])
     if not readers or name in graph.outputs or any(reader.operator != "QuantizeLinear" for reader in readers):
         return None
@@ -98,7 +110,7 @@ def _exit_of(graph: Graph, node: Node) -> _Exit | None:
     for lower, upper in limits:
         low = max(low, _in_steps(lower, quantisation))
         high = min(high, _in_steps(upper, quantisation))
-    return _Exit(tuple(readers), quantisation, min(low, high), high)
+    return _Exit(tuple(passed), tuple(readers), quantisation, min(low, high), high)
 
 
 def _in_steps(limit: float, quantisation: Quantisation) -> int:
