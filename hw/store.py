@@ -17,7 +17,6 @@ from .transfer import Transfer
 
 __all__ = ["StoreEngine"]
 
-_BURSTS_AHEAD = 4
 _BURSTS_UNANSWERED = 16
 
 
@@ -110,11 +109,9 @@ class StoreEngine(Component):
     def _write(self, m: Module, transfer: Any, packed: Any, dead: Signal) -> None:
         """Issues bursts whose words are all there, and counts the answers."""
         ticket = data.StructLayout({"index": INDEX_BITS, "last": 1})
-        m.submodules.bursts = bursts = Queue(transfer.burst.payload.shape(), depth=_BURSTS_AHEAD)
         m.submodules.unanswered = unanswered = Queue(ticket, depth=_BURSTS_UNANSWERED)
-        connect(m, transfer.burst, bursts.input)
         available = Signal(range(self._depth + 1))
-        head, request, ask = bursts.output, self.port.request, Signal()
+        head, request, ask = transfer.burst, self.port.request, Signal()
         m.d.comb += [
             request.valid.eq(head.valid & (available > head.p.beats) & unanswered.input.ready & ~dead),
             request.p.address.eq(head.p.address),

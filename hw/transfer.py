@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
 from ..isa.table import SEGMENTS, Memory, Opcode
-from .bursts import Burst, RunSplitter
+from .bursts import Burst, Run, RunSplitter
 from .nest import nest_start
 from .queue import Queue
 from .runs import RunWalker
@@ -19,7 +19,8 @@ from .steps import CellNest, CellSteps, Step
 __all__ = ["Transfer"]
 
 _NESTS_AHEAD = 8
-_SPARE_RUNS = 4
+_BURSTS_AHEAD = 4
+_SLICE = 2
 
 
 class Transfer(Component):
@@ -77,12 +78,18 @@ class Transfer(Component):
         m.submodules.runs = runs = RunWalker(config, self._opcode, self._memories)
         m.submodules.splitter = splitter = RunSplitter(config)
         m.submodules.nests = nests = Queue(CellNest(), depth=_NESTS_AHEAD)
-        m.submodules.lanes = lanes = Queue(log2(config.bus_bytes), depth=config.reads_outstanding + _SPARE_RUNS)
+        m.submodules.lanes = lanes = Queue(log2(config.bus_bytes), depth=config.reads_outstanding + 2 * _BURSTS_AHEAD)
         m.submodules.steps = steps = CellSteps(config, self._memories)
-        connect(m, runs.run, splitter.run)
+        # These queues also keep the ready of one side out of the other side's timing.
+        m.submodules.run_slice = run_slice = Queue(Run(config), depth=_SLICE)
+        m.submodules.step_slice = step_slice = Queue(Step(config), depth=_SLICE)
+        m.submodules.bursts = bursts = Queue(Burst(config), depth=_BURSTS_AHEAD)
+        connect(m, runs.run, run_slice.input)
+        connect(m, run_slice.output, splitter.run)
         connect(m, nests.output, steps.nest)
         connect(m, lanes.output, steps.lane)
-        connect(m, steps.step, flipped(self.step))
+        connect(m, steps.step, step_slice.input)
+        connect(m, step_slice.output, flipped(self.step))
         connect(m, splitter.segments, flipped(self.segments))
         connect(m, splitter.fault, flipped(self.fault))
         for name in ("instruction", "tokens"):
@@ -91,7 +98,12 @@ class Transfer(Component):
             m.d.comb += getattr(self, name).eq(getattr(sequencer, name))
         m.d.comb += [sequencer.halt.eq(self.halt), sequencer.complete.eq(self.complete)]
         self._begin(m, sequencer.nest, runs.instruction, nests.input)
-        self._bursts(m, splitter.burst, lanes.input)
+        self._fork(m, splitter.burst, bursts.input, lanes.input)
+        m.d.comb += [
+            self.burst.valid.eq(bursts.output.valid & ~self.halt),
+            self.burst.payload.eq(bursts.output.payload),
+            bursts.output.ready.eq(self.burst.ready & ~self.halt),
+        ]
         return m
 
     def _begin(self, m: Module, begun: Any, runs: Any, nests: Any) -> None:
@@ -112,14 +124,13 @@ class Transfer(Component):
         m.d.sync += incomplete.eq(incomplete + (begun.valid & begun.ready) - self.complete)
         m.d.comb += self.moving.eq(incomplete.any())
 
-    def _bursts(self, m: Module, burst: Any, lanes: Any) -> None:
-        """The lane of a run goes ahead with its first burst."""
-        go = Signal()
+    def _fork(self, m: Module, source: Any, bursts: Any, lanes: Any) -> None:
+        """The lane of a run goes along with its first burst."""
+        first = source.p.first
         m.d.comb += [
-            go.eq(~self.halt & (lanes.ready | ~burst.p.first)),
-            self.burst.valid.eq(burst.valid & go),
-            self.burst.payload.eq(burst.payload),
-            burst.ready.eq(self.burst.ready & go),
-            lanes.valid.eq(burst.valid & burst.p.first & self.burst.ready & ~self.halt),
-            lanes.payload.eq(burst.p.lane),
+            bursts.valid.eq(source.valid & (lanes.ready | ~first)),
+            bursts.payload.eq(source.payload),
+            lanes.valid.eq(source.valid & first & bursts.ready),
+            lanes.payload.eq(source.p.lane),
+            source.ready.eq(bursts.ready & (lanes.ready | ~first)),
         ]

@@ -76,11 +76,6 @@ async def feed(dut, stream, payloads, rng, share):
         stream.valid.value = 0
 
 
-def pack(layout, **values):
-    """The bits of an Amaranth layout with these fields."""
-    return layout.const(values).as_value().value
-
-
 def unpack(layout, bits):
     return layout.from_bits(bits)
 
@@ -90,8 +85,8 @@ class LatentReads:
 
     Members
     -------
-    busy_cycles
-        Cycles in which a beat was passed.
+    beats
+        How many were passed.
     first, last
         The cycles of the first and of the last beat.
     """
@@ -126,6 +121,38 @@ class LatentReads:
                 dut.m_axi__rlast.value = last
                 dut.m_axi__rresp.value = 0
                 dut.m_axi__rvalid.value = 1
+
+
+class LatentWrites:
+    """A write memory that takes everything at once, forgets it, and answers each burst after `latency` cycles.
+
+    Members
+    -------
+    beats, first, last
+        As in LatentReads.
+    """
+
+    def __init__(self, dut, latency):
+        self.dut, self.latency = dut, latency
+        self.beats = self.first = self.last = 0
+        self._task = cocotb.start_soon(self._run())
+
+    async def _run(self):
+        dut, answers, now = self.dut, deque(), 0
+        dut.m_axi__awready.value = dut.m_axi__wready.value = 1
+        dut.m_axi__bvalid.value = dut.m_axi__bresp.value = dut.m_axi__bid.value = 0
+        while True:
+            await RisingEdge(dut.clk)
+            now += 1
+            if int(dut.m_axi__wvalid.value):
+                self.beats += 1
+                self.first, self.last = self.first or now, now
+                if int(dut.m_axi__wlast.value):
+                    answers.append(now + self.latency)
+            due = bool(answers) and answers[0] <= now
+            dut.m_axi__bvalid.value = due
+            if due:
+                answers.popleft()
 
 
 def generator(seed):

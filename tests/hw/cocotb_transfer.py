@@ -5,7 +5,18 @@ from collections import deque
 import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
-from cocotb_bench import LatentReads, Stream, axi_ram, begin, configuration, cycles, feed, generator, unpack
+from cocotb_bench import (
+    LatentReads,
+    LatentWrites,
+    Stream,
+    axi_ram,
+    begin,
+    configuration,
+    cycles,
+    feed,
+    generator,
+    unpack,
+)
 from tilewright.hw.signatures import CellRead, CellWrite
 from tilewright.isa.instruction import load, store, sync
 from tilewright.isa.memories import ROW_MEMORIES, STORABLE, memory_shape, transfer_unit
@@ -59,9 +70,10 @@ class Outside:
         self.dut.store__cells__request__ready.value = 0
         self.dut.store__cells__valid.value = 0
 
-    def start(self):
+    def start(self, tokens=True):
         for name in ("load", "store"):
-            cocotb.start_soon(self._tokens(name))
+            if tokens:
+                cocotb.start_soon(self._tokens(name))
             cocotb.start_soon(self._watch(name))
         cocotb.start_soon(self._cell_writes())
         cocotb.start_soon(self._cell_reads())
@@ -389,5 +401,45 @@ async def loads_fill_the_bus(dut):
     in_flight = CONFIG.reads_outstanding * CONFIG.burst_beats
     small = CONFIG.bus_bytes > memory_shape(CONFIG, Memory.WGT).cell_bytes
     if in_flight >= 64 and not small:
+        share = memory.beats / (memory.last - memory.first + 1)
+        assert share > 0.97, share
+
+
+@cocotb.test()
+async def blocked_tokens_never_block_the_bus(dut):
+    """Beats that were asked are taken even while no token can be given: fetch shares the bus with them."""
+    rng = generator(8)
+    outside = Outside(dut, rng, 0.0)
+    outside.drive(((0, 0), SOURCE, TARGET))
+    memory = LatentReads(dut, rng.randbytes(RAM_BYTES), latency=10)
+    await begin(dut)
+    outside.start(tokens=False)
+    dut.load__tokens__acquire__ready.value = 1
+    dut.load__tokens__release__ready.value = 0
+    program = [load(memory=Memory.ACT, segment=1, offset=0, bounds=[5], mem=(0, [1]), signal=[Engine.GEMM])] * 20
+    send(dut, "load", program, rng, 0)
+    await cycles(dut, 2500)
+    assert len(outside.started["load"]) > 1 and not outside.retired["load"]
+    assert memory.beats and int(dut.idle.value)
+    dut.load__tokens__release__ready.value = 1
+    await outside.until_retired({"load": len(program)})
+
+
+@cocotb.test()
+async def stores_fill_the_bus(dut):
+    """Instructions of 32 beats one after another, answered after 20 cycles."""
+    rng = generator(9)
+    outside = Outside(dut, rng, 0.0)
+    outside.drive(((0, 0), SOURCE, TARGET))
+    memory = LatentWrites(dut, latency=20)
+    await begin(dut)
+    outside.start()
+    count, beats = 24, 32
+    cell = memory_shape(CONFIG, Memory.ACC).cell_bytes
+    cells = max(beats * CONFIG.bus_bytes // cell, 1)
+    program = [store(memory=Memory.ACC, segment=2, offset=0, bounds=[cells], mem=(0, [1])) for _ in range(count)]
+    send(dut, "store", program, rng, 0)
+    await outside.until_retired({"store": count})
+    if CONFIG.bus_bytes <= cell and CONFIG.burst_beats >= 16:
         share = memory.beats / (memory.last - memory.first + 1)
         assert share > 0.97, share
