@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..te.analysis import flat_index, loads, stride_along
-from ..te.expr import Axis
+from ..te.analysis import flat_index, loads, stride_along, walk
+from ..te.expr import Axis, Binary, Math
 from ..te.schedule import Schedule, Stage
 from ..te.tensor import Tensor
 
@@ -15,8 +15,9 @@ __all__ = ["default_schedule"]
 def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
     """Elementwise stages are computed where they are read, the innermost data loop is a vector loop.
 
-    A stage that several others read keeps memory of its own. A reduction whose operands all run on with the innermost
-    data axis keeps that axis innermost, so that neighbouring results are computed side by side in unchanged order.
+    A stage that several others read keeps memory of its own, and so does a costly one that a reduction reads.
+    A reduction whose operands all run on with the innermost data axis keeps that axis innermost, so that neighbouring
+    results are computed side by side in unchanged order.
     """
     schedule = Schedule(outputs)
     readers: dict[Tensor, list[Tensor]] = {}
@@ -24,7 +25,9 @@ def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
         for producer in tensor.producers:
             readers.setdefault(producer, []).append(tensor)
     for tensor, stage in schedule.stages.items():
-        if not stage.reduce_axes and tensor not in schedule.outputs and len(readers[tensor]) == 1:
+        if stage.reduce_axes or tensor in schedule.outputs or len(readers[tensor]) > 1:
+            continue
+        if not (readers[tensor][0].reduce_axes and _costly(tensor)):
             stage.inline()
     _join_rows(schedule, readers)
     for stage in schedule.stages.values():
@@ -32,6 +35,12 @@ def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
             holds = any(other.attached and other.attached[0] is stage.tensor for other in schedule.stages.values())
             _vectorize(stage, lanes, fusible=not holds and stage.attached is None)
     return schedule
+
+
+def _costly(tensor: Tensor) -> bool:
+    """Whether an element takes so long that a reduction must not compute it again for each of its results."""
+    assert tensor.body is not None
+    return any(isinstance(node, Math) or (isinstance(node, Binary) and node.op == "div") for node in walk(tensor.body))
 
 
 def _join_rows(schedule: Schedule, readers: dict[Tensor, list[Tensor]]) -> None:

@@ -164,8 +164,8 @@ def _tanh(builder: ir.IRBuilder, x: Value) -> Value:
     square = builder.fmul(x, x)
     near = builder.fadd(builder.fmul(builder.fmul(_polynomial(builder, square, _TANH), square), x), x)
     far = builder.fsub(one, builder.fdiv(two, builder.fadd(_exp(builder, builder.fadd(size, size)), one)))
-    far = _intrinsic(builder, "copysign", far, x)
-    return builder.select(builder.fcmp_ordered("<", size, _constant(x.type, 0.625)), near, far)
+    result = builder.select(builder.fcmp_ordered("<", size, _constant(x.type, 0.625)), near, far)
+    return _intrinsic(builder, "copysign", result, x)
 
 
 _EXACT: dict[str, Callable[[ir.IRBuilder, Value], Value]] = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Network", "Parameter"]
 
-Array = np.ndarray
+Array = NDArray[np.float32]
 
 
 @dataclass
@@ -82,15 +83,15 @@ class MaxPool:
     def forward(self, x: Array) -> Array:
         n, height, width, channels = x.shape
         tiles = x.reshape(n, height // 2, 2, width // 2, 2, channels)
-        result = tiles.max(axis=(2, 4))
+        result: Array = tiles.max(axis=(2, 4))
         chosen = tiles == result[:, :, None, :, None]
         self.share = chosen / chosen.sum(axis=(2, 4), keepdims=True, dtype=np.float32)
         return result
 
     def backward(self, gradient: Array) -> Array:
         n, height, width, channels = gradient.shape
-        spread = self.share * gradient[:, :, None, :, None]
-        return spread.reshape(n, height * 2, width * 2, channels).astype(np.float32)
+        spread: Array = self.share * gradient[:, :, None, :, None]
+        return spread.reshape(n, height * 2, width * 2, channels)
 
 
 class AveragePool:
@@ -98,7 +99,8 @@ class AveragePool:
 
     def forward(self, x: Array) -> Array:
         n, height, width, channels = x.shape
-        return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+        means: Array = x.reshape(n, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+        return means
 
     def backward(self, gradient: Array) -> Array:
         return np.repeat(np.repeat(gradient, 2, axis=1), 2, axis=2) / np.float32(4)

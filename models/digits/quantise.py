@@ -7,6 +7,8 @@ without VNNI, ONNX Runtime's reference on such machines, cannot saturate. Biases
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -54,9 +56,7 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(value, name))
         return name
 
-    def node(
-        self, operator: str, inputs: list[str], output: str, *, quantised: bool = True, **attributes: object
-    ) -> None:
+    def node(self, operator: str, inputs: list[str], output: str, *, quantised: bool = True, **attributes: Any) -> None:
         names = [f"{name}.dq" for name in inputs] if quantised else inputs
         self.nodes.append(helper.make_node(operator, names, [output], name=output, **attributes))
 
