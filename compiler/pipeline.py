@@ -26,6 +26,7 @@ def passes_for(config: Config) -> list[Pass]:
         Pass("signed", make_signed),
         Pass("movement", sink_dequantisation),
         Pass("integers", partial(lower_qdq, multiplier_bits=config.multiplier_bits)),
+        Pass("dead-borders", remove_dead),
         Pass("rescales", remove_rescales),
         Pass("limits", fuse_limits),
         Pass("flattening", absorb_flattening),

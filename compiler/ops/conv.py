@@ -18,7 +18,7 @@ from .window import window_of
 __all__ = ["accumulate"]
 
 
-def _result(node: Node, image: Value | None, weight: Value | None, dtype: np.dtype) -> list[Signature]:  # type: ignore[type-arg]
+def _result(node: Node, image: Value | None, weight: Value | None, dtype: np.dtype) -> list[Signature]:
     assert image is not None and weight is not None
     shape, filters = image.known_shape, weight.known_shape
     if len(filters) != 4 or len(shape) != 4:

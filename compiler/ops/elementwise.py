@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import te
-from ..graph import Node, Value
+from ..graph import Node, Quantisation, Value
 from ..requantise import Requantiser
 from ..schedule.elementwise import Addition, Rescale, schedule_addition, schedule_rescale
 from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 
-__all__ = ["limits_of", "rescaled"]
+__all__ = ["in_steps", "limits_of", "rescaled"]
 
 _SUM_SHIFT = 20
 
@@ -32,6 +32,12 @@ def limits_of(node: Node, arguments: Sequence[np.ndarray | None]) -> tuple[float
             raise refuse(node, "its limits must be constants of one element")
         limits.append(float(limit.reshape(())))
     return limits[0], limits[1]
+
+
+def in_steps(limit: float, quantisation: Quantisation) -> int:
+    """A real limit as an int8."""
+    steps = np.rint(np.float64(limit) / quantisation.scale) + quantisation.zero_point
+    return int(np.clip(steps, -128, 127))
 
 
 def rescaled(site: Site) -> Lowered:
@@ -64,7 +70,12 @@ class Limit(Operator):
         return [te.compute(data.shape, lambda *index: te.clamp(data[index], low, high))]
 
     def quantise(self, site: Site) -> Lowered | None:
-        return rescaled(site)
+        limits = limits_of(site.node, [None if operand is None else operand.data for operand in site.operands])
+        low, high = (in_steps(limit, site.output) for limit in limits)
+        lowered = rescaled(site)
+        minimum, maximum = max(site.minimum, low), min(site.maximum, high)
+        attributes = {**lowered.attributes, "minimum": min(minimum, maximum), "maximum": maximum}
+        return Lowered(lowered.operator, lowered.inputs, attributes)
 
 
 @operator("qrescale")

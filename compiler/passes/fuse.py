@@ -52,7 +52,8 @@ def remove_rescales(graph: Graph) -> Graph:
 
 def fuse_limits(graph: Graph) -> Graph:
     """A qrescale that only limits becomes part of the integer operator before it."""
-    values, nodes, by_output = dict(graph.values), [], {}
+    nodes: list[Node] = []
+    by_output: dict[str, Node] = {}
     for node in graph.nodes:
         before = by_output.get(node.inputs[0]) if node.operator == "qrescale" else None
         lone = before is not None and graph.sole_consumer(node.inputs[0]) is node
@@ -68,7 +69,7 @@ def fuse_limits(graph: Graph) -> Graph:
             nodes.append(node)
         if "minimum" in merged.attributes:
             by_output[merged.outputs[0]] = merged
-    return graph.edit(nodes=nodes, values=values.values())
+    return graph.edit(nodes=nodes)
 
 
 def absorb_flattening(graph: Graph) -> Graph:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..graph import Graph, Node, Quantisation, Value
 from ..ops import find_operator
-from ..ops.elementwise import limits_of
+from ..ops.elementwise import in_steps, limits_of
 from ..ops.site import Lowered, Operand, Site
 
 __all__ = ["lower_qdq"]
@@ -38,7 +38,9 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
 
     The others stay as they are, in floating point, between the borders that they have.
     """
-    values, nodes, renamed, absorbed = dict(graph.values), [], {}, set()
+    values, nodes = dict(graph.values), list[Node]()
+    renamed: dict[str, str] = {}
+    absorbed: set[str] = set()
     for node in graph.nodes:
         if node.outputs[0] in absorbed:
             continue
@@ -108,15 +110,9 @@ def _exit_of(graph: Graph, node: Node) -> _Exit | None:
         return None
     low, high = -128, 127
     for lower, upper in limits:
-        low = max(low, _in_steps(lower, quantisation))
-        high = min(high, _in_steps(upper, quantisation))
+        low = max(low, in_steps(lower, quantisation))
+        high = min(high, in_steps(upper, quantisation))
     return _Exit(tuple(passed), tuple(readers), quantisation, min(low, high), high)
-
-
-def _in_steps(limit: float, quantisation: Quantisation) -> int:
-    """A real limit as an int8."""
-    steps = np.rint(np.float64(limit) / quantisation.scale) + quantisation.zero_point
-    return int(np.clip(steps, -128, 127))
 
 
 def _scalar_quantisation(graph: Graph, node: Node) -> Quantisation | None:

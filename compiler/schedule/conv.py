@@ -72,7 +72,7 @@ class _Schedule:
         self.scales[len(folded) :, :4] = 0
 
     def _packed_weights(self) -> np.ndarray:
-        """int8 (output blocks, input blocks of Bc, sub-blocks, KH, KW, block_out, block_in), zeros beyond the channels."""
+        """int8 (output tiles, input blocks, tiles of a block, KH, KW, block_out, block_in), zeros beyond channels."""
         config, weight = self.scope.config, self.conv.weight
         outputs, inputs, *kernel = weight.shape
         blocks_out = self.shape.blocks_out * self.sub_out

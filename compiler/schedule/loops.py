@@ -71,7 +71,7 @@ def _merged(loops: Sequence[Loop]) -> list[Loop]:
 
 
 def fit(loops: Sequence[Loop], dims: int) -> Iterator[Piece]:
-    """The same iterations in nests of at most `dims` loops, in order: what does not fit is unrolled, outermost first."""
+    """The same iterations, in order, in nests of at most `dims` loops: the rest is unrolled, outermost first."""
     merged = _merged(loops)
     if not merged:
         operands = len(loops[0].strides)
