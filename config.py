@@ -89,7 +89,7 @@ class Config:
             expected = str if field.name == "name" else int
             if type(getattr(self, field.name)) is not expected:
                 raise self._error(field.name, f"be a {'string' if expected is str else 'whole number'}")
-        if not self.name or not self.name.isprintable() or set(self.name) & set("\"\\"):
+        if not self.name or not self.name.isprintable() or set(self.name) & set('"\\'):
             raise self._error("name", "be printable, not empty, and without quotes or backslashes")
         for field_name, (low, high) in _RANGES.items():
             if not low <= getattr(self, field_name) <= high:
@@ -209,10 +209,7 @@ _RANGES = {
     "vector_lanes": (1, 64),
     "multiplier_bits": (8, 32),
 }
-_POWERS_OF_TWO = (
-    "rows block_in block_out act_depth act_banks wgt_depth acc_depth acc_banks bias_depth scale_depth "
-    "tables bus_bits burst_beats vector_lanes"
-).split()
+_POWERS_OF_TWO = ["rows", "block_in", "block_out", "act_depth", "act_banks", "wgt_depth", "acc_depth", "acc_banks", "bias_depth", "scale_depth", "tables", "bus_bits", "burst_beats", "vector_lanes"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "vta-16": {},
@@ -260,9 +257,7 @@ def load_config(name_or_path: str) -> Config:
         return Config(**{"name": name_or_path, **PRESETS[name_or_path]})
     path = Path(name_or_path)
     if not path.is_file():
-        raise ConfigError(
-            f"configuration must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name_or_path!r}"
-        )
+        raise ConfigError(f"configuration must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name_or_path!r}")
     try:
         return Config.from_toml(path.read_text(encoding="utf-8"), origin=path.name)
     except (OSError, UnicodeDecodeError) as error:

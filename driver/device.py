@@ -12,7 +12,7 @@ from ..isa.launch import Launch, Outcome
 from ..isa.registers import SEGMENT_ALIGNMENT
 from ..isa.table import Memory
 
-__all__ = ["DEVICES", "Device", "Simulator", "open_device"]
+__all__ = ["DEVICES", "Device", "Simulator", "Traced", "open_device"]
 
 
 @runtime_checkable
@@ -58,6 +58,14 @@ class Simulator(Device, Protocol):
 
     def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
         """Replace one on-chip memory; the inverse of :meth:`peek`."""
+
+
+@runtime_checkable
+class Traced(Protocol):
+    """A device that can tell what its core did when."""
+
+    def events(self) -> np.ndarray:
+        """Of the last run: fields `cycle`, `index` (of the instruction), `engine`, `retired` (0 started, 1 retired)."""
 
 
 DEVICES: dict[str, tuple[str, str]] = {

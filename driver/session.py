@@ -13,7 +13,7 @@ from ..isa.columns import column, opcodes
 from ..isa.launch import DEFAULT_WATCHDOG, Launch
 from ..isa.program import Call, Layer, Program, Run, Tensor
 from ..isa.table import INSTRUCTION_BYTES, INSTRUCTIONS, ErrorCode, Opcode
-from .device import Device
+from .device import Device, Traced
 from .matching import require_same
 from .mirror import SegmentMirror, aligned_bytes
 
@@ -39,12 +39,15 @@ class StepRecord:
         Time on this host, transfers to and from the device included.
     counters
         The core's, by the names of ``registers.COUNTERS``, as far as the device knows them; empty for a Call.
+    events
+        What started and retired when, where the device records it (see ``CycleSimulator.events``).
     """
 
     step: Run | Call
     layers: tuple[Layer, ...]
     seconds: float
     counters: Mapping[str, int] = field(default_factory=dict)
+    events: np.ndarray | None = None
 
 
 class Session:
@@ -132,7 +135,9 @@ class Session:
         for number, step in enumerate(self.program.steps):
             started = perf_counter()
             counters = self._run(number, step) if isinstance(step, Run) else self._call(step)
-            self.records.append(StepRecord(step, self._layers(number, step), perf_counter() - started, counters))
+            seconds = perf_counter() - started
+            events = self.device.events() if isinstance(step, Run) and isinstance(self.device, Traced) else None
+            self.records.append(StepRecord(step, self._layers(number, step), seconds, counters, events))
         return {tensor.name: self._get(tensor) for tensor in self.program.outputs}
 
     def _checked(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -71,7 +71,9 @@ class MultiplierArray(Component):
         with m.If(stage):
             for start in range(0, len(terms), _ADDER_INPUTS):
                 group = terms[start : start + _ADDER_INPUTS]
-                total = Signal(signed(len(group[0]) + (len(group) - 1).bit_length()), name=f"{name}_{start}", reset_less=True)
+                total = Signal(
+                    signed(len(group[0]) + (len(group) - 1).bit_length()), name=f"{name}_{start}", reset_less=True
+                )
                 m.d.sync += total.eq(sum(group[1:], group[0]))
                 sums.append(total)
         return sums

@@ -53,9 +53,7 @@ class Core(Component):
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        super().__init__(
-            {"m_axi": Out(Axi4(config)), "s_axi": In(AxiLite()), "irq": Out(1), "trace": Out(Trace())}
-        )
+        super().__init__({"m_axi": Out(Axi4(config)), "s_axi": In(AxiLite()), "irq": Out(1), "trace": Out(Trace())})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

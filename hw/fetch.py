@@ -73,8 +73,7 @@ class Fetch(Component):
         connect(m, prefetcher.port, flipped(self.port))
         m.d.comb += [prefetcher.base.eq(self.base), prefetcher.count.eq(self.count)]
         checked = self._check(m, self._assemble(m, prefetcher.beat))
-        self._control(m, prefetcher, checked)
-        self._dispatch(m, checked)
+        self._dispatch(m, checked, self._control(m, prefetcher, checked))
         return m
 
     def _assemble(self, m: Module, beat: Any) -> Any:
@@ -128,7 +127,8 @@ class Fetch(Component):
             m.d.sync += [checked[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")]
         return out
 
-    def _control(self, m: Module, prefetcher: Any, checked: Any) -> None:
+    def _control(self, m: Module, prefetcher: Any, checked: Any) -> Signal:
+        """The course of a program; the result tells whether what is checked may be handed on."""
         state = Signal(_State)
         left = Signal(32)
         wrong, begin = Signal(), Signal()
@@ -165,19 +165,17 @@ class Fetch(Component):
                     m.d.sync += state.eq(_State.IDLE)
             with m.Case(_State.DRAIN), m.If(prefetcher.idle):
                 m.d.sync += state.eq(_State.IDLE)
-        running = Signal()
-        m.d.comb += running.eq((state == _State.RUN) & ~self.halt & left.any())
-        self._running, self._wrong = running, wrong
+        may_go = Signal()
+        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & left.any() & ~wrong & ~checked.p.finish)
+        return may_go
 
-    def _dispatch(self, m: Module, checked: Any) -> None:
+    def _dispatch(self, m: Module, checked: Any, may_go: Signal) -> None:
         """To the engine's queue; FINISH and what is wrong stay where they are."""
-        go = Signal(name="dispatch_go")
-        m.d.comb += go.eq(checked.valid & self._running & ~self._wrong & ~checked.p.finish)
         accepted = []
         for engine in ENGINES:
             queue = getattr(self, engine.name.lower())
             m.d.comb += [
-                queue.valid.eq(go & (checked.p.engine == engine)),
+                queue.valid.eq(checked.valid & may_go & (checked.p.engine == engine)),
                 queue.p.index.eq(self.index),
                 queue.p.word.as_value().eq(checked.p.word),
             ]

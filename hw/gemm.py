@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import data
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, Out, connect, flipped
 
 from ..config import Config
 from ..isa.table import GEMM_DIMS, Opcode
@@ -110,7 +110,10 @@ class GemmEngine(Component):
             m.d.sync += after.eq(before)
         m.d.comb += array.valid.eq(pipe[READ_LATENCY].valid)
         ask = pipe[depth - READ_LATENCY]
-        m.d.comb += [self.acc_read.request.valid.eq(ask.valid & ~ask.overwrite), self.acc_read.request.payload.eq(ask.acc)]
+        m.d.comb += [
+            self.acc_read.request.valid.eq(ask.valid & ~ask.overwrite),
+            self.acc_read.request.payload.eq(ask.acc),
+        ]
         self._accumulate(m, array, pipe, depth)
         m.d.comb += complete.eq(pipe[depth + 1].valid & pipe[depth + 1].last)
         return Cat(entry.valid for entry in pipe[1 : depth + 2]).any()
@@ -121,7 +124,8 @@ class GemmEngine(Component):
         now, following = pipe[depth], pipe[depth - 1]
         cell_bits = 32 * config.block_out
         results = [
-            Signal(data.ArrayLayout(cell_bits, config.rows), name=f"result{n}", reset_less=True) for n in range(_FORWARDS)
+            Signal(data.ArrayLayout(cell_bits, config.rows), name=f"result{n}", reset_less=True)
+            for n in range(_FORWARDS)
         ]
         forward = Signal(_FORWARDS)
         for n in range(_FORWARDS):

@@ -60,10 +60,8 @@ class Legality(Component):
         Otherwise: whose queue it goes to.
     """
 
-    word: In(INSTRUCTION_BITS)
-    legal: Out(1)
-    finish: Out(1)
-    engine: Out(Engine)
+    def __init__(self) -> None:
+        super().__init__({"word": In(INSTRUCTION_BITS), "legal": Out(1), "finish": Out(1), "engine": Out(Engine)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

@@ -80,9 +80,7 @@ class NestWalker(Component):
         Points in lexicographic order. All payload bits are registers.
     """
 
-    def __init__(
-        self, *, dims: int, bound_bits: int, operands: Mapping[str, int], context: ShapeLike = 1
-    ) -> None:
+    def __init__(self, *, dims: int, bound_bits: int, operands: Mapping[str, int], context: ShapeLike = 1) -> None:
         self._dims = dims
         self._bound_bits = bound_bits
         self._operands = dict(operands)

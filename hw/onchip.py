@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, connect, flipped
 
 from ..config import Config
 from ..isa.memories import ROW_MEMORIES, memory_shape, transfer_unit

@@ -61,11 +61,12 @@ class Prefetcher(Component):
         word = Signal(self._config.address_bits - lane_bits, reset_less=True)
         left = Signal(32 + log2(INSTRUCTION_BYTES) - lane_bits)
         to_boundary, beats = Signal(range(self._burst + 1)), Signal(range(self._burst + 1))
-        ask, taken = Signal(), Signal()
+        ask, taken, final = Signal(), Signal(), Signal()
         request, beat = self.port.request, self.port.beat
         m.d.comb += [
             to_boundary.eq(self._burst - (word[: log2(self._burst)] if self._burst > 1 else 0)),
-            beats.eq(Mux(left < to_boundary, left, to_boundary)),
+            final.eq(left <= to_boundary),
+            beats.eq(Mux(final, left, to_boundary)),
             request.valid.eq(left.any() & (room >= self._burst) & ~self.stop),
             request.p.address.eq(word << lane_bits),
             request.p.beats.eq(beats - 1),
@@ -86,5 +87,5 @@ class Prefetcher(Component):
         with m.Elif(self.stop):
             m.d.sync += left.eq(0)
         with m.Elif(ask):
-            m.d.sync += [word.eq(word + beats), left.eq(left - beats)]
+            m.d.sync += [word.eq(word + to_boundary), left.eq(Mux(final, 0, left - to_boundary))]
         return m

@@ -122,9 +122,7 @@ class Scratchpad(Component):
         ScratchpadReader or ScratchpadWriter, by the names given.
     """
 
-    def __init__(
-        self, shape: ScratchpadShape, *, readers: Mapping[str, int], writers: Mapping[str, int]
-    ) -> None:
+    def __init__(self, shape: ScratchpadShape, *, readers: Mapping[str, int], writers: Mapping[str, int]) -> None:
         self._shape, self._readers, self._writers = shape, dict(readers), dict(writers)
         members: dict[str, Any] = {name: In(ScratchpadReader(shape, width)) for name, width in readers.items()}
         members |= {name: In(ScratchpadWriter(shape, width)) for name, width in writers.items()}
@@ -224,6 +222,10 @@ class Scratchpad(Component):
                 for b, bank_memory in enumerate(row_banks):
                     with m.If(granted[b]):
                         m.d.comb += bank_memory.write_address.eq(word)
-                        m.d.comb += bank_memory.write_data.eq(request.p.data[row].as_value().replicate(copies) if hasattr(request.p.data[row], "as_value") else request.p.data[row].replicate(copies))
+                        m.d.comb += bank_memory.write_data.eq(
+                            request.p.data[row].as_value().replicate(copies)
+                            if hasattr(request.p.data[row], "as_value")
+                            else request.p.data[row].replicate(copies)
+                        )
                         with m.If(request.p.rows[row]):
                             m.d.comb += bank_memory.write_enable.eq(enable)

@@ -40,9 +40,7 @@ class Sequencer(Component):
         for name in ("fault", "activity"):
             del members[name]
         payload = members["instruction"].signature.members["payload"].shape
-        super().__init__(
-            {**members, "nest": Out(stream.Signature(payload)), "complete": In(1), "waiting": Out(1)}
-        )
+        super().__init__({**members, "nest": Out(stream.Signature(payload)), "complete": In(1), "waiting": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

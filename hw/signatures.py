@@ -173,9 +173,7 @@ class ReadPort(Signature):
 
     def __init__(self, config: Config) -> None:
         beat = data.StructLayout({"data": config.bus_bits, "last": 1, "error": 1})
-        super().__init__(
-            {"request": Out(stream.Signature(BurstRequest(config))), "beat": In(stream.Signature(beat))}
-        )
+        super().__init__({"request": Out(stream.Signature(BurstRequest(config))), "beat": In(stream.Signature(beat))})
 
 
 class WritePort(Signature):

@@ -40,7 +40,10 @@ class Tokens(Component):
                     room[source].append(~giver.payload[target])
                     continue
                 count = Signal(self._bits, name=f"{source.name.lower()}_to_{target.name.lower()}")
-                give, take = Signal(name=f"give_{source.value}{target.value}"), Signal(name=f"take_{source.value}{target.value}")
+                give, take = (
+                    Signal(name=f"give_{source.value}{target.value}"),
+                    Signal(name=f"take_{source.value}{target.value}"),
+                )
                 m.d.comb += give.eq(giver.valid & giver.ready & giver.payload[target])
                 m.d.comb += take.eq(taker.valid & taker.ready & taker.payload[source])
                 with m.If(give & ~take):

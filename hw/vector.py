@@ -59,7 +59,13 @@ class VectorEngine(Component):
     """
 
     def __init__(
-        self, config: Config, *, act: ScratchpadShape, acc: ScratchpadShape, bias: ScratchpadShape, scale: ScratchpadShape
+        self,
+        config: Config,
+        *,
+        act: ScratchpadShape,
+        acc: ScratchpadShape,
+        bias: ScratchpadShape,
+        scale: ScratchpadShape,
     ) -> None:
         lanes = config.vector_lanes
         self._config = config
@@ -213,7 +219,7 @@ class VectorEngine(Component):
         config = self._config
         layout = data.StructLayout(
             {
-                **{name: 1 for name in marks},
+                **dict.fromkeys(marks, 1),
                 **_FLAGS,
                 "bias": log2(config.bias_depth) + log2(self._beats),
                 "scale": log2(config.scale_depth) + log2(self._beats),

@@ -16,7 +16,7 @@ from ..isa.shrink import shrink
 from ..isa.table import ErrorCode, Memory
 from .dram import Dram
 
-__all__ = ["COMPARISON_DRAM_BYTES", "Simulator", "compare", "shrink_and_save"]
+__all__ = ["COMPARISON_DRAM_BYTES", "Simulator", "compare", "memory_differences", "shrink_and_save"]
 
 COMPARISON_DRAM_BYTES = 1 << 20
 _GUARD_BYTES = 256
@@ -69,7 +69,7 @@ def compare(program: RandomProgram, simulators: Sequence[Simulator], *, may_fail
             differences.append(f"{simulator.name}: ended with {ending}, not as {first.name}")
         differences += _guards(layout, simulator)
         if simulator is not first and outcome.error is ErrorCode.NONE:
-            differences += _contents(first, simulator)
+            differences += memory_differences(first, simulator)
     return differences
 
 
@@ -118,7 +118,8 @@ def _guards(layout: _Layout, simulator: Simulator) -> Iterator[str]:
         yield f"{simulator.name}: DRAM byte {changed[0]:#x} is outside all segments and was written"
 
 
-def _contents(first: Simulator, other: Simulator) -> Iterator[str]:
+def memory_differences(first: Simulator, other: Simulator) -> Iterator[str]:
+    """One line for DRAM and for each on-chip memory in which `other` differs from `first`."""
     yield from _difference("DRAM", first.name, other.name, first.dram.bytes, other.dram.bytes)
     for memory in Memory:
         for row in range(memory_shape(first.config, memory).rows):

@@ -52,5 +52,7 @@ class Dram:
         """
         start = address - self.base
         if start < 0 or nbytes < 0 or start + nbytes > len(self.bytes):
-            raise DeviceError(f"device memory ends at {self.base + len(self.bytes):#x}; {address:#x}+{nbytes} is outside")
+            raise DeviceError(
+                f"device memory ends at {self.base + len(self.bytes):#x}; {address:#x}+{nbytes} is outside"
+            )
         return self.bytes[start : start + nbytes]

@@ -5,7 +5,6 @@ It shows what the machine itself can reach, apart from the compiler: `make bench
 
 import numpy as np
 import pytest
-
 from tilewright.config import load_config
 from tilewright.isa.instruction import finish, gemm, load, store, vector
 from tilewright.isa.launch import Launch
@@ -126,7 +125,9 @@ def run_c5(simulator):
     """Outcome of one run and whether every output byte is right."""
     x, w, bias, shift, expected = _data(np.random.default_rng(5))
     tiles = w.reshape(GROUPS, BLOCK, GROUPS, BLOCK, 3, 3).transpose(0, 2, 4, 5, 1, 3)
-    scale = np.zeros(CHANNELS, dtype=[("multiplier", "<i4"), ("left", "u1"), ("right", "u1"), ("mode", "u1"), ("spare", "u1")])
+    scale = np.zeros(
+        CHANNELS, dtype=[("multiplier", "<i4"), ("left", "u1"), ("right", "u1"), ("mode", "u1"), ("spare", "u1")]
+    )
     scale["multiplier"], scale["right"], scale["mode"] = 1 << 30, shift - 1, 1
     images = [tiles, _blocked(x), np.zeros((GROUPS, SIZE, SIZE, BLOCK), np.int8), bias, scale]
     segments = []
