@@ -1,0 +1,29 @@
+"""``tilewright compile``"""
+
+from pathlib import Path
+
+import click
+
+from ..config import load_config
+from .files import config_option, out_option
+
+__all__ = ["compile_model"]
+
+
+@click.command(name="compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@config_option
+@out_option(True, "the program")
+def compile_model(model: Path, config: str, out: Path) -> None:
+    """Compile MODEL (ONNX, quantised as QDQ) to a program file."""
+    chosen = load_config(config)
+    from ..compiler import compile_model as compiler
+
+    program = compiler(model, chosen)
+    program.save(out)
+    accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
+    total = sum(layer.macs for layer in program.layers) or 1
+    click.echo(
+        f"{out}: {len(program.layers)} layers, {len(program.instructions)} instructions for {chosen.name}, "
+        f"{accelerated / total:.0%} of {total:,} MACs on the accelerator"
+    )
