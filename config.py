@@ -209,7 +209,10 @@ _RANGES = {
     "vector_lanes": (1, 64),
     "multiplier_bits": (8, 32),
 }
-_POWERS_OF_TWO = ["rows", "block_in", "block_out", "act_depth", "act_banks", "wgt_depth", "acc_depth", "acc_banks", "bias_depth", "scale_depth", "tables", "bus_bits", "burst_beats", "vector_lanes"]
+_POWERS_OF_TWO = (
+    *("rows", "block_in", "block_out", "act_depth", "act_banks", "wgt_depth", "acc_depth", "acc_banks"),
+    *("bias_depth", "scale_depth", "tables", "bus_bits", "burst_beats", "vector_lanes"),
+)
 
 PRESETS: dict[str, dict[str, Any]] = {
     "vta-16": {},

@@ -23,5 +23,5 @@ class DeviceError(TilewrightError):
     """A device refused or stopped a program."""
 
 
-class UnsupportedOperator(TilewrightError):
+class UnsupportedOperator(TilewrightError):  # noqa: N818
     """A model uses an operator, or an attribute of one, that the kit does not implement."""

@@ -152,7 +152,8 @@ def _judge(labels: "np.ndarray", predicted: Sequence[int], reference: "np.ndarra
     same = int(np.sum(np.asarray(predicted) == reference))
     compared = min(oracle_images, len(labels))
     click.echo(
-        f"\n{right:.1%} of {len(labels)} held-out digits are right; {same} of {len(labels)} predictions are ONNX Runtime's."
+        f"\n{right:.1%} of {len(labels)} held-out digits are right; "
+        f"{same} of {len(labels)} predictions are ONNX Runtime's."
         f"\nAll memories agreed after every digit: native = RTL on {len(labels)}, oracle = native = RTL on {compared}."
     )
     if same != len(labels):

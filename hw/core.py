@@ -111,7 +111,8 @@ class Core(Component):
         connect(m, load.cells, memories.load)
         connect(m, store.cells, memories.store)
         for mine, theirs in (
-            ("act_read", "gemm_act"), ("wgt_read", "gemm_wgt"), ("acc_read", "gemm_acc"), ("acc_write", "gemm_acc_write"),
+            ("act_read", "gemm_act"), ("wgt_read", "gemm_wgt"), ("acc_read", "gemm_acc"),
+            ("acc_write", "gemm_acc_write"),
         ):  # fmt: skip
             connect(m, getattr(gemm, mine), getattr(memories, theirs))
         for mine, theirs in (

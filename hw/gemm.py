@@ -1,5 +1,6 @@
 """The matrix engine: one activation row (of each of `rows`) times one weight tile in every cycle."""
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth import Cat, Module, Signal
@@ -106,7 +107,7 @@ class GemmEngine(Component):
             pipe[0].overwrite.eq(overwrite),
             pipe[0].last.eq(point.p.last),
         ]
-        for before, after in zip(pipe, pipe[1:], strict=False):
+        for before, after in pairwise(pipe):
             m.d.sync += after.eq(before)
         m.d.comb += array.valid.eq(pipe[READ_LATENCY].valid)
         ask = pipe[depth - READ_LATENCY]

@@ -1,5 +1,6 @@
 """The vector engine: reduce, combine, requantise and write, one vector of lanes a cycle."""
 
+from itertools import pairwise
 from typing import Any
 
 from amaranth import Cat, Module, Mux, Signal
@@ -232,7 +233,7 @@ class VectorEngine(Component):
             m.d.comb += pipe[0][name].eq(point.p.context[name])
         beat = [point.p.beat] if self._beats > 1 else []
         m.d.comb += [pipe[0].bias.eq(Cat(*beat, point.p.bias)), pipe[0].scale.eq(Cat(*beat, point.p.scale))]
-        for before, after in zip(pipe, pipe[1:], strict=False):
+        for before, after in pairwise(pipe):
             m.d.sync += after.eq(before)
         return pipe
 

@@ -50,7 +50,8 @@ class VectorWindow(Component):
         with m.If(self.release):
             m.d.sync += tail.eq(tail.rotate_left(1))
         m.d.comb += self.room.eq(~valid.all())
-        hits_a, hits_b = [], []
+        hits_a: list[Any] = []
+        hits_b: list[Any] = []
         for n, entry in enumerate(entries):
             with m.If(self.claim & head[n]):
                 m.d.sync += [entry.eq(self.claimed), valid[n].eq(1)]

@@ -1,0 +1,60 @@
+# make demo    install what is missing, build, run a trained network on every simulator (under 10 minutes)
+# make test    install what is missing, run all tests (under 20 minutes on 2 cores)
+# make lint    format, lint and types          make bench   figures that the documentation states
+# make soak    100,000 random programs         make clean   remove what was built here
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= $(shell nproc)
+PACKAGES := g++ make verilator iverilog zlib1g-dev python3-venv
+export TILEWRIGHT_PROGRAMS
+
+.PHONY: demo test soak bench lint system clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/tilewright demo
+
+test: $(VENV)/test.stamp
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -q
+
+bench: $(VENV)/test.stamp
+	$(BIN)/pytest -q -s tests/performance
+
+soak: TILEWRIGHT_PROGRAMS = 100000
+soak: $(VENV)/test.stamp
+	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	rm -rf build/types && mkdir -p build/types/tilewright
+	for part in *.py cli compiler driver fpga hw isa models simulator; do ln -s ../../../$$part build/types/tilewright/; done
+	MYPYPATH=build/types $(BIN)/mypy --cache-dir build/mypy
+
+system:
+	@missing=""; \
+	command -v g++ >/dev/null && command -v make >/dev/null || missing=1; \
+	command -v verilator >/dev/null && command -v iverilog >/dev/null || missing=1; \
+	[ -e /usr/include/zlib.h ] && $(PYTHON) -c 'import ensurepip' 2>/dev/null || missing=1; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then \
+	    echo "Installing system packages: $(PACKAGES)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; \
+	  else \
+	    echo "System packages are missing. Run:  sudo apt-get install -y $(PACKAGES)" >&2; exit 1; \
+	  fi; \
+	fi
+
+$(VENV)/bin/python: | system
+	@echo "Creating a Python environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/%.stamp: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Tilewright's $* packages into $(VENV): about a minute"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info $(VENV)
