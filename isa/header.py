@@ -16,7 +16,21 @@ from .registers import (
     Status,
     counter_address,
 )  # fmt: skip
-from .table import INSTRUCTION_BYTES, INSTRUCTIONS, ISA_VERSION, SEGMENTS, Engine, ErrorCode, Function, Memory, Opcode
+from .table import (
+    ENGINES,
+    GEMM_DIMS,
+    INSTRUCTION_BYTES,
+    INSTRUCTIONS,
+    ISA_VERSION,
+    SEGMENTS,
+    TRANSFER_DIMS,
+    VECTOR_DIMS,
+    Engine,
+    ErrorCode,
+    Function,
+    Memory,
+    Opcode,
+)
 
 __all__ = ["c_header"]
 
@@ -66,6 +80,10 @@ def _constants() -> Iterator[str]:
     yield f"#define TW_ISA_VERSION {ISA_VERSION}"
     yield f"#define TW_INSTRUCTION_BYTES {INSTRUCTION_BYTES}"
     yield f"#define TW_SEGMENTS {SEGMENTS}"
+    yield f"#define TW_ENGINES {len(ENGINES)}"
+    yield f"#define TW_TRANSFER_DIMS {TRANSFER_DIMS}"
+    yield f"#define TW_GEMM_DIMS {GEMM_DIMS}"
+    yield f"#define TW_VECTOR_DIMS {VECTOR_DIMS}"
     yield f"#define TW_IDENTITY {IDENTITY:#010x}u"
     yield ""
     groups: dict[str, type[IntEnum | IntFlag]] = {
@@ -91,9 +109,10 @@ def _fields() -> Iterator[str]:
     for spec in INSTRUCTIONS:
         yield f"/* {spec.name}: {spec.meaning} */"
         for field in spec.fields:
-            if field.name == "reserved":
-                continue
             name, position = f"TW_{spec.name}_{field.name.upper()}", spec.offsets[field.name]
+            if field.name == "reserved":
+                yield f"#define {name}_POSITION {position} /* all bits from here on must be 0 */"
+                continue
             kind = "SIGNED" if field.signed else "UNSIGNED"
             yield f"#define {name}_POSITION {position}"
             yield f"#define {name}_WIDTH {field.width}"

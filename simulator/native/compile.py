@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ...config import Config
-from ...isa import table
+from ...isa.header import c_header
 from ..build import cached_build, cpu_identity, find_tool, run_tool, tool_identity
 
 __all__ = ["COMPILERS", "load_library"]
@@ -27,7 +27,7 @@ def load_library(config: Config, *, portable: bool = False) -> ctypes.CDLL:
     """
     compiler = find_tool(COMPILERS, purpose="the native simulator", package="gcc")
     flags = [*_FLAGS, *(() if portable else ("-march=native",)), *_sizes(config)]
-    sources = {**_source_files(), "isa_fields.h": _isa_header().encode()}
+    sources = {**_source_files(), "tilewright.h": c_header().encode()}
 
     def build(directory: Path) -> None:
         for name, text in sources.items():
@@ -51,25 +51,3 @@ def _sizes(config: Config) -> Iterator[str]:
     names = "rows block_in block_out act_depth wgt_depth acc_depth bias_depth scale_depth tables"
     for name in (*names.split(), "bus_bytes", "queue_depth", "token_bits", "multiplier_bits"):
         yield f"-D{name.upper()}={getattr(config, name)}"
-
-
-def _isa_header() -> str:
-    """Numbers and field positions of the instruction table, as macros."""
-    macros = {
-        name: getattr(table, name)
-        for name in ("INSTRUCTION_BYTES", "SEGMENTS", "GEMM_DIMS", "VECTOR_DIMS", "TRANSFER_DIMS")
-    }
-    macros["ENGINES"] = len(table.ENGINES)
-    for prefix, enum in (
-        ("OPCODE", table.Opcode),
-        ("ENGINE", table.Engine),
-        ("MEMORY", table.Memory),
-        ("FUNCTION", table.Function),
-        ("ERROR", table.ErrorCode),
-    ):
-        macros |= {f"{prefix}_{member.name}": member.value for member in enum}
-    for spec in table.INSTRUCTIONS:
-        for field in spec.fields:
-            macros[f"{spec.name}_{field.name.upper()}_OFFSET"] = spec.offsets[field.name]
-            macros[f"{spec.name}_{field.name.upper()}_WIDTH"] = field.width
-    return "#pragma once\n" + "".join(f"#define {name} {value}\n" for name, value in macros.items())

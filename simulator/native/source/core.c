@@ -8,11 +8,11 @@
 #include "machine.h"
 
 #define TOKEN_LIMIT ((1u << TOKEN_BITS) - 1)
-#define NO_ENGINE ENGINES
+#define NO_ENGINE TW_ENGINES
 
 struct entry {
     uint32_t index, wait, signal;
-    uint8_t raw[RAW_BYTES];
+    uint8_t raw[TW_INSTRUCTION_BYTES];
 };
 
 /* An engine's queue, and the instruction that it has run and whose tokens it has not given yet. */
@@ -26,8 +26,8 @@ struct engine {
 struct core {
     struct machine *machine;
     const struct launch *launch;
-    struct engine engine[ENGINES];
-    uint32_t tokens[ENGINES][ENGINES]; /* from, to */
+    struct engine engine[TW_ENGINES];
+    uint32_t tokens[TW_ENGINES][TW_ENGINES]; /* from, to */
     uint64_t next;
     int finished;
     struct outcome outcome;
@@ -44,7 +44,7 @@ static int clear_from(const uint8_t *raw, unsigned bit)
 {
     if (raw[bit / 8] >> bit % 8)
         return 0;
-    for (unsigned byte = bit / 8 + 1; byte < INSTRUCTION_BYTES; byte++)
+    for (unsigned byte = bit / 8 + 1; byte < TW_INSTRUCTION_BYTES; byte++)
         if (raw[byte])
             return 0;
     return 1;
@@ -60,61 +60,61 @@ static int bounds_positive(const uint32_t *bound, int dims)
 
 static int legal_transfer(const uint8_t *raw, int is_load)
 {
-    uint32_t load_bound[] = FIELDS4(raw, LOAD_BOUND), store_bound[] = FIELDS4(raw, STORE_BOUND);
+    uint32_t load_bound[] = FIELDS4(raw, load_bound), store_bound[] = FIELDS4(raw, store_bound);
     if (is_load)
-        return clear_from(raw, LOAD_RESERVED_OFFSET) && bounds_positive(load_bound, TRANSFER_DIMS) &&
-               FIELD(raw, LOAD_MEMORY) <= MEMORY_TABLE;
-    uint32_t memory = FIELD(raw, STORE_MEMORY);
-    return clear_from(raw, STORE_RESERVED_OFFSET) && bounds_positive(store_bound, TRANSFER_DIMS) &&
-           (memory == MEMORY_ACT || memory == MEMORY_ACC);
+        return clear_from(raw, TW_LOAD_RESERVED_POSITION) && bounds_positive(load_bound, TW_TRANSFER_DIMS) &&
+               tw_load_memory(raw) <= TW_MEMORY_TABLE;
+    uint32_t memory = tw_store_memory(raw);
+    return clear_from(raw, TW_STORE_RESERVED_POSITION) && bounds_positive(store_bound, TW_TRANSFER_DIMS) &&
+           (memory == TW_MEMORY_ACT || memory == TW_MEMORY_ACC);
 }
 
 static int legal_vector(const uint8_t *raw)
 {
-    uint32_t bound[] = FIELDS5(raw, VECTOR_BOUND), function = FIELD(raw, VECTOR_FUNCTION);
-    if (!clear_from(raw, VECTOR_RESERVED_OFFSET) || !bounds_positive(bound, VECTOR_DIMS) ||
-        function > FUNCTION_MAC || FIELD(raw, VECTOR_REDUCE) > VECTOR_DIMS)
+    uint32_t bound[] = FIELDS5(raw, vector_bound), function = tw_vector_function(raw);
+    if (!clear_from(raw, TW_VECTOR_RESERVED_POSITION) || !bounds_positive(bound, TW_VECTOR_DIMS) ||
+        function > TW_FUNCTION_MAC || tw_vector_reduce(raw) > TW_VECTOR_DIMS)
         return 0;
-    if (function == FUNCTION_MAC && (FIELD(raw, VECTOR_A_MEMORY) || FIELD(raw, VECTOR_B_MEMORY)))
+    if (function == TW_FUNCTION_MAC && (tw_vector_a_memory(raw) || tw_vector_b_memory(raw)))
         return 0;
-    return !(FIELD(raw, VECTOR_TABLE_ENABLE) && FIELD(raw, VECTOR_DST_MEMORY));
+    return !(tw_vector_table_enable(raw) && tw_vector_dst_memory(raw));
 }
 
 /* The engine of an instruction, NO_ENGINE for FINISH, or -1 where it is illegal. */
 static int engine_of(const uint8_t *raw)
 {
-    uint32_t gemm_bound[] = FIELDS6(raw, GEMM_BOUND);
+    uint32_t gemm_bound[] = FIELDS6(raw, gemm_bound);
     int engine = -1;
-    switch (FIELD(raw, FINISH_OPCODE)) {
-    case OPCODE_FINISH: return clear_from(raw, FINISH_RESERVED_OFFSET) ? NO_ENGINE : -1;
-    case OPCODE_LOAD: engine = legal_transfer(raw, 1) ? ENGINE_LOAD : -1; break;
-    case OPCODE_STORE: engine = legal_transfer(raw, 0) ? ENGINE_STORE : -1; break;
-    case OPCODE_VECTOR: engine = legal_vector(raw) ? ENGINE_VECTOR : -1; break;
-    case OPCODE_GEMM:
-        if (clear_from(raw, GEMM_RESERVED_OFFSET) && bounds_positive(gemm_bound, GEMM_DIMS))
-            engine = ENGINE_GEMM;
+    switch (tw_finish_opcode(raw)) {
+    case TW_OPCODE_FINISH: return clear_from(raw, TW_FINISH_RESERVED_POSITION) ? NO_ENGINE : -1;
+    case TW_OPCODE_LOAD: engine = legal_transfer(raw, 1) ? TW_ENGINE_LOAD : -1; break;
+    case TW_OPCODE_STORE: engine = legal_transfer(raw, 0) ? TW_ENGINE_STORE : -1; break;
+    case TW_OPCODE_VECTOR: engine = legal_vector(raw) ? TW_ENGINE_VECTOR : -1; break;
+    case TW_OPCODE_GEMM:
+        if (clear_from(raw, TW_GEMM_RESERVED_POSITION) && bounds_positive(gemm_bound, TW_GEMM_DIMS))
+            engine = TW_ENGINE_GEMM;
         break;
-    case OPCODE_SYNC:
-        if (clear_from(raw, SYNC_RESERVED_OFFSET))
-            engine = (int)FIELD(raw, SYNC_ENGINE);
+    case TW_OPCODE_SYNC:
+        if (clear_from(raw, TW_SYNC_RESERVED_POSITION))
+            engine = (int)tw_sync_engine(raw);
         break;
     default: break;
     }
-    if (engine >= 0 && (FIELD(raw, SYNC_WAIT) | FIELD(raw, SYNC_SIGNAL)) >> engine & 1)
+    if (engine >= 0 && (tw_sync_wait(raw) | tw_sync_signal(raw)) >> engine & 1)
         return -1;
     return engine;
 }
 
 static uint32_t execute(struct core *core, const uint8_t *raw)
 {
-    switch (FIELD(raw, FINISH_OPCODE)) {
-    case OPCODE_LOAD: return run_load(core->machine, core->launch, raw);
-    case OPCODE_STORE: return run_store(core->machine, core->launch, raw);
-    case OPCODE_GEMM: run_gemm(core->machine, raw); break;
-    case OPCODE_VECTOR: run_vector(core->machine, raw); break;
+    switch (tw_finish_opcode(raw)) {
+    case TW_OPCODE_LOAD: return run_load(core->machine, core->launch, raw);
+    case TW_OPCODE_STORE: return run_store(core->machine, core->launch, raw);
+    case TW_OPCODE_GEMM: run_gemm(core->machine, raw); break;
+    case TW_OPCODE_VECTOR: run_vector(core->machine, raw); break;
     default: break;
     }
-    return ERROR_NONE;
+    return TW_ERROR_NONE;
 }
 
 /* Gives the tokens of the instruction that has run, where there is room for all of them. */
@@ -123,10 +123,10 @@ static int retire(struct core *core, int e)
     struct engine *engine = &core->engine[e];
     if (!engine->ran)
         return 0;
-    for (int to = 0; to < ENGINES; to++)
+    for (int to = 0; to < TW_ENGINES; to++)
         if (engine->signal >> to & 1 && core->tokens[e][to] == TOKEN_LIMIT)
             return 0;
-    for (int to = 0; to < ENGINES; to++)
+    for (int to = 0; to < TW_ENGINES; to++)
         core->tokens[e][to] += engine->signal >> to & 1;
     engine->ran = 0;
     core->outcome.retired++;
@@ -140,10 +140,10 @@ static int begin(struct core *core, int e)
     if (!engine->queued || engine->ran)
         return 0;
     struct entry *head = &engine->queue[engine->head];
-    for (int from = 0; from < ENGINES; from++)
+    for (int from = 0; from < TW_ENGINES; from++)
         if (head->wait >> from & 1 && !core->tokens[from][e])
             return 0;
-    for (int from = 0; from < ENGINES; from++)
+    for (int from = 0; from < TW_ENGINES; from++)
         core->tokens[from][e] -= head->wait >> from & 1;
     uint32_t error = execute(core, head->raw);
     if (error)
@@ -164,22 +164,22 @@ static int fetch(struct core *core)
     if (core->finished)
         return 0;
     if (core->next >= launch->count)
-        return stop(core, ERROR_PROGRAM_END, launch->count);
-    uint64_t address = launch->program + core->next * INSTRUCTION_BYTES;
-    if (address < launch->dram_base || launch->dram_size < INSTRUCTION_BYTES ||
-        address - launch->dram_base > launch->dram_size - INSTRUCTION_BYTES)
-        return stop(core, ERROR_BUS_READ, core->next);
-    memcpy(entry.raw, launch->dram + (address - launch->dram_base), INSTRUCTION_BYTES);
+        return stop(core, TW_ERROR_PROGRAM_END, launch->count);
+    uint64_t address = launch->program + core->next * TW_INSTRUCTION_BYTES;
+    if (address < launch->dram_base || launch->dram_size < TW_INSTRUCTION_BYTES ||
+        address - launch->dram_base > launch->dram_size - TW_INSTRUCTION_BYTES)
+        return stop(core, TW_ERROR_BUS_READ, core->next);
+    memcpy(entry.raw, launch->dram + (address - launch->dram_base), TW_INSTRUCTION_BYTES);
     int e = engine_of(entry.raw);
     if (e < 0)
-        return stop(core, ERROR_ILLEGAL_INSTRUCTION, core->next);
+        return stop(core, TW_ERROR_ILLEGAL_INSTRUCTION, core->next);
     if (e == NO_ENGINE)
         return core->finished = 1;
     struct engine *engine = &core->engine[e];
     if (engine->queued == QUEUE_DEPTH)
         return 0;
-    entry.wait = FIELD(entry.raw, SYNC_WAIT);
-    entry.signal = FIELD(entry.raw, SYNC_SIGNAL);
+    entry.wait = tw_sync_wait(entry.raw);
+    entry.signal = tw_sync_signal(entry.raw);
     engine->queue[(engine->head + engine->queued++) % QUEUE_DEPTH] = entry;
     core->next++;
     return 1;
@@ -189,14 +189,14 @@ static int fetch(struct core *core)
 static void conclude(struct core *core)
 {
     uint32_t oldest = UINT32_MAX;
-    for (int e = 0; e < ENGINES; e++) {
+    for (int e = 0; e < TW_ENGINES; e++) {
         const struct engine *engine = &core->engine[e];
         uint32_t waiting = engine->queued ? engine->queue[engine->head].index : UINT32_MAX;
         uint32_t index = engine->ran ? engine->index : waiting;
         oldest = index < oldest ? index : oldest;
     }
     if (oldest != UINT32_MAX)
-        stop(core, ERROR_WATCHDOG, oldest);
+        stop(core, TW_ERROR_WATCHDOG, oldest);
 }
 
 void machine_run(struct machine *m, const struct launch *launch, struct outcome *outcome)
@@ -205,7 +205,7 @@ void machine_run(struct machine *m, const struct launch *launch, struct outcome 
     int going;
     do {
         going = 0;
-        for (int e = 0; e < ENGINES && !core.outcome.error; e++)
+        for (int e = 0; e < TW_ENGINES && !core.outcome.error; e++)
             going |= retire(&core, e) | begin(&core, e);
         if (!going && !core.outcome.error)
             going = fetch(&core);

@@ -29,26 +29,26 @@ static void run_point(struct machine *m, uint32_t act, uint32_t wgt, uint32_t ac
 
 static void run_points(struct machine *m, const struct gemm_nest *nest)
 {
-    uint32_t index[GEMM_DIMS] = {0};
+    uint32_t index[TW_GEMM_DIMS] = {0};
     int changed;
     do {
         int overwrite = !nest->accumulate;
-        for (int d = 0; d < GEMM_DIMS; d++)
+        for (int d = 0; d < TW_GEMM_DIMS; d++)
             overwrite &= !(nest->overwrite_mask >> d & 1 && index[d]);
-        run_point(m, address_of(nest->act_base, nest->act_stride, index, GEMM_DIMS) & ACT_MASK,
-                  address_of(nest->wgt_base, nest->wgt_stride, index, GEMM_DIMS) & (WGT_DEPTH - 1),
-                  address_of(nest->acc_base, nest->acc_stride, index, GEMM_DIMS) & (ACC_DEPTH - 1), overwrite);
-    } while (next_point(index, nest->bound, GEMM_DIMS, &changed));
+        run_point(m, address_of(nest->act_base, nest->act_stride, index, TW_GEMM_DIMS) & ACT_MASK,
+                  address_of(nest->wgt_base, nest->wgt_stride, index, TW_GEMM_DIMS) & (WGT_DEPTH - 1),
+                  address_of(nest->acc_base, nest->acc_stride, index, TW_GEMM_DIMS) & (ACC_DEPTH - 1), overwrite);
+    } while (next_point(index, nest->bound, TW_GEMM_DIMS, &changed));
 }
 
 void run_gemm(struct machine *m, const uint8_t *raw)
 {
     struct gemm_nest nest = {
-        .accumulate = (int)FIELD(raw, GEMM_ACCUMULATE), .overwrite_mask = FIELD(raw, GEMM_OVERWRITE_MASK),
-        .bound = FIELDS6(raw, GEMM_BOUND), .act_base = FIELD(raw, GEMM_ACT_BASE),
-        .wgt_base = FIELD(raw, GEMM_WGT_BASE), .acc_base = FIELD(raw, GEMM_ACC_BASE),
-        .act_stride = SIGNED6(raw, GEMM_ACT_STRIDE), .wgt_stride = SIGNED6(raw, GEMM_WGT_STRIDE),
-        .acc_stride = SIGNED6(raw, GEMM_ACC_STRIDE),
+        .accumulate = (int)tw_gemm_accumulate(raw), .overwrite_mask = tw_gemm_overwrite_mask(raw),
+        .bound = FIELDS6(raw, gemm_bound), .act_base = tw_gemm_act_base(raw),
+        .wgt_base = tw_gemm_wgt_base(raw), .acc_base = tw_gemm_acc_base(raw),
+        .act_stride = FIELDS6(raw, gemm_act_stride), .wgt_stride = FIELDS6(raw, gemm_wgt_stride),
+        .acc_stride = FIELDS6(raw, gemm_acc_stride),
     };
     if (!run_blocked_gemm(m, &nest))
         run_points(m, &nest);

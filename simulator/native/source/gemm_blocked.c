@@ -11,9 +11,9 @@
 /* Loops of one class, those that run once left out. `masked`: the loop is in the overwrite mask. */
 struct loops {
     int dims;
-    uint32_t bound[GEMM_DIMS];
-    int32_t act[GEMM_DIMS], wgt[GEMM_DIMS], acc[GEMM_DIMS];
-    uint8_t masked[GEMM_DIMS];
+    uint32_t bound[TW_GEMM_DIMS];
+    int32_t act[TW_GEMM_DIMS], wgt[TW_GEMM_DIMS], acc[TW_GEMM_DIMS];
+    uint8_t masked[TW_GEMM_DIMS];
 };
 
 static void add_loop(struct loops *loops, const struct gemm_nest *nest, int d)
@@ -29,7 +29,7 @@ static void add_loop(struct loops *loops, const struct gemm_nest *nest, int d)
 static int within(uint32_t base, const int32_t *stride, const uint32_t *bound, uint32_t depth)
 {
     int64_t low = base, high = base;
-    for (int d = 0; d < GEMM_DIMS; d++) {
+    for (int d = 0; d < TW_GEMM_DIMS; d++) {
         int64_t reach = (int64_t)stride[d] * (bound[d] - 1);
         *(reach < 0 ? &low : &high) += reach;
     }
@@ -40,7 +40,7 @@ static int within(uint32_t base, const int32_t *stride, const uint32_t *bound, u
 static int plain_addresses(const struct gemm_nest *nest)
 {
     uint32_t low_bits = nest->act_base;
-    for (int d = 0; d < GEMM_DIMS; d++)
+    for (int d = 0; d < TW_GEMM_DIMS; d++)
         if (nest->bound[d] > 1)
             low_bits |= (uint32_t)nest->act_stride[d];
     return low_bits % GEMM_GRANULES == 0 && within(nest->act_base, nest->act_stride, nest->bound, ACT_DEPTH) &&
@@ -55,7 +55,7 @@ static int fill_table(struct point_table *table, const struct loops *loops, int 
     for (int d = 0; d < loops->dims; d++)
         if ((points *= loops->bound[d]) > ACC_DEPTH)
             return 0;
-    uint32_t index[GEMM_DIMS] = {0};
+    uint32_t index[TW_GEMM_DIMS] = {0};
     int changed;
     table->count = 0;
     do {
@@ -178,7 +178,7 @@ static void multiply_part(const struct part *p)
 /* The whole nest, its reduction in chunks that the offset tables hold. */
 static void multiply(struct machine *m, const struct gemm_nest *nest, const struct loops *reduction)
 {
-    uint32_t index[GEMM_DIMS] = {0};
+    uint32_t index[TW_GEMM_DIMS] = {0};
     int changed, more = 1;
     while (more) {
         uint32_t n = 0;
@@ -200,7 +200,7 @@ int run_blocked_gemm(struct machine *m, const struct gemm_nest *nest)
     struct loops reduction = {0}, rows = {0}, columns = {0}, mixed = {0};
     if (!plain_addresses(nest))
         return 0;
-    for (int d = 0; d < GEMM_DIMS; d++) {
+    for (int d = 0; d < TW_GEMM_DIMS; d++) {
         if (nest->bound[d] == 1)
             continue;
         int reduces = nest->acc_stride[d] == 0;

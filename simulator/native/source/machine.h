@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "isa_fields.h"
+#include "tilewright.h"
 
 #define GRANULE (BLOCK_IN < BLOCK_OUT ? BLOCK_IN : BLOCK_OUT)
 #define ACT_BYTES ((size_t)ACT_DEPTH * GRANULE)
@@ -56,7 +56,7 @@ struct machine {
 struct launch {
     uint8_t *dram;
     uint64_t dram_base, dram_size, program, count;
-    uint64_t segment_base[SEGMENTS], segment_limit[SEGMENTS];
+    uint64_t segment_base[TW_SEGMENTS], segment_limit[TW_SEGMENTS];
 };
 
 struct outcome {

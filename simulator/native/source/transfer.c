@@ -5,8 +5,8 @@
 
 struct transfer {
     uint32_t memory, row_mask, segment, offset, base;
-    uint32_t bound[TRANSFER_DIMS];
-    int32_t dram_stride[TRANSFER_DIMS - 1], mem_stride[TRANSFER_DIMS];
+    uint32_t bound[TW_TRANSFER_DIMS];
+    int32_t dram_stride[TW_TRANSFER_DIMS - 1], mem_stride[TW_TRANSFER_DIMS];
 };
 
 struct storage {
@@ -17,11 +17,11 @@ struct storage {
 static struct storage storage_of(struct machine *m, uint32_t memory, int row)
 {
     switch (memory) {
-    case MEMORY_ACT: return (struct storage){(uint8_t *)m->act[row], ACT_DEPTH, GRANULE};
-    case MEMORY_ACC: return (struct storage){(uint8_t *)m->acc[row], ACC_DEPTH, BLOCK_OUT * 4};
-    case MEMORY_WGT: return (struct storage){(uint8_t *)m->wgt, WGT_DEPTH, TILE_BYTES};
-    case MEMORY_BIAS: return (struct storage){(uint8_t *)m->bias, BIAS_DEPTH, BLOCK_OUT * 4};
-    case MEMORY_SCALE: return (struct storage){(uint8_t *)m->scale, SCALE_DEPTH, BLOCK_OUT * 8};
+    case TW_MEMORY_ACT: return (struct storage){(uint8_t *)m->act[row], ACT_DEPTH, GRANULE};
+    case TW_MEMORY_ACC: return (struct storage){(uint8_t *)m->acc[row], ACC_DEPTH, BLOCK_OUT * 4};
+    case TW_MEMORY_WGT: return (struct storage){(uint8_t *)m->wgt, WGT_DEPTH, TILE_BYTES};
+    case TW_MEMORY_BIAS: return (struct storage){(uint8_t *)m->bias, BIAS_DEPTH, BLOCK_OUT * 4};
+    case TW_MEMORY_SCALE: return (struct storage){(uint8_t *)m->scale, SCALE_DEPTH, BLOCK_OUT * 8};
     default: return (struct storage){(uint8_t *)m->table, TABLE_ENTRIES, 1};
     }
 }
@@ -34,16 +34,16 @@ static uint32_t locate(const struct launch *launch, const struct transfer *t, ui
     uint64_t length = (uint64_t)t->bound[3] * cell_bytes;
     uint64_t base = launch->segment_base[t->segment];
     if (start % unit)
-        return ERROR_ALIGNMENT;
+        return TW_ERROR_ALIGNMENT;
     if (start + length > launch->segment_limit[t->segment])
-        return ERROR_SEGMENT_LIMIT;
+        return TW_ERROR_SEGMENT_LIMIT;
     if (base + start < base || base + start < launch->dram_base)
         return bus_error;
     uint64_t position = base + start - launch->dram_base;
     if (position > launch->dram_size || length > launch->dram_size - position)
         return bus_error;
     *bytes = launch->dram + position;
-    return ERROR_NONE;
+    return TW_ERROR_NONE;
 }
 
 static void load_cells(struct machine *m, uint32_t memory, int row, uint32_t cell, uint32_t count,
@@ -51,9 +51,9 @@ static void load_cells(struct machine *m, uint32_t memory, int row, uint32_t cel
 {
     struct storage s = storage_of(m, memory, row);
     memcpy(s.bytes + cell * s.cell_bytes, from, count * s.cell_bytes);
-    if (memory == MEMORY_ACT)
+    if (memory == TW_MEMORY_ACT)
         shadow_act(m, row, cell * s.cell_bytes, count * s.cell_bytes);
-    if (memory == MEMORY_WGT)
+    if (memory == TW_MEMORY_WGT)
         for (uint32_t i = 0; i < count; i++)
             shadow_wgt(m, cell + i);
 }
@@ -74,50 +74,50 @@ static void load_run(struct machine *m, const struct transfer *t, int row, uint3
 uint32_t run_load(struct machine *m, const struct launch *launch, const uint8_t *raw)
 {
     struct transfer t = {
-        .memory = FIELD(raw, LOAD_MEMORY), .row_mask = FIELD(raw, LOAD_ROW_MASK),
-        .segment = FIELD(raw, LOAD_SEGMENT), .offset = FIELD(raw, LOAD_OFFSET), .base = FIELD(raw, LOAD_MEM_BASE),
-        .bound = FIELDS4(raw, LOAD_BOUND), .dram_stride = SIGNED3(raw, LOAD_DRAM_STRIDE),
-        .mem_stride = SIGNED4(raw, LOAD_MEM_STRIDE),
+        .memory = tw_load_memory(raw), .row_mask = tw_load_row_mask(raw),
+        .segment = tw_load_segment(raw), .offset = tw_load_offset(raw), .base = tw_load_mem_base(raw),
+        .bound = FIELDS4(raw, load_bound), .dram_stride = FIELDS3(raw, load_dram_stride),
+        .mem_stride = FIELDS4(raw, load_mem_stride),
     };
-    int per_row = t.memory == MEMORY_ACT || t.memory == MEMORY_ACC, changed;
-    uint32_t index[TRANSFER_DIMS - 1] = {0};
+    int per_row = t.memory == TW_MEMORY_ACT || t.memory == TW_MEMORY_ACC, changed;
+    uint32_t index[TW_TRANSFER_DIMS - 1] = {0};
     do {
-        uint32_t start = address_of(t.offset, t.dram_stride, index, TRANSFER_DIMS - 1);
-        uint32_t address = address_of(t.base, t.mem_stride, index, TRANSFER_DIMS - 1);
+        uint32_t start = address_of(t.offset, t.dram_stride, index, TW_TRANSFER_DIMS - 1);
+        uint32_t address = address_of(t.base, t.mem_stride, index, TW_TRANSFER_DIMS - 1);
         uint8_t *from;
-        uint32_t error = locate(launch, &t, start, storage_of(m, t.memory, 0).cell_bytes, ERROR_BUS_READ, &from);
+        uint32_t error = locate(launch, &t, start, storage_of(m, t.memory, 0).cell_bytes, TW_ERROR_BUS_READ, &from);
         if (error)
             return error;
         for (int row = 0; row < (per_row ? ROWS : 1); row++)
             if (!per_row || t.row_mask >> row & 1)
                 load_run(m, &t, row, address, from);
-    } while (next_point(index, t.bound, TRANSFER_DIMS - 1, &changed));
-    return ERROR_NONE;
+    } while (next_point(index, t.bound, TW_TRANSFER_DIMS - 1, &changed));
+    return TW_ERROR_NONE;
 }
 
 uint32_t run_store(struct machine *m, const struct launch *launch, const uint8_t *raw)
 {
     struct transfer t = {
-        .memory = FIELD(raw, STORE_MEMORY), .segment = FIELD(raw, STORE_SEGMENT),
-        .offset = FIELD(raw, STORE_OFFSET), .base = FIELD(raw, STORE_MEM_BASE), .bound = FIELDS4(raw, STORE_BOUND),
-        .dram_stride = SIGNED3(raw, STORE_DRAM_STRIDE), .mem_stride = SIGNED4(raw, STORE_MEM_STRIDE),
+        .memory = tw_store_memory(raw), .segment = tw_store_segment(raw),
+        .offset = tw_store_offset(raw), .base = tw_store_mem_base(raw), .bound = FIELDS4(raw, store_bound),
+        .dram_stride = FIELDS3(raw, store_dram_stride), .mem_stride = FIELDS4(raw, store_mem_stride),
     };
-    struct storage s = storage_of(m, t.memory, (int)(FIELD(raw, STORE_ROW) % ROWS));
-    uint32_t index[TRANSFER_DIMS - 1] = {0}, mask = (uint32_t)s.depth - 1;
+    struct storage s = storage_of(m, t.memory, (int)(tw_store_row(raw) % ROWS));
+    uint32_t index[TW_TRANSFER_DIMS - 1] = {0}, mask = (uint32_t)s.depth - 1;
     int changed;
     do {
-        uint32_t start = address_of(t.offset, t.dram_stride, index, TRANSFER_DIMS - 1);
-        uint32_t address = address_of(t.base, t.mem_stride, index, TRANSFER_DIMS - 1);
+        uint32_t start = address_of(t.offset, t.dram_stride, index, TW_TRANSFER_DIMS - 1);
+        uint32_t address = address_of(t.base, t.mem_stride, index, TW_TRANSFER_DIMS - 1);
         uint8_t *to;
-        uint32_t error = locate(launch, &t, start, s.cell_bytes, ERROR_BUS_WRITE, &to);
+        uint32_t error = locate(launch, &t, start, s.cell_bytes, TW_ERROR_BUS_WRITE, &to);
         if (error)
             return error;
         for (uint32_t i = 0; i < t.bound[3]; i++) {
             uint32_t cell = (address + (uint32_t)t.mem_stride[3] * i) & mask;
             memcpy(to + i * s.cell_bytes, s.bytes + cell * s.cell_bytes, s.cell_bytes);
         }
-    } while (next_point(index, t.bound, TRANSFER_DIMS - 1, &changed));
-    return ERROR_NONE;
+    } while (next_point(index, t.bound, TW_TRANSFER_DIMS - 1, &changed));
+    return TW_ERROR_NONE;
 }
 
 /* The back door: where a memory lies, and what to do after it was written there. */
@@ -129,9 +129,9 @@ void *machine_memory(struct machine *m, uint32_t memory, uint32_t row)
 
 void machine_touched(struct machine *m, uint32_t memory, uint32_t row)
 {
-    if (memory == MEMORY_ACT)
+    if (memory == TW_MEMORY_ACT)
         shadow_act(m, (int)(row % ROWS), 0, ACT_BYTES);
-    if (memory == MEMORY_WGT)
+    if (memory == TW_MEMORY_WGT)
         for (size_t tile = 0; tile < WGT_DEPTH; tile++)
             shadow_wgt(m, tile);
 }

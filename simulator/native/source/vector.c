@@ -8,14 +8,14 @@
 
 struct operand {
     uint32_t in_acc, base;
-    int32_t stride[VECTOR_DIMS];
+    int32_t stride[TW_VECTOR_DIMS];
 };
 
 struct vector_nest {
     uint32_t function, reduce, residual, bias_enable, scale_enable, scale_shared, table_enable, table, row_mask;
     int32_t a_zero, b_zero, zero_point, minimum, maximum;
-    uint32_t bound[VECTOR_DIMS], bias_base, scale_base;
-    int32_t channel_stride[VECTOR_DIMS];
+    uint32_t bound[TW_VECTOR_DIMS], bias_base, scale_base;
+    int32_t channel_stride[TW_VECTOR_DIMS];
     struct operand a, b, dst;
 };
 
@@ -26,7 +26,7 @@ struct place {
 
 static uint32_t operand_address(const struct operand *operand, const uint32_t *index)
 {
-    uint32_t address = address_of(operand->base, operand->stride, index, VECTOR_DIMS);
+    uint32_t address = address_of(operand->base, operand->stride, index, TW_VECTOR_DIMS);
     return operand->in_acc ? address & (ACC_DEPTH - 1) : address & ACT_MASK;
 }
 
@@ -47,19 +47,19 @@ static void read_operand(const struct machine *m, uint32_t in_acc, int row, uint
 static void step(uint32_t function, int first, int32_t *t, const int32_t *a, const int32_t *b)
 {
     switch (function) {
-    case FUNCTION_SUM: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)a[o]); break;
-    case FUNCTION_MAX: EACH_CHANNEL t[o] = first || a[o] > t[o] ? a[o] : t[o]; break;
-    case FUNCTION_MIN: EACH_CHANNEL t[o] = first || a[o] < t[o] ? a[o] : t[o]; break;
-    case FUNCTION_MAC: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)(a[o] * b[o])); break;
+    case TW_FUNCTION_SUM: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)a[o]); break;
+    case TW_FUNCTION_MAX: EACH_CHANNEL t[o] = first || a[o] > t[o] ? a[o] : t[o]; break;
+    case TW_FUNCTION_MIN: EACH_CHANNEL t[o] = first || a[o] < t[o] ? a[o] : t[o]; break;
+    case TW_FUNCTION_MAC: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)(a[o] * b[o])); break;
     default: break;
     }
 }
 
 static void reduce_rows(const struct machine *m, const struct vector_nest *n, uint32_t *index, int32_t (*t)[BLOCK_OUT])
 {
-    int results = VECTOR_DIMS - (int)n->reduce, changed, first = 1;
-    if (n->function == FUNCTION_ZERO) {
-        for (int d = results; d < VECTOR_DIMS; d++)
+    int results = TW_VECTOR_DIMS - (int)n->reduce, changed, first = 1;
+    if (n->function == TW_FUNCTION_ZERO) {
+        for (int d = results; d < TW_VECTOR_DIMS; d++)
             index[d] = n->bound[d] - 1;
         return;
     }
@@ -70,12 +70,12 @@ static void reduce_rows(const struct machine *m, const struct vector_nest *n, ui
             if (!(n->row_mask >> row & 1))
                 continue;
             read_operand(m, n->a.in_acc, row, a, n->a_zero, left);
-            if (n->function == FUNCTION_MAC)
+            if (n->function == TW_FUNCTION_MAC)
                 read_operand(m, n->b.in_acc, row, b, n->b_zero, right);
             step(n->function, first, t[row], left, right);
         }
         first = 0;
-        uint32_t last[VECTOR_DIMS];
+        uint32_t last[TW_VECTOR_DIMS];
         memcpy(last, index, sizeof last);
         if (!next_point(index + results, n->bound + results, (int)n->reduce, &changed)) {
             memcpy(index, last, sizeof last);
@@ -160,14 +160,14 @@ static void finish_row(struct machine *m, const struct vector_nest *n, int row, 
 
 static void run_results(struct machine *m, const struct vector_nest *n)
 {
-    uint32_t index[VECTOR_DIMS] = {0}, held = UINT32_MAX;
+    uint32_t index[TW_VECTOR_DIMS] = {0}, held = UINT32_MAX;
     struct scale_cell scale;
-    int results = VECTOR_DIMS - (int)n->reduce, changed;
+    int results = TW_VECTOR_DIMS - (int)n->reduce, changed;
     do {
         int32_t t[ROWS][BLOCK_OUT] = {0};
         memset(index + results, 0, (size_t)n->reduce * sizeof *index);
         reduce_rows(m, n, index, t);
-        uint32_t channel = address_of(0, n->channel_stride, index, VECTOR_DIMS);
+        uint32_t channel = address_of(0, n->channel_stride, index, TW_VECTOR_DIMS);
         struct place place = {operand_address(&n->dst, index), operand_address(&n->b, index),
                               (n->bias_base + channel) & (BIAS_DEPTH - 1)};
         uint32_t cell = (n->scale_base + (n->scale_shared ? 0 : channel)) & (SCALE_DEPTH - 1);
@@ -180,21 +180,21 @@ static void run_results(struct machine *m, const struct vector_nest *n)
 }
 
 #define OPERAND(raw, name) \
-    {FIELD(raw, VECTOR_##name##_MEMORY), FIELD(raw, VECTOR_##name##_BASE), SIGNED5(raw, VECTOR_##name##_STRIDE)}
+    {tw_vector_##name##_memory(raw), tw_vector_##name##_base(raw), FIELDS5(raw, vector_##name##_stride)}
 
 void run_vector(struct machine *m, const uint8_t *raw)
 {
     struct vector_nest nest = {
-        .function = FIELD(raw, VECTOR_FUNCTION), .reduce = FIELD(raw, VECTOR_REDUCE),
-        .residual = FIELD(raw, VECTOR_RESIDUAL), .bias_enable = FIELD(raw, VECTOR_BIAS_ENABLE),
-        .scale_enable = FIELD(raw, VECTOR_SCALE_ENABLE), .scale_shared = FIELD(raw, VECTOR_SCALE_SHARED),
-        .table_enable = FIELD(raw, VECTOR_TABLE_ENABLE), .table = FIELD(raw, VECTOR_TABLE),
-        .row_mask = FIELD(raw, VECTOR_ROW_MASK), .a_zero = SIGNED_FIELD(raw, VECTOR_A_ZERO),
-        .b_zero = SIGNED_FIELD(raw, VECTOR_B_ZERO), .zero_point = SIGNED_FIELD(raw, VECTOR_ZERO_POINT),
-        .minimum = SIGNED_FIELD(raw, VECTOR_MINIMUM), .maximum = SIGNED_FIELD(raw, VECTOR_MAXIMUM),
-        .bound = FIELDS5(raw, VECTOR_BOUND), .bias_base = FIELD(raw, VECTOR_BIAS_BASE),
-        .scale_base = FIELD(raw, VECTOR_SCALE_BASE), .channel_stride = SIGNED5(raw, VECTOR_CHANNEL_STRIDE),
-        .a = OPERAND(raw, A), .b = OPERAND(raw, B), .dst = OPERAND(raw, DST),
+        .function = tw_vector_function(raw), .reduce = tw_vector_reduce(raw),
+        .residual = tw_vector_residual(raw), .bias_enable = tw_vector_bias_enable(raw),
+        .scale_enable = tw_vector_scale_enable(raw), .scale_shared = tw_vector_scale_shared(raw),
+        .table_enable = tw_vector_table_enable(raw), .table = tw_vector_table(raw),
+        .row_mask = tw_vector_row_mask(raw), .a_zero = tw_vector_a_zero(raw),
+        .b_zero = tw_vector_b_zero(raw), .zero_point = tw_vector_zero_point(raw),
+        .minimum = tw_vector_minimum(raw), .maximum = tw_vector_maximum(raw),
+        .bound = FIELDS5(raw, vector_bound), .bias_base = tw_vector_bias_base(raw),
+        .scale_base = tw_vector_scale_base(raw), .channel_stride = FIELDS5(raw, vector_channel_stride),
+        .a = OPERAND(raw, a), .b = OPERAND(raw, b), .dst = OPERAND(raw, dst),
     };
     run_results(m, &nest);
 }
