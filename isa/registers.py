@@ -56,7 +56,7 @@ REGISTERS: tuple[Register, ...] = (
     Register("STATUS", 0x14, "ro", "1 busy, 2 done, 4 error"),
     Register("ERROR_CODE", 0x18, "ro", "why the core stopped; 0 while there is no error"),
     Register("ERROR_INDEX", 0x1C, "ro", "index of the instruction that the error belongs to"),
-    Register("PROGRAM_BASE_LO", 0x20, "rw", "DRAM address of the first instruction, low half; the low 6 bits read as 0"),
+    Register("PROGRAM_BASE_LO", 0x20, "rw", "DRAM address of the first instruction, low half; low 6 bits read as 0"),
     Register("PROGRAM_BASE_HI", 0x24, "rw", "DRAM address of the first instruction, high half"),
     Register("PROGRAM_COUNT", 0x28, "rw", "number of instructions"),
     Register("WATCHDOG", 0x2C, "rw", "cycles without progress that end a program; 0 switches it off"),
