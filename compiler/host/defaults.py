@@ -11,6 +11,8 @@ from ..te.tensor import Tensor
 
 __all__ = ["default_schedule"]
 
+_DEEPEST = 24  # stages inlined into one another; expressions are walked recursively
+
 
 def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
     """Elementwise stages are computed where they are read, the innermost data loop is a vector loop.
@@ -24,11 +26,13 @@ def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
     for tensor in schedule.stages:
         for producer in tensor.producers:
             readers.setdefault(producer, []).append(tensor)
+    depths = dict.fromkeys(schedule.stages, 1)
     for tensor, stage in schedule.stages.items():
         if stage.reduce_axes or tensor in schedule.outputs or len(readers[tensor]) > 1:
             continue
-        if not (readers[tensor][0].reduce_axes and _costly(tensor)):
+        if depths[tensor] <= _DEEPEST and not (readers[tensor][0].reduce_axes and _costly(tensor)):
             stage.inline()
+            depths[readers[tensor][0]] += depths[tensor]
     _join_rows(schedule, readers)
     for stage in schedule.stages.values():
         if not stage.inlined:

@@ -55,10 +55,15 @@ class Affine:
 
 
 def walk(node: Expr) -> Iterator[Expr]:
-    """Every node, parents first."""
-    yield node
-    for child in node.children:
-        yield from walk(child)
+    """Every node, parents first; one that occurs more than once as the same object comes once."""
+    seen: set[int] = set()
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            pending.extend(reversed(current.children))
 
 
 def substitute(node: Expr, replace: Callable[[Expr], Expr | None]) -> Expr:
@@ -243,5 +248,5 @@ def stride_along(node: Expr, axis: Axis) -> int | None:
 
 
 def loads(node: Expr) -> Iterator[Load]:
-    """Every load, those inside indices of others too."""
+    """Every load, those inside indices of others too; the same object once."""
     return (found for found in walk(node) if isinstance(found, Load))

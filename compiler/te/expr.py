@@ -1,8 +1,7 @@
 """Scalar expressions: what one element of a tensor is.
 
-A node is immutable, knows its dtype (a NumPy name: ``"int8"``, ``"float32"``, ``"bool"`` …) and compares by
-structure, so that equal index expressions are equal keys. Loop variables (:class:`Axis`) compare by identity.
-Both sides of an operation have the same dtype; a Python number takes the dtype of the other side.
+A node is immutable, knows its dtype (a NumPy name: ``"int8"``, ``"bool"`` …) and compares by structure, but for loop
+variables (:class:`Axis`). Both sides of an operation have one dtype; a Python number takes that of the other side.
 """
 
 from __future__ import annotations
@@ -152,27 +151,14 @@ class Const(Expr):
 
 
 @dataclass(frozen=True, repr=False)
-class Binary(Expr):
-    """add, sub, mul, div, floordiv, mod, min, max, shl, shr, and, or, xor. Integers wrap around.
-
-    ``min(a, b)`` is ``a if a < b else b`` and ``max(a, b)`` is ``a if a > b else b``, so that with floats a NaN in
-    `a` gives `b`.
-    """
-
+class _Pair(Expr):
     op: str
     a: Expr
     b: Expr
 
     @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.a.dtype
-
-    @property
     def children(self) -> tuple[Expr, ...]:
         return (self.a, self.b)
-
-    def rebuild(self, children: Sequence[Expr]) -> Expr:
-        return binary(self.op, *children)
 
     def __repr__(self) -> str:
         if self.op in ("min", "max"):
@@ -181,23 +167,29 @@ class Binary(Expr):
 
 
 @dataclass(frozen=True, repr=False)
-class Compare(Expr):
-    """lt, le, gt, ge, eq, ne; floats compare ordered, but ne is true for NaN."""
+class Binary(_Pair):
+    """add, sub, mul, div, floordiv, mod, min, max, shl, shr, and, or, xor. Integers wrap around.
 
-    op: str
-    a: Expr
-    b: Expr
-    dtype: str = field(default="bool", init=False)
+    ``min(a, b)`` is ``a if a < b else b`` and ``max(a, b)`` is ``a if a > b else b``, so that with floats a NaN in
+    `a` gives `b`.
+    """
 
     @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.a, self.b)
+    def dtype(self) -> str:  # type: ignore[override]
+        return self.a.dtype
+
+    def rebuild(self, children: Sequence[Expr]) -> Expr:
+        return binary(self.op, *children)
+
+
+@dataclass(frozen=True, repr=False)
+class Compare(_Pair):
+    """lt, le, gt, ge, eq, ne; floats compare ordered, but ne is true for NaN."""
+
+    dtype: str = field(default="bool", init=False)
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return compare(self.op, *children)
-
-    def __repr__(self) -> str:
-        return f"({self.a} {_SYMBOLS[self.op]} {self.b})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,9 +210,9 @@ class Select(Expr):
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         condition, a, b = children
-        if isinstance(condition, Const):
-            return a if condition.value else b
-        return Select(condition, a, b)
+        if not isinstance(condition, Const):
+            return Select(condition, a, b)
+        return a if condition.value else b
 
     def __repr__(self) -> str:
         return f"where({self.condition}, {self.a}, {self.b})"

@@ -95,11 +95,17 @@ class _Lowering:
         return buffer, tuple(map(_relative, indices, lowest))
 
     def _inline(self, value: Expr) -> Expr:
-        """With the expression of every inlined tensor in place of its loads."""
+        """With the expression of every inlined tensor in place of its loads; equal loads become one object."""
+        done: dict[Load, Expr] = {}
 
         def replace(node: Expr) -> Expr | None:
             if not isinstance(node, Load):
                 return None
+            if node not in done:
+                done[node] = expression(node)
+            return done[node]
+
+        def expression(node: Load) -> Expr:
             indices = tuple(substitute(index, replace) for index in node.indices)
             stage = self.schedule.stages.get(node.tensor)
             if stage is None or not stage.inlined:
@@ -221,10 +227,17 @@ class _Lowering:
             axes=tuple(axes),
             bounds=tuple(loops.extents[axis] for axis in axes),
             result=access(stage.tensor, loops.indices),  # type: ignore[arg-type]
-            operands=tuple(access(load.tensor, load.indices) for load in loads(loops.value)),  # type: ignore[misc]
+            operands=tuple(access(load.tensor, load.indices) for load in _operands(loops.value)),  # type: ignore[misc]
             reduces=tuple(axis.reduce for axis in axes),
             initialise=bool(stage.reduce_axes) and not outer_reduce,
         )
+
+
+def _operands(node: Expr) -> list[Load]:
+    """The loads from left to right; one that occurs twice is two operands."""
+    if isinstance(node, Load):
+        return [node]
+    return [load for child in node.children for load in _operands(child)]
 
 
 def _relative(index: Expr, lowest: Expr) -> Expr:

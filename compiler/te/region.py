@@ -43,8 +43,10 @@ def _side(size: int, indices: Sequence[Expr], inner: Mapping[Axis, int]) -> tupl
     everything = (as_expr(0), size)
     forms = [affine(index) for index in indices]
     spans = [_span(form, inner) for form in forms if form is not None]
+    if len(spans) < len(forms):
+        return everything
     outer = spans[0][0]
-    if len(spans) < len(forms) or any(other != outer for other, _, _ in spans):
+    if any(other != outer for other, _, _ in spans):
         return everything
     low, high = min(span[1] for span in spans), max(span[2] for span in spans)
     lowest = as_expr(low)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .analysis import loads, walk
 from .expr import DTYPES, Axis, Const, Expr, ExprLike, Load, Math, Reduce, Select, as_expr, binary, compare
 from .expr import pair as _pair
 
@@ -103,14 +104,8 @@ class Tensor:
     @property
     def producers(self) -> tuple[Tensor, ...]:
         """The tensors that the expression reads, each once, in order of appearance."""
-        found: dict[Tensor, None] = {}
-        pending = [self.body] if self.body is not None else []
-        while pending:
-            node = pending.pop()
-            if isinstance(node, Load):
-                found.setdefault(node.tensor)
-            pending.extend(reversed(node.children))
-        return tuple(found)
+        body = self.body
+        return () if body is None else tuple(dict.fromkeys(load.tensor for load in loads(body)))
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}{list(self.shape)}"
@@ -143,13 +138,9 @@ def compute(shape: Sequence[int], element: Callable[..., ExprLike], name: str = 
     axes = tuple(Axis(f"{name}_{d}", int(extent)) for d, extent in enumerate(shape))
     body = as_expr(element(*axes), "float32")
     inner = body.body if isinstance(body, Reduce) else body
-    if _has_reduce(inner):
+    if any(isinstance(node, Reduce) for node in walk(inner)):
         raise ValueError(f"a reduction must be the whole expression of a tensor, not a part of it (in {name})")
     return Tensor(name, shape, body.dtype, axes=axes, body=body)
-
-
-def _has_reduce(node: Expr) -> bool:
-    return isinstance(node, Reduce) or any(map(_has_reduce, node.children))
 
 
 def _limit(dtype: str, *, lowest: bool) -> int | float | bool:

@@ -41,6 +41,7 @@ class _Verifier:
         self.name = function.name
         self.readable = {*function.arguments, *function.scratch, *function.constants}
         self.writable = {*function.outputs, *function.scratch}
+        self.checked: dict[tuple[int, int], tuple[Expr, Ranges]] = {}
         if len(set(function.arguments)) < len(function.arguments):
             raise self._error("a buffer is an argument twice")
 
@@ -108,6 +109,10 @@ class _Verifier:
                 raise self._error(f"index {index} of {buffer} is from {low} to {high}, beyond 0 to {size - 1}")
 
     def _expr(self, node: Expr, ranges: Ranges) -> None:
+        key = (id(node), id(ranges))
+        if key in self.checked:
+            return
+        self.checked[key] = (node, ranges)
         if isinstance(node, Axis) and node not in ranges:
             raise self._error(f"loop variable {node.name} is used outside its loop")
         if isinstance(node, Reduce):

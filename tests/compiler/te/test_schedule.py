@@ -167,3 +167,17 @@ def test_misuse_is_refused():
         te.compute((2,), lambda i: x[0, i, 0, 0] + x[0, i, 0, 0].astype("int32"))
     with pytest.raises(TypeError, match="has no truth value"):
         te.compute((2,), lambda i: 1 if i < 1 else 0)
+
+
+def test_long_chains_of_operators_stay_small():
+    x = te.placeholder((33,), "int32", "x")
+    chain = [x]
+    for n in range(200):
+        chain.append(te.compute(x.shape, lambda i, n=n: chain[n][i] * chain[n][i] + chain[n][i], f"t{n}"))
+    function = host.lower_call("f", [x], [chain[-1]])
+    data, result = np.arange(33, dtype=np.int32), np.zeros(33, np.int32)
+    HostFunctions(host.build([function])).call("f", [data, result])
+    expected = data
+    for _ in range(200):
+        expected = expected * expected + expected
+    np.testing.assert_array_equal(result, expected)
