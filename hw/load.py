@@ -4,11 +4,11 @@ from typing import Any
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, Out
 
 from ..config import Config
 from ..isa.memories import transfer_unit
-from ..isa.table import SEGMENTS, ErrorCode, Memory, Opcode
+from ..isa.table import SEGMENTS, Memory, Opcode
 from .layout import INDEX_BITS
 from .signatures import CellWrite, ReadPort, SegmentTable, engine_members
 from .transfer import Transfer
@@ -45,13 +45,7 @@ class LoadEngine(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.transfer = transfer = Transfer(self._config, Opcode.LOAD, tuple(Memory))
-        for name in ("instruction", "tokens", "segments"):
-            connect(m, getattr(transfer, name), flipped(getattr(self, name)))
-        for name in ("pending", "oldest", "started", "started_index", "retired", "retired_index"):
-            m.d.comb += getattr(self, name).eq(getattr(transfer, name))
-        stopped, dead = Signal(), Signal()
-        m.d.sync += stopped.eq(stopped | self.fault.valid)
-        m.d.comb += [dead.eq(stopped | self.halt), transfer.halt.eq(dead)]
+        transfer.serve(m, self)
         burst, request = transfer.burst, self.port.request
         m.d.comb += [
             request.valid.eq(burst.valid),
@@ -59,14 +53,13 @@ class LoadEngine(Component):
             request.p.beats.eq(burst.p.beats),
             burst.ready.eq(request.ready),
         ]
-        take = self._receive(m, transfer, dead)
-        self._report(m, transfer, take)
+        self._receive(m, transfer)
         return m
 
-    def _receive(self, m: Module, transfer: Any, dead: Signal) -> Signal:
+    def _receive(self, m: Module, transfer: Any) -> None:
         """Joins beats with steps; once dead, beats are only swallowed."""
         step, beat, cells = transfer.step, self.port.beat, self.cells
-        room, take, failed = Signal(), Signal(), Signal()
+        room, take, failed, dead = Signal(), Signal(), Signal(), transfer.dead
         last = Signal(reset_less=True)
         index = Signal(INDEX_BITS, reset_less=True)
         m.d.comb += [
@@ -75,6 +68,10 @@ class LoadEngine(Component):
             step.ready.eq(take),
             beat.ready.eq(dead | (take & step.p.beat_end)),
             transfer.complete.eq(cells.valid & cells.ready & last),
+            transfer.failed.eq(failed),
+            transfer.failed_index.eq(index),
+            transfer.moved.eq(take | (cells.valid & cells.ready)),
+            transfer.blocked.eq(cells.valid & ~cells.ready),
         ]
         with m.If(room):
             m.d.sync += cells.valid.eq(take & ~beat.p.error)
@@ -91,15 +88,6 @@ class LoadEngine(Component):
                 write.part.eq(step.p.part),
                 write.data.eq(self._aligned(beat.p.data, step.p.lane)),
             ]
-        with m.If(failed):
-            m.d.comb += [self.fault.valid.eq(~dead), self.fault.code.eq(ErrorCode.BUS_READ), self.fault.index.eq(index)]
-        with m.Else():
-            m.d.comb += [
-                self.fault.valid.eq(transfer.fault.valid & ~dead),
-                self.fault.code.eq(transfer.fault.code),
-                self.fault.index.eq(transfer.fault.index),
-            ]
-        return take
 
     def _aligned(self, word: Any, lane: Any) -> Any:
         """Cells smaller than the bus come down to bit 0; only as many bits as the largest of them are moved."""
@@ -109,18 +97,3 @@ class LoadEngine(Component):
             return word
         moved = 8 * max(small)
         return Cat(word.bit_select(lane << 3, moved), word[moved:])
-
-    def _report(self, m: Module, transfer: Any, take: Signal) -> None:
-        activity, cells, request = self.activity, self.cells, self.port.request
-        asked, blocked = Signal(), Signal()
-        m.d.comb += [
-            asked.eq(request.valid & request.ready),
-            blocked.eq(cells.valid & ~cells.ready),
-        ]
-        m.d.sync += [
-            activity.busy.eq(self.pending | self.instruction.valid),
-            activity.bank.eq(blocked),
-            activity.memory.eq(transfer.moving & ~take & ~blocked),
-            activity.token.eq(transfer.waiting & ~transfer.moving),
-            activity.progress.eq(take | asked | self.started | self.retired | (cells.valid & cells.ready)),
-        ]

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
 from ..isa.memories import STORABLE, transfer_unit
-from ..isa.table import SEGMENTS, ErrorCode, Opcode
+from ..isa.table import SEGMENTS, Opcode
 from .layout import INDEX_BITS
 from .packer import Packer
 from .queue import Queue
@@ -57,29 +57,27 @@ class StoreEngine(Component):
         m.submodules.transfer = transfer = Transfer(config, Opcode.STORE, STORABLE)
         m.submodules.packer = packer = Packer(bus_bytes=config.bus_bytes, units=units)
         m.submodules.words = words = Queue(beat, depth=self._depth, block_memory=True)
-        for name in ("instruction", "tokens", "segments"):
-            connect(m, getattr(transfer, name), flipped(getattr(self, name)))
-        for name in ("pending", "oldest", "started", "started_index", "retired", "retired_index"):
-            m.d.comb += getattr(self, name).eq(getattr(transfer, name))
-        stopped, dead = Signal(), Signal()
-        m.d.sync += stopped.eq(stopped | self.fault.valid)
-        m.d.comb += [dead.eq(stopped | self.halt), transfer.halt.eq(dead)]
+        transfer.serve(m, self)
         m.d.comb += [words.input.valid.eq(packer.word.valid), words.input.payload.eq(packer.word.payload)]
         connect(m, words.output, flipped(self.port.beat))
-        self._read(m, transfer.step, packer.piece, units, dead)
-        self._write(m, transfer, packer.word.valid, dead)
-        self._report(m, transfer)
+        read = self._read(m, transfer, packer.piece, units)
+        self._write(m, transfer, packer.word.valid)
+        beat, cells = self.port.beat, self.cells.request
+        m.d.comb += [
+            transfer.moved.eq(read | (beat.valid & beat.ready) | self.port.done),
+            transfer.blocked.eq(cells.valid & ~cells.ready),
+        ]
         return m
 
-    def _read(self, m: Module, step: Any, piece: Any, units: list[int], dead: Signal) -> None:
+    def _read(self, m: Module, transfer: Any, piece: Any, units: list[int]) -> Signal:
         """Reads only what the word queue is sure to have room for; the answer meets its place READ_LATENCY later."""
-        request, beat = self.cells.request, self.port.beat
+        request, beat, step = self.cells.request, self.port.beat, transfer.step
         room = Signal(range(self._depth), init=self._depth - 1)
         fresh = Signal(init=1)
         begins, sent = Signal(), Signal()
         take = Signal()
         m.d.comb += [
-            request.valid.eq(step.valid & (~fresh | room.any()) & ~dead),
+            request.valid.eq(step.valid & (~fresh | room.any()) & ~transfer.dead),
             request.p.memory.eq(step.p.context.memory),
             request.p.row.eq(step.p.context.row),
             request.p.address.eq(step.p.address),
@@ -105,15 +103,16 @@ class StoreEngine(Component):
             asked = following
         m.d.comb += [piece.valid.eq(self.cells.valid), piece.p.data.eq(self.cells.data)]
         m.d.comb += [piece.p[name].eq(asked[name]) for name in place.members]
+        return take
 
-    def _write(self, m: Module, transfer: Any, packed: Any, dead: Signal) -> None:
+    def _write(self, m: Module, transfer: Any, packed: Any) -> None:
         """Issues bursts whose words are all there, and counts the answers."""
         ticket = data.StructLayout({"index": INDEX_BITS, "last": 1})
         m.submodules.unanswered = unanswered = Queue(ticket, depth=_BURSTS_UNANSWERED)
         available = Signal(range(self._depth + 1))
         head, request, ask = transfer.burst, self.port.request, Signal()
         m.d.comb += [
-            request.valid.eq(head.valid & (available > head.p.beats) & unanswered.input.ready & ~dead),
+            request.valid.eq(head.valid & (available > head.p.beats) & unanswered.input.ready),
             request.p.address.eq(head.p.address),
             request.p.beats.eq(head.p.beats),
             ask.eq(request.valid & request.ready),
@@ -124,36 +123,8 @@ class StoreEngine(Component):
             unanswered.output.ready.eq(self.port.done),
         ]
         m.d.sync += available.eq(available + packed - Mux(ask, head.p.beats + 1, 0))
-        failed = Signal()
         m.d.comb += [
-            failed.eq(self.port.done & self.port.error),
-            transfer.complete.eq(self.port.done & ~self.port.error & unanswered.output.p.last & ~dead),
-        ]
-        with m.If(failed):
-            m.d.comb += [
-                self.fault.valid.eq(~dead),
-                self.fault.code.eq(ErrorCode.BUS_WRITE),
-                self.fault.index.eq(unanswered.output.p.index),
-            ]
-        with m.Else():
-            m.d.comb += [
-                self.fault.valid.eq(transfer.fault.valid & ~dead),
-                self.fault.code.eq(transfer.fault.code),
-                self.fault.index.eq(transfer.fault.index),
-            ]
-
-    def _report(self, m: Module, transfer: Any) -> None:
-        activity, cells, port = self.activity, self.cells.request, self.port
-        read, moved, blocked = Signal(), Signal(), Signal()
-        m.d.comb += [
-            read.eq(cells.valid & cells.ready),
-            moved.eq(read | (port.beat.valid & port.beat.ready) | (port.request.valid & port.request.ready)),
-            blocked.eq(cells.valid & ~cells.ready),
-        ]
-        m.d.sync += [
-            activity.busy.eq(self.pending | self.instruction.valid),
-            activity.bank.eq(blocked & ~moved),
-            activity.memory.eq(transfer.moving & ~moved & ~blocked),
-            activity.token.eq(transfer.waiting & ~transfer.moving),
-            activity.progress.eq(moved | port.done | self.started | self.retired),
+            transfer.failed.eq(self.port.done & self.port.error),
+            transfer.failed_index.eq(unanswered.output.p.index),
+            transfer.complete.eq(self.port.done & ~self.port.error & unanswered.output.p.last & ~transfer.dead),
         ]

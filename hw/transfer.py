@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
-from ..isa.table import SEGMENTS, Memory, Opcode
+from ..isa.table import SEGMENTS, ErrorCode, Memory, Opcode
 from .bursts import Burst, Run, RunSplitter
+from .layout import INDEX_BITS
 from .nest import nest_start
 from .queue import Queue
 from .runs import RunWalker
@@ -35,41 +36,51 @@ class Transfer(Component):
 
     Members
     -------
-    instruction, tokens, pending, oldest, started, started_index, retired, retired_index
-        See :func:`engine_members`.
-    halt
-        While 1 no instruction is started and no burst comes out.
+    engine members
+        See :func:`engine_members`. After a fault the engine is stopped until it is reset.
     segments
-        The fence.
+        The fence. Of a run that it does not allow, nothing comes out as a burst, nor of what follows.
     burst
         What to ask of DRAM, in order.
     step
         Where each piece goes on chip, in the same order. A run's steps come after its first burst.
     complete
         A pulse when the oldest incomplete instruction's last write has happened.
-    moving
-        An instruction that takes part in transfers is incomplete.
-    waiting
-        See :class:`Sequencer`.
-    fault
-        A run that its segment does not allow; nothing of it, nor of what follows, comes out as a burst.
+    failed, failed_index
+        A pulse when the bus reported an error, and the instruction that it hit.
+    moved, blocked
+        Data moved in this cycle; an on-chip bank made them wait.
+    dead
+        Halted or stopped: nothing new may begin.
     """
 
     def __init__(self, config: Config, opcode: Opcode, memories: tuple[Memory, ...]) -> None:
         self._config, self._opcode, self._memories = config, opcode, memories
-        members = engine_members(opcode)
-        del members["activity"]
         super().__init__(
             {
-                **members,
+                **engine_members(opcode),
                 "segments": In(SegmentTable(config, SEGMENTS)),
                 "burst": Out(stream.Signature(Burst(config))),
                 "step": Out(stream.Signature(Step(config))),
                 "complete": In(1),
-                "moving": Out(1),
-                "waiting": Out(1),
+                "failed": In(1),
+                "failed_index": In(INDEX_BITS),
+                "moved": In(1),
+                "blocked": In(1),
+                "dead": Out(1),
             }
         )
+
+    def serve(self, m: Module, engine: Any) -> None:
+        """Make this component's engine members and `segments` those of the `engine` that contains it."""
+        for name, member in (*engine_members(self._opcode).items(), ("segments", None)):
+            mine, outer = getattr(self, name), getattr(engine, name)
+            if member is None or member.is_signature:
+                connect(m, mine, flipped(outer))
+            elif member.flow is Out:
+                m.d.comb += outer.eq(mine)
+            else:
+                m.d.comb += mine.eq(outer)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -91,23 +102,24 @@ class Transfer(Component):
         connect(m, steps.step, step_slice.input)
         connect(m, step_slice.output, flipped(self.step))
         connect(m, splitter.segments, flipped(self.segments))
-        connect(m, splitter.fault, flipped(self.fault))
         for name in ("instruction", "tokens"):
             connect(m, getattr(sequencer, name), flipped(getattr(self, name)))
-        for name in ("pending", "oldest", "started", "started_index", "retired", "retired_index", "waiting"):
+        for name in ("pending", "oldest", "started", "started_index", "retired", "retired_index"):
             m.d.comb += getattr(self, name).eq(getattr(sequencer, name))
-        m.d.comb += [sequencer.halt.eq(self.halt), sequencer.complete.eq(self.complete)]
-        self._begin(m, sequencer.nest, runs.instruction, nests.input)
+        m.d.comb += [sequencer.halt.eq(self.dead), sequencer.complete.eq(self.complete)]
+        moving = self._begin(m, sequencer.nest, runs.instruction, nests.input)
         self._fork(m, splitter.burst, bursts.input, lanes.input)
         m.d.comb += [
-            self.burst.valid.eq(bursts.output.valid & ~self.halt),
+            self.burst.valid.eq(bursts.output.valid & ~self.dead),
             self.burst.payload.eq(bursts.output.payload),
-            bursts.output.ready.eq(self.burst.ready & ~self.halt),
+            bursts.output.ready.eq(self.burst.ready & ~self.dead),
         ]
+        self._stop(m, splitter.fault)
+        self._report(m, moving, sequencer.waiting)
         return m
 
-    def _begin(self, m: Module, begun: Any, runs: Any, nests: Any) -> None:
-        """Hands each instruction to both walks at once."""
+    def _begin(self, m: Module, begun: Any, runs: Any, nests: Any) -> Signal:
+        """Hands each instruction to both walks at once; the result tells whether one of them is incomplete."""
         word, context = begun.p.word, nests.p.context
         rows = word.row_mask if self._opcode is Opcode.LOAD else word.row
         m.d.comb += [
@@ -122,7 +134,9 @@ class Transfer(Component):
         nest_start(m, nests.payload, word, {"mem": "mem"})
         incomplete = Signal(range(2 * _NESTS_AHEAD + 1))
         m.d.sync += incomplete.eq(incomplete + (begun.valid & begun.ready) - self.complete)
-        m.d.comb += self.moving.eq(incomplete.any())
+        moving = Signal()
+        m.d.comb += moving.eq(incomplete.any())
+        return moving
 
     def _fork(self, m: Module, source: Any, bursts: Any, lanes: Any) -> None:
         """The lane of a run goes along with its first burst."""
@@ -133,4 +147,27 @@ class Transfer(Component):
             lanes.valid.eq(source.valid & first & bursts.ready),
             lanes.payload.eq(source.p.lane),
             source.ready.eq(bursts.ready & (lanes.ready | ~first)),
+        ]
+
+    def _stop(self, m: Module, refused: Any) -> None:
+        """The first fault is the only one; a bus error comes before what younger instructions did wrong."""
+        stopped = Signal()
+        bus_error = ErrorCode.BUS_READ if self._opcode is Opcode.LOAD else ErrorCode.BUS_WRITE
+        m.d.sync += stopped.eq(stopped | self.fault.valid)
+        m.d.comb += [
+            self.dead.eq(stopped | self.halt),
+            self.fault.valid.eq((self.failed | refused.valid) & ~self.dead),
+            self.fault.code.eq(Mux(self.failed, bus_error, refused.code)),
+            self.fault.index.eq(Mux(self.failed, self.failed_index, refused.index)),
+        ]
+
+    def _report(self, m: Module, moving: Any, waiting: Any) -> None:
+        activity, asked = self.activity, Signal()
+        m.d.comb += asked.eq(self.burst.valid & self.burst.ready)
+        m.d.sync += [
+            activity.busy.eq(self.pending | self.instruction.valid),
+            activity.bank.eq(self.blocked & ~self.moved),
+            activity.memory.eq(moving & ~self.moved & ~self.blocked),
+            activity.token.eq(waiting & ~moving),
+            activity.progress.eq(self.moved | asked | self.started | self.retired),
         ]
