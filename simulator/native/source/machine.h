@@ -29,11 +29,6 @@ struct point_table {
     uint8_t first[ROWS * ACC_DEPTH]; /* every loop of the overwrite mask is at 0 */
 };
 
-struct scale_cell {
-    int32_t multiplier[BLOCK_OUT];
-    uint32_t left[BLOCK_OUT], right[BLOCK_OUT], single[BLOCK_OUT];
-};
-
 struct machine {
     _Alignas(64) int8_t act[ROWS][ACT_BYTES];
     _Alignas(64) int32_t acc[ROWS][ACC_DEPTH][BLOCK_OUT];

@@ -7,8 +7,8 @@
 
 static inline void shadow_act(struct machine *m, int row, size_t first_byte, size_t nbytes)
 {
-    const int8_t *from = m->act[row] + first_byte;
-    uint8_t *to = m->act_biased[row] + first_byte;
+    const int8_t *restrict from = m->act[row] + first_byte;
+    uint8_t *restrict to = m->act_biased[row] + first_byte;
     for (size_t i = 0; i < nbytes; i++)
         to[i] = (uint8_t)from[i] ^ 0x80;
 }

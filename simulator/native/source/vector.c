@@ -4,7 +4,8 @@
 #include "shadow.h"
 
 #define ACT_MASK ((uint32_t)(ACT_DEPTH - 1) & ~(uint32_t)(VECTOR_GRANULES - 1))
-#define EACH_CHANNEL for (int o = 0; o < BLOCK_OUT; o++)
+/* Not unrolled: compilers vectorise these loops only as loops. */
+#define EACH_CHANNEL _Pragma("GCC unroll 1") for (int o = 0; o < BLOCK_OUT; o++)
 
 struct operand {
     uint32_t in_acc, base;
@@ -17,6 +18,12 @@ struct vector_nest {
     uint32_t bound[TW_VECTOR_DIMS], bias_base, scale_base;
     int32_t channel_stride[TW_VECTOR_DIMS];
     struct operand a, b, dst;
+};
+
+/* A SCALE cell, taken apart; `singles` counts the channels with single rounding. */
+struct scale_cell {
+    int32_t multiplier[BLOCK_OUT];
+    uint32_t left[BLOCK_OUT], right[BLOCK_OUT], single[BLOCK_OUT], singles;
 };
 
 /* Where the parts of one result lie. */
@@ -87,6 +94,7 @@ static void reduce_rows(const struct machine *m, const struct vector_nest *n, ui
 static void read_scale(const struct machine *m, uint32_t cell, struct scale_cell *scale)
 {
     const uint8_t *entries = m->scale[cell];
+    scale->singles = 0;
     EACH_CHANNEL {
         uint32_t word;
         memcpy(&word, entries + o * 8, 4);
@@ -95,36 +103,46 @@ static void read_scale(const struct machine *m, uint32_t cell, struct scale_cell
         scale->left[o] = entries[o * 8 + 4] & 31;
         scale->right[o] = entries[o * 8 + 5] & 31;
         scale->single[o] = entries[o * 8 + 6] & 1;
+        scale->singles += scale->single[o];
     }
 }
 
-static inline int32_t round_twice(int64_t p, uint32_t right)
+/* The two roundings of whole cells: each loop has one form for all channels, so that compilers vectorise it. */
+
+static void round_twice(const int64_t *restrict product, const uint32_t *restrict right, int32_t *restrict v)
 {
-    int64_t half = (int64_t)1 << (MULTIPLIER_BITS - 2);
-    int64_t nudged = p + (p >= 0 ? half : 1 - half);
-    int32_t h = (int32_t)(uint32_t)(nudged / ((int64_t)1 << (MULTIPLIER_BITS - 1)));
-    int32_t mask = (int32_t)(((uint32_t)1 << right) - 1);
-    return (h >> right) + ((h & mask) > (mask >> 1) + (h < 0));
+    const int64_t half = (int64_t)1 << (MULTIPLIER_BITS - 2), below_one = ((int64_t)1 << (MULTIPLIER_BITS - 1)) - 1;
+    int64_t high[BLOCK_OUT];
+    EACH_CHANNEL {
+        int64_t negative = product[o] >> 63;
+        int64_t nudged = product[o] + (half ^ negative) - 2 * negative; /* half, or 1 - half */
+        high[o] = (nudged + (nudged >> 63 & below_one)) >> (MULTIPLIER_BITS - 1);
+    }
+    EACH_CHANNEL {
+        int32_t h = (int32_t)(uint32_t)(uint64_t)high[o], mask = (int32_t)(((uint32_t)1 << right[o]) - 1);
+        v[o] = (h >> right[o]) + ((h & mask) > (mask >> 1) + (h < 0));
+    }
 }
 
-static inline int32_t round_once(int64_t p, uint32_t right)
+static void round_once(const int64_t *product, const uint32_t *right, int32_t *v)
 {
-    return (int32_t)(uint32_t)((p + ((int64_t)1 << (MULTIPLIER_BITS - 2 + right))) >> (MULTIPLIER_BITS - 1 + right));
+    EACH_CHANNEL {
+        int64_t half = (int64_t)1 << (MULTIPLIER_BITS - 2 + right[o]);
+        v[o] = (int32_t)(uint32_t)(uint64_t)((product[o] + half) >> (MULTIPLIER_BITS - 1 + right[o]));
+    }
 }
 
 static void requantise(const struct scale_cell *scale, int32_t *u)
 {
-    EACH_CHANNEL {
-        int64_t p = (int64_t)(int32_t)((uint32_t)u[o] << scale->left[o]) * scale->multiplier[o];
-        int32_t twice = round_twice(p, scale->right[o]), once = round_once(p, scale->right[o]);
-        u[o] = scale->single[o] ? once : twice;
+    int64_t product[BLOCK_OUT];
+    int32_t once[BLOCK_OUT];
+    EACH_CHANNEL product[o] = (int64_t)(int32_t)((uint32_t)u[o] << scale->left[o]) * scale->multiplier[o];
+    if (scale->singles < BLOCK_OUT)
+        round_twice(product, scale->right, u);
+    if (scale->singles) {
+        round_once(product, scale->right, once);
+        EACH_CHANNEL u[o] = scale->single[o] ? once[o] : u[o];
     }
-}
-
-static int32_t limit(int32_t value, int32_t low, int32_t high)
-{
-    int32_t raised = value > low ? value : low;
-    return raised < high ? raised : high;
 }
 
 /* A value cut to this range and one that was not clamp alike, whatever the 8-bit zero point and bounds. */
@@ -132,11 +150,18 @@ static int32_t limit(int32_t value, int32_t low, int32_t high)
 
 static void write_act(struct machine *m, const struct vector_nest *n, int row, uint32_t dst, const int32_t *y)
 {
-    int8_t *out = m->act[row] + (size_t)dst * GRANULE;
-    EACH_CHANNEL out[o] = (int8_t)limit(limit(y[o], -FAR, FAR) + n->zero_point, n->minimum, n->maximum);
+    const int32_t zero_point = n->zero_point, minimum = n->minimum, maximum = n->maximum;
+    int8_t z[BLOCK_OUT];
+    EACH_CHANNEL {
+        int32_t value = y[o] < -FAR ? -FAR : y[o] > FAR ? FAR : y[o];
+        value += zero_point;
+        value = value < minimum ? minimum : value;
+        z[o] = (int8_t)(value > maximum ? maximum : value);
+    }
     if (n->table_enable)
-        EACH_CHANNEL out[o] = m->table[256 * (n->table % TABLES) + (uint32_t)(out[o] + 128)];
-    shadow_act(m, row, (size_t)dst * GRANULE, BLOCK_OUT);
+        EACH_CHANNEL z[o] = m->table[256 * (n->table % TABLES) + (uint32_t)(z[o] + 128)];
+    memcpy(m->act[row] + (size_t)dst * GRANULE, z, sizeof z);
+    shadow_act(m, row, (size_t)dst * GRANULE, sizeof z);
 }
 
 /* What follows the last step, in one row; t is used up. */
