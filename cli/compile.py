@@ -17,7 +17,7 @@ __all__ = ["compile_model"]
 def compile_model(model: Path, config: str, out: Path) -> None:
     """Compile MODEL (ONNX, quantised as QDQ) to a program file."""
     chosen = load_config(config)
-    from ..compiler import compile_model as compiler
+    from ..compiler.compile import compile_model as compiler
 
     program = compiler(model, chosen)
     program.save(out)

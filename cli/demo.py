@@ -48,7 +48,7 @@ def demo(config: str, images: int | None, oracle_images: int, save: Path | None)
 
 
 def _compile(model: Path, config: Config, save: Path | None) -> "Program":
-    from ..compiler import compile_model
+    from ..compiler.compile import compile_model
 
     click.echo(f"Compiling {model.name} for {config.name}: {config.macs_per_cycle} MACs a cycle.")
     program = compile_model(model, config)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -11,19 +12,22 @@ from ..driver.layers import LayerReport
 from ..driver.session import StepRecord
 from ..isa.program import Program
 
+_FILE_WIDTH = 120
+
 __all__ = ["layers_json", "layers_table", "print_arrays", "print_layers"]
 
 
 def layers_table(program: Program, reports: Sequence[LayerReport], title: str) -> Table:
-    """A row for each layer and a total."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("layer", overflow="fold")
-    table.add_column("operator")
-    table.add_column("ran on")
-    for heading in ("MACs", "cycles", "utilisation", "bytes read", "bytes written"):
-        table.add_column(heading, justify="right")
+    """A row for each layer and a total; `used` is the share of the multipliers' cycles that did a MAC."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, min_width=12)
+    table.add_column("operator", overflow="ellipsis", no_wrap=True, max_width=14)
+    table.add_column("ran on", no_wrap=True)
+    for heading in ("MACs", "cycles", "used", "B read", "B written"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for report in reports:
-        table.add_row(report.name, report.operator, report.target, *_numbers(report))
+        target = "core" if report.target == "accelerator" else report.target
+        table.add_row(report.name, report.operator, target, *_numbers(report))
     table.add_section()
     table.add_row("total", "", "", *_numbers(_total(program, reports)))
     return table
@@ -56,7 +60,10 @@ def _numbers(report: LayerReport) -> list[str]:
 
 
 def print_layers(program: Program, reports: Sequence[LayerReport], device: str) -> None:
-    Console().print(layers_table(program, reports, f"{program.config.name} on device {device}"))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(layers_table(program, reports, f"{program.config.name} on device {device}"))
 
 
 def print_arrays(arrays: Mapping[str, np.ndarray]) -> None:

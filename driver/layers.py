@@ -22,8 +22,8 @@ class LayerReport:
     Members
     -------
     cycles
-        From the moment the layer before it retired its last instruction to this layer's last; they add
-        up to the run. None where the device has no time, and for the host.
+        From the moment the layer before it retired its last instruction to this layer's last, or to the
+        end of the run; they add up to the run's. None where the device has no time, and for the host.
     utilisation
         MACs over those that the multipliers could have done in `cycles`.
     bytes_read, bytes_written
@@ -81,12 +81,13 @@ def _cycles(program: Program, records: Sequence[StepRecord]) -> dict[int, int]:
         ends = np.zeros(record.step.count, dtype=np.int64)
         retired = record.events[record.events["retired"] == 1]
         ends[retired["index"]] = retired["cycle"]
-        before = 0
-        for number, layer in enumerate(program.layers):
-            if layer.target != "accelerator" or layer not in record.layers:
-                continue
+        numbers = [number for number, layer in enumerate(program.layers) if layer in record.layers]
+        before, total = 0, record.counters["cycles"]
+        for number in numbers:
+            layer = program.layers[number]
             first = layer.first - record.step.first
-            end = max(int(ends[first : first + layer.count].max(initial=0)), before)
+            retired_last = int(ends[first : first + layer.count].max(initial=0))
+            end = total if number == numbers[-1] else min(max(retired_last, before), total)
             cycles[number] = end - before
             before = end
     return cycles
