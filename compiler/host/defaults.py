@@ -26,19 +26,26 @@ def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
     for tensor in schedule.stages:
         for producer in tensor.producers:
             readers.setdefault(producer, []).append(tensor)
-    depths = dict.fromkeys(schedule.stages, 1)
-    for tensor, stage in schedule.stages.items():
-        if stage.reduce_axes or tensor in schedule.outputs or len(readers[tensor]) > 1:
-            continue
-        if depths[tensor] <= _DEEPEST and not (readers[tensor][0].reduce_axes and _costly(tensor)):
-            stage.inline()
-            depths[readers[tensor][0]] += depths[tensor]
-    _join_rows(schedule, readers)
+    _inline(schedule, readers)
+    _join_rows(schedule)
     for stage in schedule.stages.values():
         if not stage.inlined:
             holds = any(other.attached and other.attached[0] is stage.tensor for other in schedule.stages.values())
             _vectorize(stage, lanes, fusible=not holds and stage.attached is None)
     return schedule
+
+
+def _inline(schedule: Schedule, readers: dict[Tensor, list[Tensor]]) -> None:
+    depths = dict.fromkeys(schedule.stages, 1)
+    costly = {tensor: _costly(tensor) for tensor in schedule.stages}
+    for tensor, stage in schedule.stages.items():
+        if stage.reduce_axes or tensor in schedule.outputs or len(readers[tensor]) > 1:
+            continue
+        (reader,) = readers[tensor]
+        if depths[tensor] <= _DEEPEST and not (reader.reduce_axes and costly[tensor]):
+            stage.inline()
+            depths[reader] += depths[tensor]
+            costly[reader] |= costly[tensor]
 
 
 def _costly(tensor: Tensor) -> bool:
@@ -47,30 +54,30 @@ def _costly(tensor: Tensor) -> bool:
     return any(isinstance(node, Math) or (isinstance(node, Binary) and node.op == "div") for node in walk(tensor.body))
 
 
-def _join_rows(schedule: Schedule, readers: dict[Tensor, list[Tensor]]) -> None:
-    """Stages of few elements between rows of the output (as in softmax) are computed row by row."""
-    if len(schedule.outputs) != 1:
-        return
+def _join_rows(schedule: Schedule) -> None:
+    """Stages that need no other row of anything (as in softmax) are computed row by row."""
     output = schedule[schedule.outputs[0]]
-    if len(output.leaves) < 2 or output.reduce_axes:
+    if len(schedule.outputs) > 1 or len(output.leaves) < 2 or output.reduce_axes:
         return
-    row = output.leaves[-2]
     inner = [stage for stage in schedule.stages.values() if not stage.inlined and stage is not output]
-    shared = output.tensor.shape[: len(output.axes) - 1]
-    if any(stage.tensor.shape[: len(shared)] != shared or not _by_row(stage, len(shared)) for stage in inner):
-        return
-    if _by_row(output, len(shared), only={stage.tensor for stage in inner}):
+    rows = output.tensor.shape[:-1]
+    if all(
+        stage.tensor.shape[: len(rows)] == rows and _by_row(schedule, stage, len(rows)) for stage in (*inner, output)
+    ):
         for stage in inner:
-            stage.compute_at(output, row)
+            stage.compute_at(output, output.leaves[-2])
 
 
-def _by_row(stage: Stage, depth: int, only: set[Tensor] | None = None) -> bool:
-    """Whether the stage reads computed tensors at its own leading indices alone."""
+def _by_row(schedule: Schedule, stage: Stage, depth: int) -> bool:
+    """Whether the stage, and what is inlined in it, reads computed tensors at its own leading indices alone."""
     assert stage.tensor.body is not None
     for load in loads(stage.tensor.body):
-        if load.tensor.body is None or (only is not None and load.tensor not in only):
+        producer = schedule.stages.get(load.tensor)
+        if producer is None:
             continue
         if load.indices[:depth] != stage.axes[:depth]:
+            return False
+        if producer.inlined and not _by_row(schedule, producer, depth):
             return False
     return True
 

@@ -181,3 +181,28 @@ def test_long_chains_of_operators_stay_small():
     for _ in range(200):
         expected = expected * expected + expected
     np.testing.assert_array_equal(result, expected)
+
+
+def test_softmax_between_elementwise_operators_runs_row_by_row_in_small_scratch():
+    x = te.placeholder((300, 40), "int8", "x")
+    y = nn.quantize(nn.softmax(nn.dequantize(x, 0.1, 3)), 1 / 256, -128, "int8")
+    function = host.lower_call("f", [x], [y])
+    assert {tensor.shape for tensor in function.scratch} == {(1,), (1, 40)}
+    feeds = {x: random(x)}
+    difference = run(y, feeds, None).astype(int) - te.evaluate([y], feeds)[0]
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_softmax_read_across_its_rows_is_computed_once():
+    x = te.placeholder((300, 40), "float32", "x")
+    y = layout.transpose(nn.softmax(x), (1, 0))
+    function = host.lower_call("f", [x], [y])
+    assert {tensor.shape for tensor in function.scratch} == {(300,), (300, 40)}
+    feeds = {x: np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)}
+    np.testing.assert_allclose(run(y, feeds, None), te.evaluate([y], feeds)[0], rtol=1e-5)
+
+
+def test_a_costly_element_is_not_computed_again_for_each_result():
+    x, w = te.placeholder((1, 30), "float32", "x"), te.placeholder((20, 30), "float32", "w")
+    y = nn.dense(nn.relu(te.compute(x.shape, lambda i, j: te.exp(x[i, j]), "powers")), w)
+    assert [tensor.shape for tensor in host.lower_call("f", [x, w], [y]).scratch] == [(1, 30)]
