@@ -21,14 +21,22 @@ PROGRAMS = 90
 POINTS = (40, 160, 1200)
 
 
-@pytest.fixture(params=CONFIGS)
-def config(request: pytest.FixtureRequest) -> Config:
-    return CONFIGS[request.param]
+CASES = [(name, False) for name in CONFIGS] + [(name, True) for name in ("tiny-2-rows", "64x4")]
 
 
-@pytest.fixture(params=[False, True], ids=["cpu", "portable"])
-def portable(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param)
+@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{'portable' if case[1] else 'cpu'}")
+def case(request: pytest.FixtureRequest) -> tuple[str, bool]:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def config(case: tuple[str, bool]) -> Config:
+    return CONFIGS[case[0]]
+
+
+@pytest.fixture
+def portable(case: tuple[str, bool]) -> bool:
+    return case[1]
 
 
 @pytest.fixture
