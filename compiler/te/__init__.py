@@ -25,7 +25,7 @@ affine analysis and makes instruction nests of it. A convolution (NCHW, no paddi
     function = te.verify(te.lower("conv", schedule, [x, w]))
     print(function)
 
-    # Accelerator: base and strides of each operand over the loops of a nest.
+    # Accelerator: base and strides of each operand over the loops of a nest; .nests makes instructions' nests of it.
     for load in te.loads(y.body):
         form = te.address(load.tensor.strides, load.indices)      # or the strides of another layout
         form.base, form.along([oh, ow, kh, kw, ci])
@@ -40,6 +40,7 @@ from .analysis import Affine, address, affine, flat_index, interval, loads, stri
 from .expr import Axis, Binary, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
 from .loops import Function
 from .lower import lower
+from .nests import InstructionNest, instruction_nest
 from .reference import evaluate
 from .schedule import Intrinsic, Schedule, Stage
 from .tensor import (
@@ -79,6 +80,7 @@ __all__ = [
     "Const",
     "Expr",
     "Function",
+    "InstructionNest",
     "Intrinsic",
     "Load",
     "Math",
@@ -101,6 +103,7 @@ __all__ = [
     "exp",
     "flat_index",
     "floor",
+    "instruction_nest",
     "interval",
     "loads",
     "log",

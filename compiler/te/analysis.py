@@ -250,3 +250,10 @@ def stride_along(node: Expr, axis: Axis) -> int | None:
 def loads(node: Expr) -> Iterator[Load]:
     """Every load, those inside indices of others too; the same object once."""
     return (found for found in walk(node) if isinstance(found, Load))
+
+
+def operands(node: Expr) -> list[Load]:
+    """The loads from left to right; one that occurs twice is two operands."""
+    if isinstance(node, Load):
+        return [node]
+    return [load for child in node.children for load in operands(child)]

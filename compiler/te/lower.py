@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .analysis import address, affine, loads, substitute
+from .analysis import address, affine, loads, operands, substitute
 from .expr import Axis, Const, Expr, Load, Reduce, as_expr, compare
 from .loops import Block, For, Function, Guard, Nest, Statement, Store
 from .region import Region, needed_region, whole
@@ -227,17 +227,10 @@ class _Lowering:
             axes=tuple(axes),
             bounds=tuple(loops.extents[axis] for axis in axes),
             result=access(stage.tensor, loops.indices),  # type: ignore[arg-type]
-            operands=tuple(access(load.tensor, load.indices) for load in _operands(loops.value)),  # type: ignore[misc]
+            operands=tuple(access(load.tensor, load.indices) for load in operands(loops.value)),  # type: ignore[misc]
             reduces=tuple(axis.reduce for axis in axes),
             initialise=bool(stage.reduce_axes) and not outer_reduce,
         )
-
-
-def _operands(node: Expr) -> list[Load]:
-    """The loads from left to right; one that occurs twice is two operands."""
-    if isinstance(node, Load):
-        return [node]
-    return [load for child in node.children for load in _operands(child)]
 
 
 def _relative(index: Expr, lowest: Expr) -> Expr:

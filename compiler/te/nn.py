@@ -19,6 +19,7 @@ __all__ = [
     "add",
     "average_pool2d",
     "conv2d",
+    "conv2d_blocked",
     "dense",
     "dequantize",
     "max_pool2d",
@@ -79,6 +80,28 @@ def conv2d(
 
     size = (_windows(height, kh, strides[0], dilations[0]), _windows(width, kw, strides[1], dilations[1]))
     return compute((n, out, *size), element, name)
+
+
+def conv2d_blocked(
+    x: Tensor, w: Tensor, *, strides: Pair = (1, 1), dilations: Pair = (1, 1), name: str = "conv2d_blocked"
+) -> Tensor:
+    """The convolution as the accelerator sees it, without padding.
+
+    `x` is [N][CI / in][H][W][in], `w` [CO / out][CI / in][KH][KW][out][in]; gives int32 [N][CO / out][OH][OW][out].
+    """
+    n, blocks, height, width, inside = x.shape
+    groups, channels, kh, kw, outside, lanes = w.shape
+    if (blocks, inside) != (channels, lanes):
+        raise ValueError(f"{w} must have {blocks} blocks of {inside} input channels")
+    ci, y, z = reduce_axis(blocks, f"{name}_ci"), reduce_axis(kh, f"{name}_kh"), reduce_axis(kw, f"{name}_kw")
+    k = reduce_axis(inside, f"{name}_k")
+
+    def element(b: Expr, co: Expr, oh: Expr, ow: Expr, o: Expr) -> Expr:
+        row, column = oh * strides[0] + y * dilations[0], ow * strides[1] + z * dilations[1]
+        return sum(x[b, ci, row, column, k].astype("int32") * w[co, ci, y, z, o, k].astype("int32"), [ci, y, z, k])
+
+    size = (_windows(height, kh, strides[0], dilations[0]), _windows(width, kw, strides[1], dilations[1]))
+    return compute((n, groups, *size, outside), element, name)
 
 
 def dense(x: Tensor, w: Tensor, *, x_zero_point: int = 0, name: str = "dense") -> Tensor:
