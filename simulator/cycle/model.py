@@ -24,6 +24,7 @@ _HARNESS = resources.files(__package__) / "harness"
 
 _MODULE = re.compile(r"\s*module \\?([^\s(;]+)")
 _ARRAY = re.compile(r"\s*reg \[\d+:0\] \\?([^\s\[]+) +\[\d+:0\];")
+_REPEATED = re.compile(r"(?P<part>\\?[^\s,{}()\\]+(?: ?\[\d+(?::\d+)?\])?)(?:, (?P=part)(?=[,\s}]))+")
 
 _VERILATOR_FLAGS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "10000",
@@ -93,36 +94,24 @@ def build_model(
     purpose = "the cycle simulator"
     verilator = find_tool(["verilator"], purpose=purpose, package="verilator")
     compiler = find_tool([os.environ.get("CXX") or "g++", "c++"], purpose=purpose, package="g++")
-    sources = {item.name: item.read_bytes() for item in sorted(_HARNESS.iterdir(), key=lambda item: item.name)}
-    flags = _verilator_flags(waveform, threads)
-    defines = _defines(bus_bytes, waveform)
-    tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity())
-    key = [
-        emitted.verilog,
-        *map(str, emitted.arrays),
-        *tools,
-        *flags,
-        *_COMPILER_FLAGS,
-        *_LINKER_FLAGS,
-        *defines,
-        *sources.values(),
-    ]
+    flags, defines = _verilator_flags(waveform, threads), _defines(bus_bytes, waveform)
+    harness = {item.name: item.read_bytes() for item in sorted(_HARNESS.iterdir(), key=lambda item: item.name)}
+    tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
+    key = [emitted.verilog, *map(str, emitted.arrays), *tools, *flags, *defines, *harness.values()]
 
     def build(work: Path) -> None:
-        log = work / _LOG
-        source = work / f"{TOP}.v"
-        source.write_text(_public(emitted.verilog, emitted.arrays), encoding="utf-8")
-        for file_name, data in sources.items():
+        (work / f"{TOP}.v").write_text(_prepared(emitted.verilog, emitted.arrays), encoding="utf-8")
+        for file_name, data in harness.items():
             (work / file_name).write_bytes(data)
+        log = work / _LOG
         try:
-            _run([verilator, *flags, "--top-module", TOP, "--Mdir", _OUTPUT, source.name], work, log)
+            _run([verilator, *flags, "--top-module", TOP, "--Mdir", _OUTPUT, f"{TOP}.v"], work, log)
             _compile(compiler, _verilator_root(verilator), defines, work, log, compressed=waveform == "fst")
         except subprocess.CalledProcessError as error:
             kept = cache_directory() / f"{name}.log"
             shutil.copyfile(log, kept)
-            raise DeviceError(
-                f"{Path(error.cmd[0]).name} must build the cycle simulator, but failed: see {kept}"
-            ) from None
+            tool = Path(error.cmd[0]).name
+            raise DeviceError(f"{tool} must build the cycle simulator, but failed: see {kept}") from None
         shutil.rmtree(work / _OUTPUT)
 
     return cached_build(key, build, name=name) / _LIBRARY
@@ -149,8 +138,12 @@ def _defines(bus_bytes: int, waveform: str | None) -> tuple[str, ...]:
     return tuple(f"-D{key}={value}" for key, value in wanted.items())
 
 
-def _public(verilog: str, arrays: Sequence[Array]) -> str:
-    """Lets Verilator keep the memory arrays by name; nothing else, for it costs optimisations."""
+def _prepared(verilog: str, arrays: Sequence[Array]) -> str:
+    """Made ready for Verilator.
+
+    The memory arrays, and nothing else, are kept by name. Yosys writes a sign extension bit by bit, and
+    Verilator would compute it so: repeated parts of a concatenation become replications.
+    """
     wanted = {(array.instance, array.name) for array in arrays}
     found = set()
     module = ""
@@ -161,10 +154,17 @@ def _public(verilog: str, arrays: Sequence[Array]) -> str:
         elif (declared := _ARRAY.match(line)) and (module, declared[1]) in wanted:
             found.add((module, declared[1]))
             line = line.rstrip().removesuffix(";") + " /*verilator public_flat_rd*/;"
+        elif "{" in line:
+            line = _REPEATED.sub(_replication, line)
         lines.append(line)
     if missing := sorted(wanted - found):
         raise DeviceError(f"the Verilog must have the memory array {'.'.join(missing[0])}")
     return "\n".join(lines) + "\n"
+
+
+def _replication(match: re.Match[str]) -> str:
+    count = match[0].count(", ") + 1
+    return f"{{{count}{{{match['part']}}}}}" if count > 2 else match[0]
 
 
 def _verilator_root(verilator: str) -> Path:
