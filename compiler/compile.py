@@ -25,9 +25,11 @@ def import_model(model: str | Path | onnx.ModelProto) -> Graph:
     return import_onnx(model)
 
 
-def compile_graph(graph: Graph, config: Config, *, host: HostTarget | None = None, dump: Dump | None = None) -> Program:
+def compile_graph(
+    graph: Graph, config: Config, *, host: HostTarget | None = None, accelerate: bool = True, dump: Dump | None = None
+) -> Program:
     """As :func:`compile_model`, from a graph."""
-    lowered = run_passes(graph, passes_for(config), dump=dump)
+    lowered = run_passes(graph, passes_for(config, accelerate=accelerate), dump=dump)
     return assemble(lowered, config, host or HostTarget())
 
 
@@ -36,6 +38,7 @@ def compile_model(
     config: Config,
     *,
     host: HostTarget | None = None,
+    accelerate: bool = True,
     dump: Dump | None = None,
 ) -> Program:
     """Compile a quantised (QDQ) ONNX model.
@@ -46,6 +49,8 @@ def compile_model(
         A file, or a model that is loaded already.
     host
         Whom the host code is for: this machine unless given.
+    accelerate
+        Whether the accelerator is used at all.
     dump
         Called with a name and the graph after each pass.
 
@@ -56,4 +61,4 @@ def compile_model(
     UnsupportedOperator
         An operator can run nowhere; the message names it and what would work.
     """
-    return compile_graph(import_model(model), config, host=host, dump=dump)
+    return compile_graph(import_model(model), config, host=host, accelerate=accelerate, dump=dump)

@@ -16,7 +16,7 @@ from .passes.simplify import fold_constants, fold_most_constants, remove_dead
 __all__ = ["passes_for"]
 
 
-def passes_for(config: Config) -> list[Pass]:
+def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
     """From the graph of a frontend to one whose nodes all have a target."""
     return [
         Pass("dead-code", remove_dead, typed=False),
@@ -34,6 +34,6 @@ def passes_for(config: Config) -> list[Pass]:
         Pass("all-constants", fold_constants),
         Pass("dead-constants", remove_dead),
         Pass("integer-shapes", infer_shapes),
-        Pass("edges", isolate_edges),
-        Pass("partition", partition),
+        *([Pass("edges", isolate_edges)] if accelerate else []),
+        Pass("partition", partial(partition, accelerate=accelerate)),
     ]

@@ -7,6 +7,8 @@ from math import prod
 
 import numpy as np
 
+from .. import te
+from ..expressions import clamped, convolution, requantised, with_padding
 from ..graph import Node, Value
 from ..requantise import Requantiser
 from ..schedule.conv import Convolution, schedule_convolution
@@ -88,6 +90,14 @@ class QuantisedConv(Operator):
         weight = arguments[1]
         assert weight is not None
         return prod(results[0].known_shape) * prod(weight.known_shape[1:])
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        image, weight, bias = arguments
+        assert image is not None and weight is not None and bias is not None
+        window = window_of(node, image.shape, weight.shape[2:])
+        sums = convolution(with_padding(image, window, node["x_zero"]), weight, window, node["x_zero"])
+        biased = te.compute(sums.shape, lambda n, c, h, w: sums[n, c, h, w] + bias[c])
+        return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]

@@ -7,10 +7,13 @@ from math import prod
 
 import numpy as np
 
+from .. import te
+from ..expressions import clamped, requantised
 from ..graph import Node, Value
 from ..requantise import Requantiser
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.scope import Scope
+from ..te import layout, nn
 from ..window import Window
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
@@ -105,6 +108,16 @@ class QuantisedDense(Operator):
         weight = arguments[1]
         assert weight is not None
         return results[0].known_shape[0] * prod(weight.known_shape)
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        data, weight, bias = arguments
+        assert data is not None and weight is not None and bias is not None
+        width = prod(weight.shape[1:])
+        rows = layout.reshape(data, (data.shape[0], width)) if len(data.shape) > 2 else data
+        table = layout.reshape(weight, (weight.shape[0], width)) if len(weight.shape) > 2 else weight
+        sums = nn.dense(rows, table, x_zero_point=node["x_zero"])
+        biased = te.compute(sums.shape, lambda n, c: sums[n, c] + bias[c])
+        return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         """A convolution whose one window is the whole image."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import te
+from ..expressions import clamped, requantised
 from ..graph import Node, Quantisation, Value
 from ..requantise import Requantiser
 from ..schedule.elementwise import Addition, Rescale, schedule_addition, schedule_rescale
@@ -78,6 +79,10 @@ class Limit(Operator):
         return Lowered(lowered.operator, lowered.inputs, attributes)
 
 
+def _centred(data: te.Tensor, zero: int) -> te.Tensor:
+    return te.compute(data.shape, lambda *index: data[index].astype("int32") - zero)
+
+
 @operator("qrescale")
 class QuantisedRescale(Operator):
     """int8 → int8: another scale and zero point, and limits; without a requantiser the scale stays."""
@@ -94,6 +99,12 @@ class QuantisedRescale(Operator):
         centred = data.astype(np.int64) - node["x_zero"]
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
         return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        data = arguments[0]
+        assert data is not None
+        scaled = requantised(_centred(data, node["x_zero"]), node["requantiser"])
+        return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
@@ -176,6 +187,15 @@ class QuantisedAdd(Operator):
         total = total + node["b_requantiser"].apply(b.astype(np.int64) - node["b_zero"])
         scaled = node["requantiser"].apply(total) + node["y_zero"]
         return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        terms = []
+        for data, term in zip(arguments, "ab", strict=True):
+            assert data is not None
+            terms.append(requantised(_centred(data, node[f"{term}_zero"]), node[f"{term}_requantiser"]))
+        a, b = terms
+        total = te.compute(a.shape, lambda *index: a[index] + b[index])
+        return [clamped(requantised(total, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         a, b, y = (scope.tensors[name] for name in (*node.inputs, *node.outputs))

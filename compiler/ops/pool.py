@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...isa.table import Function
+from .. import te
+from ..expressions import clamped, requantised, window_reduction, with_padding
 from ..graph import Node, Value
 from ..requantise import Requantiser
 from ..schedule.pool import Pooling, schedule_pooling
@@ -79,6 +81,18 @@ class _QuantisedPool(_Pool):
     def _padding(self, node: Node) -> int:
         """What the windows see outside the image."""
         raise NotImplementedError
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        image = arguments[0]
+        assert image is not None
+        window, zero = pooling_window(node, image.shape), int(node["x_zero"])
+        padded = with_padding(image, window, self._padding(node))
+        largest = self.function is Function.MAX
+        reduced = window_reduction(padded, window, largest=largest)
+        offset = zero if largest else zero * window.kernel[0] * window.kernel[1]
+        centred = te.compute(reduced.shape, lambda *index: reduced[index] - offset)
+        scaled = requantised(centred, node["requantiser"])
+        return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]

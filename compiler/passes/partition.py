@@ -6,9 +6,14 @@ from ..ops import find_operator
 __all__ = ["partition"]
 
 
-def partition(graph: Graph) -> Graph:
-    """Set every node's target, and order nodes so that the target changes as seldom as a greedy choice allows."""
-    targets = {id(node): "accelerator" if find_operator(node).accelerated else "host" for node in graph.nodes}
+def partition(graph: Graph, *, accelerate: bool = True) -> Graph:
+    """Set every node's target, and order nodes so that the target changes as seldom as a greedy choice allows.
+
+    Without `accelerate` everything runs on the host.
+    """
+    targets = {
+        id(node): "accelerator" if accelerate and find_operator(node).accelerated else "host" for node in graph.nodes
+    }
     waiting = {id(node): {name for name in node.inputs if name in graph.producers} for node in graph.nodes}
     pending, ordered, target = list(graph.nodes), [], "host"
     while pending:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
 from ...isa.instruction import gemm, vector
 from ...isa.table import GEMM_DIMS, VECTOR_DIMS, Function, Memory
+from .. import te
+from ..expressions import convolution
 from ..requantise import Requantiser
 from ..window import Window
 from .conv_tiling import ConvShape, choose_tiling
@@ -16,6 +19,7 @@ from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
 from .scope import Need, Scope
+from .tensorise import Layout, lanes, nest_loops, plain
 
 __all__ = ["Convolution", "schedule_convolution"]
 
@@ -60,6 +64,7 @@ class _Schedule:
         self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window)
         self.tiling = choose_tiling(config, self.shape, scope.layer)
         self.edges = Edges()
+        self.loops: dict[tuple[int, ...], list[Loop]] = {}
         self.pixel = config.channels // config.granule
         self.sub_in = self.shape.sub_in
         self.sub_out = config.channels // config.block_out
@@ -150,21 +155,43 @@ class _Schedule:
             self.scope.constant(memories.scales, Memory.SCALE, self.scales[span].tobytes(), group),
         ]
 
-    def _multiply(self, tile: _Tile, frame: Frame, blocks: int, places: Sequence[int], *, accumulate: bool) -> None:
-        config, window = self.scope.config, self.conv.window
-        (kernel_rows, kernel_columns), pixels = window.kernel, tile.rows * tile.columns
+    def _multiply_loops(self, tile: _Tile, frame: Frame, blocks: int) -> list[Loop]:
+        """Steps of ACT, WGT and ACC: weight tiles outside, pixels inside."""
+        config, (kernel_rows, kernel_columns) = self.scope.config, self.conv.window.kernel
+        inputs, outputs = (frame.blocks, self.sub_in), blocks * self.sub_out
         taps = kernel_rows * kernel_columns
-        sub = self.sub_in
-        granules = config.block_in // config.granule
-        loops = [
-            Loop(blocks * self.sub_out, (0, frame.blocks * sub * taps, pixels)),
-            Loop(frame.blocks, (frame.block, sub * taps, 0), reduction=True),
-            Loop(sub, (granules, taps, 0), reduction=True),
-            Loop(kernel_rows, (window.dilations[0] * frame.row, kernel_columns, 0), reduction=True),
-            Loop(kernel_columns, (window.dilations[1] * self.pixel, 1, 0), reduction=True),
-            Loop(tile.rows, (window.strides[0] * frame.row, 0, tile.columns)),
-            Loop(tile.columns, (window.strides[1] * self.pixel, 0, 1)),
-        ]
+        x = te.placeholder((1, prod(inputs) * config.block_in, frame.height, frame.width), "int8", "x")
+        w = te.placeholder((outputs * config.block_out, x.shape[1], kernel_rows, kernel_columns), "int8", "w")
+        y = convolution(x, w, self.conv.window)
+        step = config.block_in // config.granule
+        layouts: dict[te.Tensor, Layout] = {
+            x: (
+                plain(1, 0),
+                lanes((inputs[0], frame.block), (inputs[1], step), lanes=config.block_in),
+                plain(frame.height, frame.row),
+                plain(frame.width, frame.pixel),
+            ),
+            w: (
+                lanes((outputs, prod(inputs) * taps), lanes=config.block_out),
+                lanes((inputs[0], inputs[1] * taps), (inputs[1], taps), lanes=config.block_in),
+                plain(kernel_rows, kernel_columns),
+                plain(kernel_columns, 1),
+            ),
+            y: (
+                plain(1, 0),
+                lanes((outputs, tile.rows * tile.columns), lanes=config.block_out),
+                plain(tile.rows, tile.columns),
+                plain(tile.columns, 1),
+            ),
+        }
+        n, channel, row, column = y.axes
+        return nest_loops(y, layouts, [n, channel, *y.reduce_axes, row, column])
+
+    def _multiply(self, tile: _Tile, frame: Frame, blocks: int, places: Sequence[int], *, accumulate: bool) -> None:
+        shape = (tile.rows, tile.columns, frame.blocks, blocks)
+        if shape not in self.loops:
+            self.loops[shape] = self._multiply_loops(tile, frame, blocks)
+        loops = self.loops[shape]
         for piece in fit(loops, GEMM_DIMS):
             adds = accumulate or not piece.first
             act, wgt, acc = ((places[k] + piece.bases[k], piece.strides(k)) for k in range(3))

@@ -9,12 +9,15 @@ from itertools import product
 from ...errors import TilewrightError
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
+from .. import te
+from ..expressions import window_reduction
 from ..requantise import Requantiser
 from ..window import Window
 from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
 from .scope import Need, Scope
+from .tensorise import Layout, lanes, nest_loops, plain
 
 __all__ = ["Pooling", "schedule_pooling"]
 
@@ -121,17 +124,32 @@ def _add_item(scope: Scope, pool: Pooling, tile: _Tile, edges: Edges) -> None:
     scope.add(needs, work)
 
 
-def _reduce(scope: Scope, pool: Pooling, tile: _Tile, frame: Frame, places: Sequence[int]) -> None:
-    config, window = scope.config, pool.window
+def _reduce_loops(scope: Scope, pool: Pooling, tile: _Tile, frame: Frame) -> list[Loop]:
+    """Steps of the frame and of the result, both in ACT; the windows are walked inside."""
+    config = scope.config
     step, line = config.block_out // config.granule, tile.columns * frame.pixel
-    loops = [
-        Loop(tile.blocks, (frame.block, tile.rows * line)),
-        Loop(frame.pixel // step, (step, step)),
-        Loop(tile.rows, (window.strides[0] * frame.row, line)),
-        Loop(tile.columns, (window.strides[1] * frame.pixel, frame.pixel)),
-        Loop(window.kernel[0], (window.dilations[0] * frame.row, 0), reduction=True),
-        Loop(window.kernel[1], (window.dilations[1] * frame.pixel, 0), reduction=True),
-    ]
+    parts = frame.pixel // step
+    x = te.placeholder((1, tile.blocks * config.channels, frame.height, frame.width), "int8", "x")
+    y = window_reduction(x, pool.window, largest=pool.function is Function.MAX)
+    layouts: dict[te.Tensor, Layout] = {
+        x: (
+            plain(1, 0),
+            lanes((tile.blocks, frame.block), (parts, step), lanes=config.block_out),
+            plain(frame.height, frame.row),
+            plain(frame.width, frame.pixel),
+        ),
+        y: (
+            plain(1, 0),
+            lanes((tile.blocks, tile.rows * line), (parts, step), lanes=config.block_out),
+            plain(tile.rows, line),
+            plain(tile.columns, frame.pixel),
+        ),
+    }
+    return nest_loops(y, layouts, [*y.axes, *y.reduce_axes])
+
+
+def _reduce(scope: Scope, pool: Pooling, tile: _Tile, frame: Frame, places: Sequence[int]) -> None:
+    loops = _reduce_loops(scope, pool, tile, frame)
     for piece in fit(loops, VECTOR_DIMS):
         scope.emit(
             vector(

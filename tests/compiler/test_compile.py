@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from tilewright.compiler.compile import compile_graph, import_model
 from tilewright.config import load_config
+from tilewright.driver.session import Session
 from tilewright.errors import TilewrightError, UnsupportedOperator
 from tilewright.isa.checker import check_program
 from tilewright.isa.dependence import find_races
 from tilewright.isa.program import Run
 from tilewright.isa.table import Memory
+from tilewright.simulator.oracle import OracleSimulator
 
 CONFIGS = ["vta-16", "tiny", "8x16", "wide-32"]
 WIDE_OUT = {"block_in": 32, "block_out": 8, "vector_lanes": 8}
@@ -247,3 +250,22 @@ def test_public_models(compiled, name):
             expected = golden[f"out_{sample}_0"]
             assert answer.argmax() == expected.argmax()
             np.testing.assert_allclose(answer, expected, atol=0.02 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_host_alone(qdq, compiled, dtype):
+    """The same operators, from the same expressions, without the accelerator: equal element for element."""
+    model = qdq(seed=12, dtype=dtype)
+    x = model.input((1, 5, 12, 10))
+    a = model.conv(x, (6, 5, 3, 3), pads=[1, 2, 0, 1], strides=[2, 1], relu=True)
+    b = model.conv(x, (6, 5, 3, 3), pads=[1, 2, 0, 1], strides=[2, 1], per_channel=False)
+    c = model.apply("MaxPool", model.apply("Add", a, b), kernel_shape=[2, 3], pads=[1, 0, 0, 1], out=(0.12, -9))
+    d = model.apply("AveragePool", c, kernel_shape=[3, 2], strides=[2, 2], out=(0.1, 0))
+    e = model.quantise(model.node("Flatten", [model.dequantise(d)]), 0.1, 0)
+    width = 6 * 2 * 5
+    result = compiled(model.finish(model.gemm(e, (4, width))), load_config("tiny"))
+    alone = compile_graph(import_model(result.model), result.config, accelerate=False)
+    assert {layer.target for layer in alone.layers} == {"host"} and len(alone.instructions) == 0
+    inputs = result.random_inputs()
+    answers = Session(alone, OracleSimulator(result.config)).run(inputs)
+    np.testing.assert_array_equal(next(iter(answers.values())), result.oracle(inputs)[0])
