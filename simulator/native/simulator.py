@@ -135,7 +135,7 @@ class NativeSimulator:
             raise DeviceError(f"row of {memory.name} must be below {shape.rows}, not {row}")
         start = self._library.machine_memory(self._open(), int(memory), row)
         raw = (ctypes.c_uint8 * (shape.depth * shape.cell_bytes)).from_address(start)
-        return np.frombuffer(raw, np.uint8).reshape(shape.depth, shape.cell_bytes)
+        return np.ctypeslib.as_array(raw).reshape(shape.depth, shape.cell_bytes)
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
