@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -20,6 +20,7 @@ from .layout import Blocked
 from .loops import Loop, fit
 from .scope import Need, Scope
 from .tensorise import Layout, lanes, nest_loops, plain
+from .tile import Tile, ranges, tiles
 
 __all__ = ["Convolution", "schedule_convolution"]
 
@@ -40,17 +41,6 @@ class Convolution:
     maximum: int
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """Output rows and columns [row, row + rows) × [column, column + columns) of image `n`."""
-
-    n: int
-    row: int
-    rows: int
-    column: int
-    columns: int
-
-
 def schedule_convolution(scope: Scope, conv: Convolution) -> None:
     """Add the items of `conv`: for every tile, group of output channels and pass over input channels one."""
     _Schedule(scope, conv).run()
@@ -63,7 +53,7 @@ class _Schedule:
         self.conv = conv
         self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window)
         self.tiling = choose_tiling(config, self.shape, scope.layer)
-        self.edges = Edges()
+        self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}
         self.pixel = config.channels // config.granule
         self.sub_in = self.shape.sub_in
@@ -88,27 +78,22 @@ class _Schedule:
         return np.ascontiguousarray(split.transpose(0, 2, 3, 5, 6, 1, 4)[:, :, : self.sub_in])
 
     def run(self) -> None:
-        tiles, groups = list(self._tiles()), list(_ranges(self.shape.blocks_out, self.tiling.outputs))
-        pairs = [(tile, group) for tile in tiles for group in groups]
+        parts = list(tiles(self.conv.y, self.tiling.rows, self.tiling.columns))
+        groups = list(ranges(self.shape.blocks_out, self.tiling.outputs))
+        pairs = [(tile, group) for tile in parts for group in groups]
         if self.tiling.groups_outside:
-            pairs = [(tile, group) for group in groups for tile in tiles]
-        passes = list(_ranges(self.shape.blocks_in, self.tiling.inputs))
+            pairs = [(tile, group) for group in groups for tile in parts]
+        passes = list(ranges(self.shape.blocks_in, self.tiling.inputs))
         for tile, group in pairs:
             for inputs in passes:
                 self._add_item(tile, group, inputs, first=inputs == passes[0], last=inputs == passes[-1])
 
-    def _tiles(self) -> Iterator[_Tile]:
-        rows, columns = self.conv.y.shape[2:]
-        for n in range(self.conv.y.shape[0]):
-            for row, row_end in _ranges(rows, self.tiling.rows):
-                for column, column_end in _ranges(columns, self.tiling.columns):
-                    yield _Tile(n, row, row_end - row, column, column_end - column)
-
     def _add_item(
-        self, tile: _Tile, group: tuple[int, int], inputs: tuple[int, int], *, first: bool, last: bool
+        self, tile: Tile, group: tuple[int, int], inputs: tuple[int, int], *, first: bool, last: bool
     ) -> None:
         memories, layer = self.scope.memories, self.scope.layer
-        frame = self._frame(tile, inputs)
+        conv = self.conv
+        frame = tile.frame(conv.x, conv.window, inputs, conv.x_zero)
         pixels = tile.rows * tile.columns
         blocks = group[1] - group[0]
         needs = [
@@ -116,7 +101,7 @@ class _Schedule:
                 memories.inputs,
                 (layer, "x", tile, inputs),
                 frame.size,
-                lambda base: frame.load(self.scope, base, self.edges),
+                lambda base: tile.load(self.scope, frame, conv.window, base, self.edges),
             ),
             self._weights(group, inputs),
             Need(memories.accumulators, (layer, "sum", tile, group), blocks * self.sub_out * pixels),
@@ -129,18 +114,9 @@ class _Schedule:
             self._multiply(tile, frame, blocks, places, accumulate=not first)
             if last:
                 self._requantise(tile, blocks, places)
-                self._store(tile, group, places[5])
+                tile.store(self.scope, conv.y, group, places[5])
 
         self.scope.add(needs, work)
-
-    def _frame(self, tile: _Tile, inputs: tuple[int, int]) -> Frame:
-        window = self.conv.window
-        height = (tile.rows - 1) * window.strides[0] + window.reach[0]
-        width = (tile.columns - 1) * window.strides[1] + window.reach[1]
-        top = tile.row * window.strides[0] - window.pads[0]
-        left = tile.column * window.strides[1] - window.pads[1]
-        blocks = inputs[1] - inputs[0]
-        return Frame(self.conv.x, tile.n, inputs[0], blocks, top, left, height, width, self.conv.x_zero)
 
     def _weights(self, group: tuple[int, int], inputs: tuple[int, int]) -> Need:
         chosen = self.tiles[group[0] * self.sub_out : group[1] * self.sub_out, inputs[0] : inputs[1]]
@@ -155,7 +131,7 @@ class _Schedule:
             self.scope.constant(memories.scales, Memory.SCALE, self.scales[span].tobytes(), group),
         ]
 
-    def _multiply_loops(self, tile: _Tile, frame: Frame, blocks: int) -> list[Loop]:
+    def _multiply_loops(self, tile: Tile, frame: Frame, blocks: int) -> list[Loop]:
         """Steps of ACT, WGT and ACC: weight tiles outside, pixels inside."""
         config, (kernel_rows, kernel_columns) = self.scope.config, self.conv.window.kernel
         inputs, outputs = (frame.blocks, self.sub_in), blocks * self.sub_out
@@ -187,7 +163,7 @@ class _Schedule:
         n, channel, row, column = y.axes
         return nest_loops(y, layouts, [n, channel, *y.reduce_axes, row, column])
 
-    def _multiply(self, tile: _Tile, frame: Frame, blocks: int, places: Sequence[int], *, accumulate: bool) -> None:
+    def _multiply(self, tile: Tile, frame: Frame, blocks: int, places: Sequence[int], *, accumulate: bool) -> None:
         shape = (tile.rows, tile.columns, frame.blocks, blocks)
         if shape not in self.loops:
             self.loops[shape] = self._multiply_loops(tile, frame, blocks)
@@ -198,7 +174,7 @@ class _Schedule:
             overwrite = [] if adds else piece.reductions
             self.scope.emit(gemm(bounds=piece.bounds, act=act, wgt=wgt, acc=acc, accumulate=adds, overwrite=overwrite))
 
-    def _requantise(self, tile: _Tile, blocks: int, places: Sequence[int]) -> None:
+    def _requantise(self, tile: Tile, blocks: int, places: Sequence[int]) -> None:
         _, _, acc, bias, scale, out = places
         conv, pixels = self.conv, tile.rows * tile.columns
         granules = self.scope.config.block_out // self.scope.config.granule
@@ -220,21 +196,6 @@ class _Schedule:
                     zero_point=conv.y_zero,
                     minimum=conv.minimum,
                     maximum=conv.maximum,
-                    row_mask=1,
+                    row_mask=tile.row_mask,
                 )
             )
-
-    def _store(self, tile: _Tile, group: tuple[int, int], base: int) -> None:
-        y, granule = self.conv.y, self.scope.config.granule
-        line = tile.columns * self.pixel
-        loops = [
-            Loop(group[1] - group[0], (y.block_bytes, tile.rows * line)),
-            Loop(tile.rows, (y.row_bytes, line)),
-            Loop(line, (granule, 1)),
-        ]
-        self.scope.store(Memory.ACT, y.segment, y.at(tile.n, group[0], tile.row, tile.column), base, loops)
-
-
-def _ranges(total: int, step: int) -> Iterator[tuple[int, int]]:
-    """[first, end) pairs that cover `total` in steps."""
-    return ((first, min(first + step, total)) for first in range(0, total, step))

@@ -17,7 +17,7 @@ _ITEM_OVERHEAD = 40
 
 @dataclass(frozen=True)
 class ConvTiling:
-    """Output `rows` and `columns` of a tile; channel blocks of an output group and of an input pass."""
+    """Output `rows` of a band and `columns` of a tile; channel blocks of an output group and of an input pass."""
 
     rows: int
     columns: int
@@ -36,6 +36,8 @@ class ConvShape:
         Channel blocks of ``config.channels``.
     sub_in
         Weight tiles that an input block takes, fewer than usual where the only block is partly empty.
+    bands
+        Bands of rows that are computed at once, one by each row of the core.
     """
 
     images: int
@@ -45,6 +47,7 @@ class ConvShape:
     blocks_out: int
     sub_in: int
     sub_out: int
+    bands: int
     window: Window
 
     @classmethod
@@ -52,7 +55,9 @@ class ConvShape:
         blocks_in = -(-x[1] // config.channels)
         sub = config.channels // config.block_in if blocks_in > 1 else -(-x[1] // config.block_in)
         blocks_out = -(-y[1] // config.channels)
-        return cls(y[0], y[2], y[3], blocks_in, blocks_out, sub, config.channels // config.block_out, window)
+        return cls(
+            y[0], y[2], y[3], blocks_in, blocks_out, sub, config.channels // config.block_out, config.rows, window
+        )
 
     @property
     def taps(self) -> int:
@@ -93,7 +98,12 @@ def _splits(total: int) -> list[int]:
 
 
 def _candidates(shape: ConvShape) -> Iterator[ConvTiling]:
-    sizes = (_splits(shape.rows), _splits(shape.columns), _splits(shape.blocks_out), _splits(shape.blocks_in))
+    sizes = (
+        _splits(-(-shape.rows // shape.bands)),
+        _splits(shape.columns),
+        _splits(shape.blocks_out),
+        _splits(shape.blocks_in),
+    )
     for rows, columns, outputs, inputs in product(*sizes):
         for groups_outside in (False, True) if outputs < shape.blocks_out else (False,):
             yield ConvTiling(rows, columns, outputs, inputs, groups_outside)
@@ -114,16 +124,16 @@ def _fits(config: Config, shape: ConvShape, tiling: ConvTiling, share: int) -> b
 
 def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling) -> float:
     """Estimate: the larger of computing and loading, plus what nothing overlaps."""
-    tiles = shape.images * -(-shape.rows // tiling.rows) * -(-shape.columns // tiling.columns)
+    tiles = shape.images * -(-shape.rows // (tiling.rows * shape.bands)) * -(-shape.columns // tiling.columns)
     groups, passes = -(-shape.blocks_out // tiling.outputs), -(-shape.blocks_in // tiling.inputs)
     tile_bytes = config.block_in * config.block_out
-    frame = tiling.inputs * shape.frame_pixels(tiling) * config.channels
+    frame = shape.bands * tiling.inputs * shape.frame_pixels(tiling) * config.channels
     all_weights = shape.blocks_out * shape.sub_out * shape.blocks_in * shape.sub_in * shape.taps
     stays = all_weights <= config.wgt_depth or (passes == 1 and tiling.groups_outside)
     weights = all_weights * tile_bytes * (1 if stays else tiles)
     again = groups if passes > 1 or (tiling.groups_outside and tiles > 1) else 1
     loaded = weights + tiles * passes * again * frame
-    work = shape.images * shape.rows * shape.columns * all_weights
+    work = shape.images * -(-shape.rows // shape.bands) * shape.columns * all_weights
     pixels = tiling.rows * tiling.columns
     start = (frame + shape.chunk(tiling) * tile_bytes) / config.bus_bytes
     end = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
@@ -55,6 +55,10 @@ class Frame:
     def size(self) -> int:
         return self.blocks * self.block
 
+    def moved(self, rows: int) -> Frame:
+        """The same, `rows` further down."""
+        return replace(self, top=self.top + rows)
+
     def _inside(self) -> tuple[int, int, int, int]:
         """First and last + 1 row, then column, of the frame that lie in the image."""
         rows, columns = self.image.shape[2:]
@@ -64,12 +68,12 @@ class Frame:
             return 0, 0, 0, 0
         return low, high, left, right
 
-    def load(self, scope: Scope, base: int, edges: Edges) -> None:
-        """Bring it to ACT at `base`; padding columns that are there already stay."""
+    def load(self, scope: Scope, base: int, edges: Edges, row: int) -> None:
+        """Bring it to ACT of `row` at `base`; padding columns that are there already stay."""
         low, high, left, right = self._inside()
         sides = edges.missing(self, base)
         for rectangle in self._padding(low, high, left, right, sides):
-            self._fill(scope, base, rectangle)
+            self._fill(scope, base, rectangle, row)
         if high == low:
             return
         granule = self.image.config.granule
@@ -80,7 +84,7 @@ class Frame:
         ]
         offset = self.image.at(self.n, self.first_block, self.top + low, self.left + left)
         start = base + low * self.row + left * self.pixel
-        scope.load(Memory.ACT, self.image.segment, offset, start, loops)
+        scope.load(Memory.ACT, self.image.segment, offset, start, loops, row=row)
 
     def _padding(self, low: int, high: int, left: int, right: int, sides: bool) -> Iterator[tuple[int, int, int, int]]:
         """(first row, rows, first column, columns) of the rectangles outside the image."""
@@ -90,7 +94,7 @@ class Frame:
             yield low, high - low, 0, left
             yield low, high - low, right, self.width - right
 
-    def _fill(self, scope: Scope, base: int, rectangle: tuple[int, int, int, int]) -> None:
+    def _fill(self, scope: Scope, base: int, rectangle: tuple[int, int, int, int], core_row: int) -> None:
         row, rows, column, columns = rectangle
         if not rows or not columns:
             return
@@ -105,11 +109,15 @@ class Frame:
         start = base + row * self.row + column * self.pixel
         for piece in fit(loops, VECTOR_DIMS):
             dst = (Memory.ACT, start + piece.bases[0], piece.strides(0))
-            scope.emit(vector(function=Function.ZERO, bounds=piece.bounds, dst=dst, zero_point=self.fill, row_mask=1))
+            scope.emit(
+                vector(
+                    function=Function.ZERO, bounds=piece.bounds, dst=dst, zero_point=self.fill, row_mask=1 << core_row
+                )
+            )
 
 
 class Edges:
-    """Remembers, within one layer, where padding columns lie already."""
+    """Remembers, for one row of the core and within one layer, where padding columns lie already."""
 
     def __init__(self) -> None:
         self._filled: dict[int, tuple[int, tuple[int, ...]]] = {}

@@ -135,8 +135,10 @@ class Scope:
 
         return Need(region, (self.layer, memory, key), cells, fill, early=True)
 
-    def load(self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop]) -> None:
-        """LOAD over `loops` with strides (DRAM bytes, cells), the innermost over neighbouring cells."""
+    def load(
+        self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop], *, row: int = 0
+    ) -> None:
+        """LOAD to one row, over `loops` with strides (DRAM bytes, cells), the innermost over neighbouring cells."""
         for piece, bounds, dram, mem in self._transfers(memory, loops):
             self.emit(
                 load(
@@ -146,11 +148,14 @@ class Scope:
                     bounds=bounds,
                     dram_strides=dram,
                     mem=(base + piece.bases[1], mem),
+                    row_mask=1 << row,
                 )
             )
 
-    def store(self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop]) -> None:
-        """STORE over `loops`, as :meth:`load`."""
+    def store(
+        self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop], *, row: int = 0
+    ) -> None:
+        """STORE from one row, over `loops` as in :meth:`load`."""
         for piece, bounds, dram, mem in self._transfers(memory, loops):
             self.emit(
                 store(
@@ -160,6 +165,7 @@ class Scope:
                     bounds=bounds,
                     dram_strides=dram,
                     mem=(base + piece.bases[1], mem),
+                    row=row,
                 )
             )
 
