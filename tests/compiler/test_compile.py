@@ -16,11 +16,15 @@ from tilewright.isa.table import Memory
 from tilewright.simulator.oracle import OracleSimulator
 
 CONFIGS = ["vta-16", "tiny", "8x16", "wide-32"]
+MORE_CONFIGS = [*CONFIGS, "32x8", "4x8x16"]
 WIDE_OUT = {"block_in": 32, "block_out": 8, "vector_lanes": 8}
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 
 
 def config_named(name):
+    """A preset, or one of two more: 32x8, and four rows of 8x16."""
+    if name == "4x8x16":
+        return load_config("8x16").replace(name=name, rows=4)
     return load_config("vta-16").replace(name=name, **WIDE_OUT) if name == "32x8" else load_config(name)
 
 
@@ -61,7 +65,7 @@ CONVOLUTIONS = [
 ]
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "32x8"])
+@pytest.mark.parametrize("name", MORE_CONFIGS)
 @pytest.mark.parametrize("channels, size, outputs, kernel, attributes", CONVOLUTIONS)
 def test_convolution(qdq, compiled, name, channels, size, outputs, kernel, attributes):
     model = qdq(seed=channels)
@@ -70,11 +74,11 @@ def test_convolution(qdq, compiled, name, channels, size, outputs, kernel, attri
     check(compiled, model.finish(y), config_named(name), steps=0.2)
 
 
-@pytest.mark.parametrize("name", ["vta-16", "tiny"])
+@pytest.mark.parametrize("name", ["vta-16", "tiny", "4x8x16"])
 def test_convolution_larger_than_memory(qdq, compiled, name):
     """Input, weights and output exceed the on-chip memories: tiles over rows, columns, groups and passes."""
     small = {"act_depth": 256, "acc_depth": 64, "wgt_depth": 32, "bias_depth": 4, "scale_depth": 4, "act_banks": 2}
-    config = load_config(name).replace(name="small", acc_banks=2, **small)
+    config = config_named(name).replace(name="small", acc_banks=2, **small)
     model = qdq(seed=5)
     x = model.input((2, 50, 15, 40))
     y = model.conv(x, (70, 50, 3, 3), pads=[1, 1, 1, 1], per_channel=False)
@@ -86,7 +90,7 @@ def _instructions(program, name):
     return [instruction for instruction in program.decoded() if instruction.spec.name == name]
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "32x8"])
+@pytest.mark.parametrize("name", MORE_CONFIGS)
 def test_network(qdq, compiled, name):
     """Residual, pools, flattening and a fully connected layer, unsigned activations."""
     model = qdq(seed=11, dtype=np.uint8)
@@ -106,7 +110,7 @@ def test_network(qdq, compiled, name):
     assert sum(isinstance(step, Run) for step in result.program.steps) == 1
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "32x8"])
+@pytest.mark.parametrize("name", MORE_CONFIGS)
 @pytest.mark.parametrize("inputs, outputs, batch", [(10, 3, 1), (300, 70, 2), (64, 16, 3)])
 def test_fully_connected(qdq, compiled, name, inputs, outputs, batch):
     model = qdq(seed=inputs)
@@ -114,14 +118,14 @@ def test_fully_connected(qdq, compiled, name, inputs, outputs, batch):
     check(compiled, model.finish(y), config_named(name), steps=0.5)
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "32x8"])
+@pytest.mark.parametrize("name", MORE_CONFIGS)
 def test_addition(qdq, compiled, name):
     model = qdq(seed=2)
     a, b = model.input((2, 21, 30, 14), 0.031, 9), model.input((2, 21, 30, 14), 0.11, -80)
     check(compiled, model.finish(model.apply("Add", a, b, out=(0.09, 17))), config_named(name), steps=0.09)
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "32x8"])
+@pytest.mark.parametrize("name", MORE_CONFIGS)
 @pytest.mark.parametrize(
     "operator, size, attributes",
     [
