@@ -175,8 +175,8 @@ class Config:
         """
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{origin} must be TOML: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{origin} must be TOML: {' '.join(str(error).split())}") from None
         return cls.from_dict(values, origin=origin)
 
     @classmethod
@@ -185,7 +185,8 @@ class Config:
         for key in values:
             if key not in known:
                 raise ConfigError(f"{key} is not a parameter (in {origin}); the parameters are {', '.join(known)}")
-        return cls(**{"name": origin, **values})
+        config = cls(**{**values, "name": origin})  # errors name the origin, whatever the configuration's own name
+        return config.replace(name=values["name"]) if "name" in values else config
 
 
 _RANGES = {
@@ -260,8 +261,11 @@ def load_config(name_or_path: str) -> Config:
         return Config(**{"name": name_or_path, **PRESETS[name_or_path]})
     path = Path(name_or_path)
     if not path.is_file():
-        raise ConfigError(f"configuration must be a preset ({', '.join(PRESETS)}) or a TOML file, not {name_or_path!r}")
+        why = "which is a folder" if path.is_dir() else "and no file has that name"
+        presets = ", ".join(PRESETS)
+        raise ConfigError(f"configuration must be a preset ({presets}) or a TOML file, not {name_or_path!r}, {why}")
     try:
         return Config.from_toml(path.read_text(encoding="utf-8"), origin=path.name)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {name_or_path} must be readable text: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"configuration {name_or_path} must be readable text: {reason}") from None

@@ -1,5 +1,6 @@
 """The command ``tilewright``. Heavy libraries are imported by the command that needs them, not before."""
 
+import os
 import sys
 
 import click
@@ -8,10 +9,12 @@ from ..config import PRESETS
 from ..errors import TilewrightError
 from . import compile as compile_command
 from . import demo, hardware, program
+from .interrupt import INTERRUPTED, end_when_interrupted
 
 __all__ = ["main"]
 
 _USER_ERROR = 2
+_BROKEN_PIPE = 141
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,20 +40,38 @@ cli.epilog = f"Configurations: {', '.join(PRESETS)}, or a TOML file."
 def main() -> None:
     """Run the command line; every error a user can mend is one line, and exit status 2."""
     try:
-        cli(standalone_mode=False)
-    except click.ClickException as error:
+        with end_when_interrupted():
+            cli(standalone_mode=False)
+            sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "tilewright"
+        _fail(f"{error.format_message().rstrip('.')}; see {command} --help", command)
+    except click.ClickException as error:
+        _fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         print("tilewright: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except TilewrightError as error:
-        print(f"tilewright: {error}", file=sys.stderr)
-        sys.exit(_USER_ERROR)
+        _fail(str(error))
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        _forget_output()
+        sys.exit(_BROKEN_PIPE)
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        print(f"tilewright: file{where} can't be used: {error.strerror or error}", file=sys.stderr)
-        sys.exit(_USER_ERROR)
+        _forget_output()
+        where = f"file {error.filename}" if error.filename else "the output"
+        _fail(f"{where} can't be used: {error.strerror or error}")
+
+
+def _fail(message: str, command: str = "tilewright") -> None:
+    print(f"{command}: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(_USER_ERROR)
+
+
+def _forget_output() -> None:
+    """What is left to print goes nowhere, instead of failing again at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

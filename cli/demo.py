@@ -8,7 +8,7 @@ import click
 
 from ..config import Config, load_config
 from ..errors import DeviceError, ProgramError
-from .files import config_option
+from .files import config_option, out_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ _LEAST_RIGHT = 0.97
 @config_option
 @click.option("--images", type=click.IntRange(1), help="Held-out digits to classify; all by default.")
 @click.option("--oracle-images", type=click.IntRange(1), default=20, show_default=True, help="Of them on the oracle.")
-@click.option("--save", type=click.Path(path_type=Path), help="Keep the program file here.")
+@out_option(False, "the program, to keep it", "--save")
 def demo(config: str, images: int | None, oracle_images: int, save: Path | None) -> None:
     """Classify handwritten digits on the oracle, the native simulator and the RTL, and compare them."""
     from ..models import DIGITS, DIGITS_TEST

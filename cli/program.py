@@ -2,12 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..driver.device import DEVICES
-from ..errors import ProgramError
-from .files import out_option, read_arrays, write_arrays, write_text
+from ..errors import DeviceError, ProgramError
+from .files import out_option, read_arrays, read_text, write_arrays, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..isa.program import Program, Run
 
 __all__ = ["assemble", "check", "disassemble", "run"]
 
@@ -17,53 +23,79 @@ _program_argument = click.argument("program", type=click.Path(path_type=Path))
 @click.command()
 @_program_argument
 @click.option("--device", "-d", type=click.Choice(list(DEVICES)), default="native", show_default=True)
-@click.option("--inputs", "-i", type=click.Path(path_type=Path), required=True, help="npz file, an array an input.")
+@click.option("--inputs", "-i", type=click.Path(path_type=Path), help="npz file, an array an input.")
 @out_option(False, "the outputs, npz; without it they are printed")
-@click.option("--latency", type=click.IntRange(1), help="Cycles of DRAM latency (cycle).")
-@click.option("--stalls", type=click.IntRange(0), help="Seed of random bus stalls (cycle).")
-@click.option("--waveform", type=click.Path(path_type=Path), help="FST or VCD file of all signals (cycle).")
+@click.option("--config", "-c", help="Refuse a program for another configuration than this: a preset or a TOML file.")
+@click.option("--latency", type=click.IntRange(1, 1_000_000), help="Cycles of DRAM latency (cycle).")
+@click.option("--stalls", type=click.IntRange(0, (1 << 63) - 1), help="Seed of random bus stalls (cycle).")
+@out_option(False, "a waveform of all signals, .fst or .vcd (cycle)", "--waveform")
 @click.option("--json", "as_json", is_flag=True, help="Print what each layer took as JSON.")
-@click.option("--watchdog", type=click.IntRange(0), default=None, help="Cycles without progress that end a run.")
+@click.option("--watchdog", type=click.IntRange(0, (1 << 32) - 1), help="Cycles without progress that end a run.")
+@click.option("--check/--no-check", default=True, show_default=True, help="Prove the program legal before it runs.")
 def run(
     program: Path,
     device: str,
-    inputs: Path,
+    inputs: Path | None,
     out: Path | None,
-    latency: int | None,
-    stalls: int | None,
-    waveform: Path | None,
-    as_json: bool,
+    config: str | None,
     watchdog: int | None,
+    as_json: bool,
+    check: bool,
+    **options: object,
 ) -> None:
     """Run PROGRAM on a device with inputs from a file."""
     from ..driver.device import open_device
     from ..driver.layers import layer_reports
     from ..driver.session import Session
     from ..isa.launch import DEFAULT_WATCHDOG
-    from ..isa.program import Program
-    from .report import layers_json, print_arrays, print_layers
 
-    loaded = Program.load(program)
-    arrays = read_arrays(inputs)
-    options = {"latency": latency, "stalls": stalls, "waveform": waveform}
-    given = {name: value for name, value in options.items() if value is not None}
-    if device == "cycle":
-        given["trace"] = True
+    given = _device_options(device, options)
+    loaded = _load_to_run(program, config, check)
+    arrays = read_arrays(inputs) if inputs is not None else {}
     opened = open_device(device, loaded.config, **given)
     try:
         session = Session(loaded, opened, watchdog=DEFAULT_WATCHDOG if watchdog is None else watchdog)
         outputs = session.run(arrays)
     finally:
         opened.close()
-    reports = layer_reports(loaded, session.records)
     if out is not None:
         write_arrays(out, outputs)
+    reports = layer_reports(loaded, session.records)
+    from .report import layers_json, print_arrays, print_layers
+
     if as_json:
         click.echo(json.dumps(layers_json(loaded, reports, session.records), indent=1))
         return
     print_layers(loaded, reports, device)
     if out is None:
         print_arrays(outputs)
+
+
+def _device_options(device: str, options: dict[str, object]) -> dict[str, object]:
+    """Those that were given; only the cycle simulator has any."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if device == "cycle":
+        return {**given, "trace": True}
+    for name in given:
+        raise DeviceError(f"--{name} needs the cycle simulator, not device {device}: add --device cycle")
+    return {}
+
+
+def _load_to_run(path: Path, config: str | None, check: bool) -> "Program":
+    from ..config import load_config
+    from ..driver.matching import require_same
+    from ..isa.checker import require_program
+    from ..isa.program import Program
+
+    loaded = Program.load(path)
+    if config is not None:
+        require_same(loaded.config, load_config(config), device=f"--config {config}")
+    if check:
+        try:
+            require_program(loaded)
+        except ProgramError as error:
+            raise ProgramError(f"{path.name}: {error}; mend it, or run it as it is with --no-check") from None
+    return loaded
 
 
 @click.command()
@@ -75,12 +107,12 @@ def disassemble(program: Path, out: Path | None) -> None:
     from ..isa.program import Program
 
     loaded = Program.load(program)
-    header = f"# {program.name}: configuration {loaded.config.name} ({loaded.config.hash})\n"
+    header = f"; {program.name}: configuration {loaded.config.name} ({loaded.config.hash})\n"
     starts = {layer.first: layer for layer in loaded.layers if layer.target == "accelerator"}
     lines = []
     for number, instruction in enumerate(loaded.decoded()):
         if number in starts:
-            lines.append(f"# {starts[number].name} ({starts[number].operator})")
+            lines.append(f"; {starts[number].name} ({starts[number].operator})")
         lines.append(to_text([instruction]).rstrip("\n"))
     write_text(out, header + "\n".join(lines) + "\n")
 
@@ -93,15 +125,28 @@ def assemble(text: Path, config: str, out: Path) -> None:
     """Assemble TEXT, as `disassemble` prints it, to a program file without memory of its own."""
     from ..config import load_config
     from ..isa.assembly import assemble as from_text
-    from ..isa.program import Program, Run, encode_instructions
+    from ..isa.program import Program, encode_instructions
 
     chosen = load_config(config)
     try:
-        source = text.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ProgramError(f"assembly must be UTF-8 text, and {text} is not") from None
-    instructions = encode_instructions(from_text(source))
-    Program(config=chosen, instructions=instructions, steps=(Run(first=0, count=len(instructions)),)).save(out)
+        instructions = encode_instructions(from_text(read_text(text, "assembly file")))
+        program = Program(config=chosen, instructions=instructions, steps=_runs(instructions))
+    except ProgramError as error:
+        raise ProgramError(f"{text.name}: {error}") from None
+    program.save(out)
+
+
+def _runs(instructions: "np.ndarray") -> "tuple[Run, ...]":
+    """A run up to each FINISH."""
+    from ..isa.columns import opcodes
+    from ..isa.program import Run
+    from ..isa.table import Opcode
+
+    ends = (opcodes(instructions) == Opcode.FINISH).nonzero()[0] + 1
+    if not len(ends) or ends[-1] != len(instructions):
+        raise ProgramError("the last instruction must be FINISH: add a line FINISH")
+    starts = [0, *ends[:-1].tolist()]
+    return tuple(Run(first=first, count=end - first) for first, end in zip(starts, ends.tolist(), strict=True))
 
 
 @click.command()

@@ -2,15 +2,16 @@
 
 from importlib import import_module
 from inspect import Parameter, signature
-from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..config import Config
 from ..errors import DeviceError
 from ..isa.launch import Launch, Outcome
 from ..isa.registers import SEGMENT_ALIGNMENT
 from ..isa.table import Memory
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["DEVICES", "Device", "Simulator", "Traced", "open_device"]
 
@@ -36,10 +37,10 @@ class Device(Protocol):
     def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
         """Address of `nbytes` bytes of device memory. Raises DeviceError where there are not enough."""
 
-    def write(self, address: int, data: bytes | np.ndarray) -> None:
+    def write(self, address: int, data: "bytes | np.ndarray") -> None:
         """Put the bytes of `data` into device memory."""
 
-    def read(self, address: int, nbytes: int) -> np.ndarray:
+    def read(self, address: int, nbytes: int) -> "np.ndarray":
         """A copy of device memory, uint8."""
 
     def run(self, launch: Launch) -> Outcome:
@@ -53,10 +54,10 @@ class Device(Protocol):
 class Simulator(Device, Protocol):
     """A device whose on-chip memories can be looked into."""
 
-    def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
+    def peek(self, memory: Memory, row: int = 0) -> "np.ndarray":
         """A copy of one on-chip memory: uint8, shape (depth, cell_bytes), cells as in DRAM."""
 
-    def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
+    def poke(self, memory: Memory, array: "np.ndarray", row: int = 0) -> None:
         """Replace one on-chip memory; the inverse of :meth:`peek`."""
 
 
@@ -64,7 +65,7 @@ class Simulator(Device, Protocol):
 class Traced(Protocol):
     """A device that can tell what its core did when."""
 
-    def events(self) -> np.ndarray:
+    def events(self) -> "np.ndarray":
         """Of the last run: fields `cycle`, `index` (of the instruction), `engine`, `retired` (0 started, 1 retired)."""
 
 

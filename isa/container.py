@@ -8,12 +8,9 @@ The header mirrors the dataclasses; where they hold bytes, it holds a length, an
 among the blobs in the order in which the header mentions them.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import struct
-import tempfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -23,9 +20,10 @@ import numpy as np
 
 from ..config import Config
 from ..errors import ConfigError, ProgramError
+from ..files import require_file
 from .table import INSTRUCTION_BYTES, ISA_VERSION
 
-__all__ = ["pack", "read_file", "unpack", "write_file"]
+__all__ = ["pack", "read_file", "unpack"]
 
 _MAGIC = b"TILEWRT\n"
 _VERSION = 1
@@ -191,8 +189,7 @@ def read_file(path: Path) -> bytes:
         It can't be read or is too large.
     """
     try:
-        if not path.is_file():
-            raise ProgramError(f"program file {path} does not exist")
+        require_file(path, "program file", error=ProgramError, way_out="make one with 'tilewright compile'")
         size = path.stat().st_size
         if size > _MAX_FILE:
             raise ProgramError(f"program file {path} must have at most {_MAX_FILE} bytes, not {size}")
@@ -202,27 +199,3 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ProgramError(f"program file {path} must be readable: {error.strerror}") from None
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write through a temporary file in the same folder, so that no half-written file ever bears the name.
-
-    Raises
-    ------
-    ProgramError
-        It can't be written.
-    """
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as stream:
-            temporary = Path(stream.name)
-            stream.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        raise ProgramError(f"program file {path} must be writable: {error.strerror}") from None

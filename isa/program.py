@@ -9,6 +9,7 @@ import numpy as np
 
 from ..config import Config
 from ..errors import ProgramError
+from ..files import write_file
 from . import container
 from .instruction import Instruction, decode
 from .table import INSTRUCTION_BYTES, SEGMENTS, Opcode
@@ -271,7 +272,7 @@ class Program:
         ProgramError
             It can't be written.
         """
-        container.write_file(Path(path), self.to_bytes())
+        write_file(Path(path), self.to_bytes(), "program file", error=ProgramError)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, origin: str = "program") -> "Program":

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
 
 from ...errors import TilewrightError, UnsupportedOperator
+from ...files import require_file
 from ..graph import Graph, Node, Value
 
 __all__ = ["import_onnx"]
@@ -45,14 +46,13 @@ def import_onnx(model: str | Path | onnx.ModelProto) -> Graph:
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        raise TilewrightError(f"model {path} does not exist; give the path of an ONNX file")
+    require_file(path, "model", error=TilewrightError, way_out="give the path of an ONNX file")
     if path.stat().st_size > _MOST_BYTES:
         raise TilewrightError(f"model {path} must be at most {_MOST_BYTES >> 30} GiB")
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except (OSError, DecodeError, ValueError) as error:
-        raise TilewrightError(f"model {path} is not a readable ONNX file: {error}") from None
+        raise TilewrightError(f"model {path} must be an ONNX file, and can't be read as one: {error}") from None
     if not model.HasField("graph"):
         raise TilewrightError(f"model {path} is not an ONNX file: it holds no graph")
     return model

@@ -18,7 +18,8 @@ from .model import build_model
 
 __all__ = ["CycleSimulator"]
 
-_CHUNK = 1_000_000
+_CHUNK = 100_000
+_WAVEFORM_CHUNK = 5_000
 _RESET_CHUNK = 64
 
 
@@ -90,7 +91,7 @@ class CycleSimulator:
         )
         self._harness = Harness(library, settings, trace=trace, waveform=wave)
         self._arrays = emitted.arrays
-        self._bus = _Bus(self._harness, max_cycles)
+        self._bus = _Bus(self._harness, max_cycles, _WAVEFORM_CHUNK if wave else _CHUNK)
         self._driver = RegisterDriver(self._bus, config, idle=self._bus.idle, interrupt=True)
 
     def __enter__(self) -> "CycleSimulator":
@@ -191,17 +192,17 @@ class _Bus:
         The cycle of the last start.
     """
 
-    def __init__(self, harness: Harness, max_cycles: int | None) -> None:
+    def __init__(self, harness: Harness, max_cycles: int | None, chunk: int) -> None:
         self._harness = harness
         self._max_cycles = max_cycles
-        self._chunk = _CHUNK
+        self._longest = self._chunk = chunk
         self.started = 0
         self.read32 = harness.csr_read
 
     def write32(self, address: int, value: int) -> None:
         if address == register("CONTROL"):
             # No interrupt tells the end of a reset.
-            self._chunk = _CHUNK if value & Control.START else _RESET_CHUNK
+            self._chunk = self._longest if value & Control.START else _RESET_CHUNK
             if value & Control.START:
                 self._harness.clear_events()
                 self.started = self._harness.cycle
