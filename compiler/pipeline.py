@@ -34,6 +34,6 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("all-constants", fold_constants),
         Pass("dead-constants", remove_dead),
         Pass("integer-shapes", infer_shapes),
-        *([Pass("edges", isolate_edges)] if accelerate else []),
+        Pass("edges", partial(isolate_edges, accelerate=accelerate)),
         Pass("partition", partial(partition, accelerate=accelerate)),
     ]

@@ -10,7 +10,6 @@ import numpy as np
 from .. import te
 from ..expressions import clamped, convolution, requantised, with_padding
 from ..graph import Node, Value
-from ..requantise import Requantiser
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
@@ -58,7 +57,7 @@ class Conv(Operator):
             "dilations": window.dilations,
             "pads": window.pads,
             "x_zero": x.zero_point,
-            "requantiser": Requantiser.from_factor(scale / site.output.scale, bits=site.bits),
+            "requantiser": site.requantiser(scale / site.output.scale),
             **site.clamp(),
         }
         bias = site.bias(2, scale, weight.data.shape[0]).astype(np.int32)

@@ -10,7 +10,6 @@ import numpy as np
 from .. import te
 from ..expressions import clamped, requantised
 from ..graph import Node, Value
-from ..requantise import Requantiser
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.scope import Scope
 from ..te import layout, nn
@@ -34,7 +33,7 @@ def _lowered(site: Site, transposed: bool, bias: int) -> Lowered:
     scale = x.scale * weight.scale
     attributes = {
         "x_zero": x.zero_point,
-        "requantiser": Requantiser.from_factor(scale / site.output.scale, bits=site.bits),
+        "requantiser": site.requantiser(scale / site.output.scale),
         **site.clamp(),
     }
     return Lowered("qdense", (data.name, rows, site.bias(bias, scale, len(rows)).astype(np.int32)), attributes)

@@ -10,7 +10,6 @@ import numpy as np
 from .. import te
 from ..expressions import clamped, requantised
 from ..graph import Node, Quantisation, Value
-from ..requantise import Requantiser
 from ..schedule.elementwise import Addition, Rescale, schedule_addition, schedule_rescale
 from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
@@ -46,7 +45,7 @@ def rescaled(site: Site) -> Lowered:
     data, x = site.activation(0)
     requantiser = None
     if x.scale != site.output.scale:
-        requantiser = Requantiser.from_factor(x.scale / site.output.scale, bits=site.bits)
+        requantiser = site.requantiser(x.scale / site.output.scale)
     return Lowered("qrescale", (data.name,), {"x_zero": x.zero_point, "requantiser": requantiser, **site.clamp()})
 
 
@@ -159,9 +158,9 @@ class Add(Operator):
         attributes = {
             "a_zero": a.zero_point,
             "b_zero": b.zero_point,
-            "a_requantiser": Requantiser.from_factor(a.scale / twice, bits=site.bits, pre_shift=_SUM_SHIFT),
-            "b_requantiser": Requantiser.from_factor(b.scale / twice, bits=site.bits, pre_shift=_SUM_SHIFT),
-            "requantiser": Requantiser.from_factor(twice / site.output.scale / (1 << _SUM_SHIFT), bits=site.bits),
+            "a_requantiser": site.requantiser(a.scale / twice, pre_shift=_SUM_SHIFT),
+            "b_requantiser": site.requantiser(b.scale / twice, pre_shift=_SUM_SHIFT),
+            "requantiser": site.requantiser(twice / site.output.scale / (1 << _SUM_SHIFT)),
             **site.clamp(),
         }
         return Lowered("qadd", tuple(terms), attributes)

@@ -10,7 +10,6 @@ from ...isa.table import Function
 from .. import te
 from ..expressions import clamped, requantised, window_reduction, with_padding
 from ..graph import Node, Value
-from ..requantise import Requantiser
 from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
 from ..window import Window
@@ -45,7 +44,7 @@ def _attributes(site: Site, window: Window, factor: float, x_zero: int) -> dict[
         "dilations": window.dilations,
         "pads": window.pads,
         "x_zero": x_zero,
-        "requantiser": None if same else Requantiser.from_factor(factor, bits=site.bits),
+        "requantiser": None if same else site.requantiser(factor),
         **site.clamp(),
     }
 

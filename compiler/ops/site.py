@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import UnsupportedOperator
 from ..graph import Node, Quantisation
+from ..requantise import Requantiser
 from .registry import refuse
 
 __all__ = ["Lowered", "Operand", "Site"]
@@ -89,6 +90,8 @@ class Site:
         operand = self.operands[index]
         if operand is None or operand.scale.ndim or operand.zero_point.ndim:
             raise self.refuse(f"input {index} must be quantised with one scale for the whole tensor")
+        if len(operand.shape) > 4:
+            raise self.refuse(f"input {index} must have at most 4 dimensions, not {len(operand.shape)}")
         return operand, Quantisation(float(operand.scale), int(operand.zero_point))
 
     def weight(self, index: int) -> Operand:
@@ -106,6 +109,13 @@ class Site:
     def node_inputs(self) -> tuple[str, ...]:
         """The node's inputs, with the integers in place of what was made from them."""
         return tuple("" if operand is None else operand.name for operand in self.operands)
+
+    def requantiser(self, factor: float | np.ndarray, pre_shift: int = 0) -> Requantiser:
+        """`factor` for this hardware; see :meth:`Requantiser.from_factor`."""
+        try:
+            return Requantiser.from_factor(factor, bits=self.bits, pre_shift=pre_shift)
+        except OverflowError as error:
+            raise self.refuse(f"its scales must lie closer together: {error}") from None
 
     def clamp(self) -> dict[str, int]:
         """The attributes every integer operator ends with."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..graph import Graph, Node, Quantisation, Value
 from ..ops import find_operator
 from ..ops.elementwise import in_steps, limits_of
+from ..ops.registry import refuse
 from ..ops.site import Lowered, Operand, Site
 
 __all__ = ["lower_qdq"]
@@ -121,7 +122,13 @@ def _scalar_quantisation(graph: Graph, node: Node) -> Quantisation | None:
     zero = graph.constant(node.inputs[2]) if len(node.inputs) > 2 else None
     if scale is None or zero is None or zero.dtype != np.int8 or scale.size != 1 or zero.size != 1:
         return None
+    _require_positive(node, scale)
     return Quantisation(float(scale.reshape(())), int(zero.reshape(())))
+
+
+def _require_positive(node: Node, scale: np.ndarray) -> None:
+    if not np.all(np.isfinite(scale) & (scale > 0)):
+        raise refuse(node, f"its scale must be positive, not {scale.flat[np.argmin(scale)]}")
 
 
 def _operands(graph: Graph, node: Node) -> tuple[Operand | None, ...] | None:
@@ -146,6 +153,7 @@ def _operand(graph: Graph, name: str) -> Operand | None:
     zero = graph.constant(source.inputs[2]) if len(source.inputs) > 2 else np.zeros((), np.int8)
     if scale is None or zero is None or (integers.data is None and integers.dtype != np.int8):
         return None
+    _require_positive(source, scale)
     scales = scale.astype(np.float64).reshape(() if scale.size == 1 else -1)
     zeros = zero.astype(np.int64).reshape(() if zero.size == 1 else -1)
     return Operand(integers.name, scales, zeros, source.get("axis", 1), integers.data, integers.known_shape)

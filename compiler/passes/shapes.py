@@ -28,6 +28,8 @@ def infer_shapes(graph: Graph) -> Graph:
                 node, f"its inputs and attributes must be complete and of the right kind ({error!r})"
             ) from error
         for name, result in zip(node.outputs, results, strict=True):
+            if 0 in result.shape:
+                raise refuse(node, f"its result must not be empty: {list(result.shape)}")
             elements = 1
             for size in result.shape:
                 elements *= size
