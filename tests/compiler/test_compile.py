@@ -13,6 +13,7 @@ from tilewright.isa.checker import check_program
 from tilewright.isa.dependence import find_races
 from tilewright.isa.program import Run
 from tilewright.isa.table import Memory
+from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.oracle import OracleSimulator
 
 CONFIGS = ["vta-16", "tiny", "8x16", "wide-32"]
@@ -273,3 +274,34 @@ def test_host_alone(qdq, compiled, dtype):
     inputs = result.random_inputs()
     answers = Session(alone, OracleSimulator(result.config)).run(inputs)
     np.testing.assert_array_equal(next(iter(answers.values())), result.oracle(inputs)[0])
+
+
+def test_host_between_runs(qdq, compiled):
+    """What the accelerator can't do lies between two runs of it; tensors change their layout there and back."""
+    model = qdq(seed=13)
+    a = model.conv(model.input((1, 6, 8, 8)), (9, 6, 3, 3), out=(0.2, 0))
+    turned = model.node("Transpose", [model.dequantise(a)], perm=[0, 1, 3, 2])
+    b = model.quantise(model.node("Softmax", [turned], axis=1), 1 / 256, -128)
+    y = model.conv(b, (5, 9, 1, 1), out=(0.01, 3))
+    result = check(compiled, model.finish(y), load_config("8x16"), steps=0.02)
+    assert [type(step).__name__ for step in result.program.steps] == ["Call", "Run", "Call", "Run", "Call"]
+
+
+def test_several_inputs_and_outputs(qdq, compiled):
+    model = qdq(seed=14)
+    x, z = model.input((1, 4, 6, 6)), model.input((1, 7, 6, 6))
+    a = model.conv(x, (7, 4, 1, 1), out=(0.1, 3))
+    b = model.apply("Add", a, z)
+    check(compiled, model.finish(a, b), load_config("tiny"), steps=0.2)
+
+
+@pytest.mark.parametrize("name", ["vta-16", "tiny"])
+def test_native_simulator_agrees(qdq, compiled, name):
+    model = qdq(seed=15)
+    a = model.conv(model.input((1, 12, 14, 14)), (20, 12, 3, 3), pads=[1, 1, 1, 1])
+    b = model.apply("Add", a, model.conv(a, (20, 20, 3, 3), pads=[1, 1, 1, 1]))
+    y = model.apply("GlobalAveragePool", model.apply("MaxPool", b, kernel_shape=[2, 2], strides=[2, 2]))
+    result = compiled(model.finish(y), load_config(name))
+    inputs = result.random_inputs()
+    native = Session(result.program, NativeSimulator(result.config)).run(inputs)
+    np.testing.assert_array_equal(next(iter(native.values())), result.oracle(inputs)[0])
