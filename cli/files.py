@@ -2,9 +2,9 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["config_option", "out_option", "read_arrays", "read_text", "write_arrays", "write_text"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 _INPUTS_WAY_OUT = "make one with numpy.savez(file, name=array)"
 
@@ -30,7 +32,7 @@ def _usable(context: click.Context, parameter: click.Parameter, path: Path | Non
     return path
 
 
-def out_option(required: bool, what: str, *names: str):  # type: ignore[no-untyped-def]
+def out_option(required: bool, what: str, *names: str) -> Callable[[Command], Command]:
     """``--out/-o``, or `names`, a file for `what`."""
     return click.option(
         *(names or ("--out", "-o")),
