@@ -1,7 +1,8 @@
 # make demo    install what is missing, build, run a trained network on every simulator (under 10 minutes)
 # make test    install what is missing, run all tests (under 20 minutes on 2 cores)
 # make lint    format, lint and types          make bench   figures that the documentation states
-# make soak    100,000 random programs         make clean   remove what was built here
+# make soak    100,000 random programs         make docs    the documentation's site, in build/site
+# make clean   remove what was built here
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ JOBS ?= $(shell nproc)
 PACKAGES := g++ make verilator iverilog zlib1g-dev python3-venv
 export TILEWRIGHT_PROGRAMS
 
-.PHONY: demo test soak bench lint system clean
+.PHONY: demo test soak bench lint docs system clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -32,6 +33,9 @@ lint: $(VENV)/dev.stamp
 	rm -rf build/types && mkdir -p build/types/tilewright
 	for part in *.py cli compiler driver fpga hw isa models simulator; do ln -s ../../../$$part build/types/tilewright/; done
 	MYPYPATH=build/types $(BIN)/mypy --cache-dir build/mypy
+
+docs: $(VENV)/docs.stamp
+	$(BIN)/mkdocs build --strict
 
 system:
 	@missing=""; \
