@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from . import host, te
 from .graph import Graph, Node
 from .ops import find_operator
+from .ops.registry import refuse
 from .schedule.layout import blocked_shape, image_shape
 from .te import layout
 
@@ -48,9 +49,19 @@ def lower_host_call(
         tensors[name] = _unblocked(placeholder, value.known_shape) if name in blocked else placeholder
     for node in nodes:
         arguments = [_argument(graph, tensors, name) for name in node.inputs]
-        tensors.update(zip(node.outputs, find_operator(node).expression(node, arguments), strict=True))
+        tensors.update(zip(node.outputs, _expression(node, arguments), strict=True))
     outputs = [_blocked(tensors[name], channels) if name in blocked else tensors[name] for name in results]
     return HostCall(host.lower_call(symbol, placeholders, outputs), tuple(inputs), tuple(results))
+
+
+def _expression(node: Node, arguments: list[te.Tensor | None]) -> list[te.Tensor]:
+    try:
+        return find_operator(node).expression(node, arguments)
+    except (TypeError, ValueError) as error:
+        given = ", ".join(
+            "nothing" if tensor is None else f"{tensor.dtype}{list(tensor.shape)}" for tensor in arguments
+        )
+        raise refuse(node, f"the host can't compute it from {given}: {error}") from error
 
 
 def _argument(graph: Graph, tensors: dict[str, te.Tensor], name: str) -> te.Tensor | None:

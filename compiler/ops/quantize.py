@@ -45,13 +45,34 @@ def _host_parameters(node: Node, arguments: Sequence[te.Tensor | None]) -> tuple
     return scale, int(zero.flat[0]), zero.dtype.name
 
 
+def _require_sound(node: Node, arguments: Sequence[Value | None], integers: np.dtype[Any]) -> None:
+    """One scale and zero point, or as many as slices along the axis; the zero point of the integers' dtype."""
+    data, scale = arguments[0], arguments[1]
+    zero = arguments[2] if len(arguments) > 2 else None
+    assert data is not None and scale is not None
+    shape, sizes = data.known_shape, scale.known_shape
+    axis = node.get("axis", 1)
+    if scale.known_dtype != np.float32:
+        raise refuse(node, f"its scale must be float32, not {scale.dtype}")
+    if zero is not None and (zero.known_dtype != integers or zero.known_shape not in ((), (1,), sizes)):
+        raise refuse(node, f"its zero point must be {integers}{list(sizes)}, not {zero.dtype}{list(zero.known_shape)}")
+    if sizes in ((), (1,)):
+        return
+    if len(sizes) > 1 or not -len(shape) <= axis < len(shape) or shape[axis] != sizes[0]:
+        raise refuse(node, f"its scale {list(sizes)} must match axis {axis} of its input {list(shape)}")
+
+
 @operator("QuantizeLinear")
 class QuantizeLinear(Operator):
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         data = arguments[0]
         assert data is not None
         zero = arguments[2] if len(arguments) > 2 else None
-        return [Signature(data.known_shape, zero.known_dtype if zero is not None else np.dtype(np.uint8))]
+        dtype = zero.known_dtype if zero is not None else np.dtype(np.uint8)
+        if dtype.kind not in "iu":
+            raise refuse(node, f"its zero point must be an integer, not {dtype}")
+        _require_sound(node, arguments, dtype)
+        return [Signature(data.known_shape, dtype)]
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         data = arguments[0]
@@ -79,6 +100,9 @@ class DequantizeLinear(Operator):
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         data, scale = arguments[:2]
         assert data is not None and scale is not None
+        if data.known_dtype.kind not in "iu":
+            raise refuse(node, f"its input must be integers, not {data.dtype}")
+        _require_sound(node, arguments, data.known_dtype)
         return [Signature(data.known_shape, scale.known_dtype)]
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:

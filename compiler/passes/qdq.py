@@ -45,7 +45,6 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
     for node in graph.nodes:
         if node.outputs[0] in absorbed:
             continue
-        node = node.replace(inputs=tuple(renamed.get(name, name) for name in node.inputs))
         site_exit = _exit_of(graph, node)
         operands = None if site_exit is None else _operands(graph, node)
         if site_exit is None or operands is None:

@@ -11,18 +11,19 @@ from tilewright.isa.program import Run
 
 POWERS = st.sampled_from([4, 8, 16])
 CORES = st.builds(
-    lambda rows, wide, tall, token_bits, queue: load_config("tiny").replace(
-        name="random", rows=rows, block_in=wide, block_out=tall, token_bits=token_bits, queue_depth=queue
+    lambda rows, wide, tall, token_bits, queue, bus: load_config("tiny").replace(
+        name="random", rows=rows, block_in=wide, block_out=tall, token_bits=token_bits, queue_depth=queue, bus_bits=bus
     ),
     st.sampled_from([1, 2, 4]),
     POWERS,
     POWERS,
     st.sampled_from([1, 2, 6]),
     st.integers(2, 8),
+    st.sampled_from([64, 128, 512]),
 )
 PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 SHARED = settings(
-    max_examples=30,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -1,0 +1,78 @@
+"""A part of an image that is computed at once: each row of the core has a band of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...isa.table import Memory
+from ..window import Window
+from .frame import Edges, Frame
+from .layout import Blocked
+from .loops import Loop
+from .scope import Scope
+
+__all__ = ["Tile", "ranges", "tiles"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Columns [column, column + columns) of image `n`, in `bands` of `rows` rows from `row` on.
+
+    The last band may reach beyond the image; what is computed there is not stored.
+    """
+
+    n: int
+    row: int
+    rows: int
+    bands: int
+    column: int
+    columns: int
+
+    @property
+    def row_mask(self) -> int:
+        """The core's rows that have a band."""
+        return (1 << self.bands) - 1
+
+    def frame(self, x: Blocked, window: Window, blocks: tuple[int, int], fill: int) -> Frame:
+        """What the first band's windows see of channel blocks [first, end)."""
+        height = (self.rows - 1) * window.strides[0] + window.reach[0]
+        width = (self.columns - 1) * window.strides[1] + window.reach[1]
+        top = self.row * window.strides[0] - window.pads[0]
+        left = self.column * window.strides[1] - window.pads[1]
+        return Frame(x, self.n, blocks[0], blocks[1] - blocks[0], top, left, height, width, fill)
+
+    def load(self, scope: Scope, frame: Frame, window: Window, base: int, edges: list[Edges]) -> None:
+        """Bring each band its frame, `frame` being the first one's."""
+        for band in range(self.bands):
+            moved = frame.moved(band * self.rows * window.strides[0])
+            moved.load(scope, base, edges[band], band)
+
+    def store(self, scope: Scope, y: Blocked, blocks: tuple[int, int], base: int) -> None:
+        """Take channel blocks [first, end) of the tile from ACT to `y`."""
+        config = scope.config
+        line = self.columns * (config.channels // config.granule)
+        for band in range(self.bands):
+            row = self.row + band * self.rows
+            loops = [
+                Loop(blocks[1] - blocks[0], (y.block_bytes, self.rows * line)),
+                Loop(min(self.rows, y.shape[2] - row), (y.row_bytes, line)),
+                Loop(line, (config.granule, 1)),
+            ]
+            offset = y.at(self.n, blocks[0], row, self.column)
+            scope.store(Memory.ACT, y.segment, offset, base, loops, row=band)
+
+
+def tiles(y: Blocked, rows: int, columns: int) -> Iterator[Tile]:
+    """Cover `y` with tiles of bands of at most `rows` rows."""
+    height, width = y.shape[2:]
+    for n in range(y.shape[0]):
+        for row, end in ranges(height, rows * y.config.rows):
+            band = -(-(end - row) // y.config.rows)
+            for column, column_end in ranges(width, columns):
+                yield Tile(n, row, band, -(-(end - row) // band), column, column_end - column)
+
+
+def ranges(total: int, step: int) -> Iterator[tuple[int, int]]:
+    """[first, end) pairs that cover `total` in steps."""
+    return ((first, min(first + step, total)) for first in range(0, total, step))
