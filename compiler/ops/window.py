@@ -8,6 +8,8 @@ from .registry import refuse
 
 __all__ = ["window_of"]
 
+_MOST_PADDING = 1024
+
 
 def window_of(node: Node, image: tuple[int, ...], kernel: tuple[int, ...]) -> Window:
     """Geometry of a convolution or pooling `node` over an (N, C, H, W) `image`.
@@ -24,30 +26,14 @@ def window_of(node: Node, image: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     pads = tuple(node.get("pads", (0, 0, 0, 0)))
     if len(strides) != 2 or len(dilations) != 2 or len(pads) != 4 or min(*strides, *dilations, *kernel) < 1:
         raise refuse(node, "its strides, dilations and pads must be those of an image, and positive")
-    if min(pads) < 0:
-        raise refuse(node, f"its pads must not be negative: {list(pads)}")
-    auto = node.get("auto_pad", "NOTSET")
-    spans = []
-    for axis in range(2):
-        reach = (kernel[axis] - 1) * dilations[axis] + 1
-        if auto in ("SAME_UPPER", "SAME_LOWER"):
-            count = -(-image[2 + axis] // strides[axis])
-            total = max((count - 1) * strides[axis] + reach - image[2 + axis], 0)
-            before = total // 2 if auto == "SAME_UPPER" else total - total // 2
-            spans.append((before, total - before, count))
-            continue
-        before, after = (0, 0) if auto == "VALID" else (pads[axis], pads[2 + axis])
-        room = image[2 + axis] + before + after - reach
-        count = room // strides[axis] + 1
-        if node.get("ceil_mode", 0) and room % strides[axis] and count * strides[axis] < image[2 + axis] + before:
-            after += strides[axis] - room % strides[axis]
-            count += 1
-        if room < 0:
-            raise refuse(
-                node, f"its window of {reach} does not fit {image[2 + axis]} elements with pads {before} and {after}"
-            )
-        spans.append((before, after, count))
-    (top, bottom, rows), (left, right, columns) = spans
+    if not 0 <= min(pads) <= max(pads) <= _MOST_PADDING:
+        raise refuse(node, f"its pads must be from 0 to {_MOST_PADDING}, not {list(pads)}")
+    (top, bottom, rows), (left, right, columns) = (
+        _span(
+            node, image[2 + axis], (kernel[axis] - 1) * dilations[axis] + 1, strides[axis], pads[axis], pads[2 + axis]
+        )
+        for axis in range(2)
+    )
     return Window(
         (kernel[0], kernel[1]),
         (strides[0], strides[1]),
@@ -55,3 +41,22 @@ def window_of(node: Node, image: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
         (top, left, bottom, right),
         (rows, columns),
     )
+
+
+def _span(node: Node, size: int, reach: int, stride: int, before: int, after: int) -> tuple[int, int, int]:
+    """(padding before, after, number of windows) along one dimension of `size` elements."""
+    auto = node.get("auto_pad", "NOTSET")
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        count = -(-size // stride)
+        total = max((count - 1) * stride + reach - size, 0)
+        before = total // 2 if auto == "SAME_UPPER" else total - total // 2
+        return before, total - before, count
+    if auto == "VALID":
+        before = after = 0
+    room = size + before + after - reach
+    if room < 0:
+        raise refuse(node, f"its window of {reach} must fit {size} elements with pads {before} and {after}")
+    count = room // stride + 1
+    if node.get("ceil_mode", 0) and room % stride and count * stride < size + before:
+        return before, after + stride - room % stride, count + 1
+    return before, after, count

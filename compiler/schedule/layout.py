@@ -8,7 +8,7 @@ import numpy as np
 
 from ...config import Config
 
-__all__ = ["Blocked", "blocked_shape"]
+__all__ = ["Blocked", "blocked_shape", "image_shape", "pack"]
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -66,7 +66,7 @@ class Blocked:
 
 
 def pack(array: np.ndarray, channels: int) -> np.ndarray:
-    """An (N, C, H, W) array in blocks of `channels`, zeros beyond C."""
+    """An array of at most 4 dimensions in blocks of `channels`, zeros beyond C."""
     n, blocks, h, w, _ = blocked_shape(array.shape, channels)
     image = array.reshape(image_shape(array.shape))
     padded = np.zeros((n, blocks * channels, h, w), dtype=array.dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import prod
 
 __all__ = ["Loop", "Piece", "fit"]
 
@@ -85,7 +84,3 @@ def fit(loops: Sequence[Loop], dims: int) -> Iterator[Piece]:
             bases = [base + index * stride for base, stride in zip(bases, loop.strides, strict=True)]
         first = all(index == 0 for index, loop in zip(indices, outer, strict=True) if loop.reduction)
         yield Piece(inner, tuple(bases), first)
-
-
-def points(loops: Sequence[Loop]) -> int:
-    return prod(loop.bound for loop in loops)
