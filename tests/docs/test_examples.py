@@ -1,7 +1,8 @@
 """Commands and code in README.md and docs/guide.md do what the pages say.
 
 A block after ``<!-- tested -->`` is run; after ``<!-- tested: NAME -->`` it is the content of file NAME. In a console's
-output ``...`` stands for anything, and a number for any number: how many instructions a model takes may change.
+output ``...`` stands for anything, a number for any number, and a space for any spaces: how many instructions a model
+takes may change.
 """
 
 import re
@@ -60,5 +61,6 @@ def pattern(expected: str) -> str:
             lines.append(r"(?:.*\n)*?")
             continue
         escaped = re.escape(line).replace(re.escape("..."), ".*")
-        lines.append(NUMBER.sub(lambda match: r"[0-9a-f]{16}" if len(match[0]) == 16 else r"[\d,]+", escaped) + r"\n")
+        masked = NUMBER.sub(lambda match: r"[0-9a-f]{16}" if len(match[0]) == 16 else r"[\d,]+", escaped)
+        lines.append(re.sub(r"(?:\\ )+", " +", masked) + r"\n")
     return "".join(lines)
