@@ -5,6 +5,7 @@ from functools import partial
 from ..config import Config
 from .passes import Pass
 from .passes.edges import isolate_edges
+from .passes.fold_width import fold_kernel_width
 from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
 from .passes.movement import sink_dequantisation
 from .passes.partition import partition
@@ -34,6 +35,7 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("all-constants", fold_constants),
         Pass("dead-constants", remove_dead),
         Pass("integer-shapes", infer_shapes),
+        *([Pass("kernel-width", partial(fold_kernel_width, block_in=config.block_in))] if accelerate else []),
         Pass("edges", partial(isolate_edges, accelerate=accelerate)),
         Pass("partition", partial(partition, accelerate=accelerate)),
     ]

@@ -104,10 +104,8 @@ def test_network(qdq, compiled, name):
     f = model.quantise(model.node("Flatten", [model.dequantise(e)]), 0.2, -60)
     y = model.gemm(f, (10, 18 * 16), out=(1.5, 5))
     result = check(compiled, model.finish(y), config_named(name), steps=3.0)
-    assert {layer.operator for layer in result.program.layers if layer.target == "host"} == {
-        "QuantizeLinear",
-        "DequantizeLinear",
-    }
+    on_host = {layer.operator for layer in result.program.layers if layer.target == "host"}
+    assert on_host - {"fold_width"} == {"QuantizeLinear", "DequantizeLinear"}
     assert sum(isinstance(step, Run) for step in result.program.steps) == 1
 
 

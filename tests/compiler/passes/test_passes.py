@@ -137,3 +137,20 @@ def test_inputs_are_not_outputs(qdq):
     graph = Graph("through", {"x": Value("x", (1,), FLOAT)}, (), ("x",), ("x",))
     with pytest.raises(TilewrightError, match="'x' must be computed"):
         run_passes(graph, passes_for(load_config("tiny")))
+
+
+@pytest.mark.parametrize("strides, pads, dilations", [([1, 1], [1, 1, 1, 1], [1, 1]), ([2, 2], [0, 3, 1, 0], [1, 2])])
+def test_few_channels_are_widened(qdq, strides, pads, dilations):
+    """The kernel's width becomes channels, and not one element changes; a second layer stays as it is."""
+    model = qdq(seed=9)
+    a = model.conv(model.input((1, 3, 9, 11)), (5, 3, 3, 3), strides=strides, pads=pads, dilations=dilations)
+    proto = model.finish(model.conv(a, (4, 5, 2, 2)))
+    config = load_config("vta-16")
+    graphs = [
+        run_passes(import_model(proto), passes_for(config, accelerate=accelerate)) for accelerate in (True, False)
+    ]
+    inputs = {"input_1": np.random.default_rng(0).uniform(-5, 5, (1, 3, 9, 11)).astype(np.float32)}
+    answers = [evaluate(graph, inputs)[graph.outputs[0]] for graph in graphs]
+    np.testing.assert_array_equal(*answers)
+    kernels = [graphs[0].values[node.inputs[1]].shape for node in graphs[0].nodes if node.operator == "qconv"]
+    assert kernels == [(5, 9, 3, 1), (4, 5, 2, 2)]
