@@ -14,7 +14,7 @@ from .interrupt import INTERRUPTED, end_when_interrupted
 __all__ = ["main"]
 
 _USER_ERROR = 2
-_BROKEN_PIPE = 141
+_BROKEN_PIPE = 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,80 @@
+"""Ctrl-C and closed pipes, in a process of its own."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tilewright.config import load_config
+from tilewright.isa.instruction import finish, gemm
+from tilewright.isa.program import Program, Run, encode_instructions
+from tilewright.simulator.cycle import CycleSimulator
+from tilewright.simulator.native import NativeSimulator
+
+COMMAND = (sys.executable, "-m", "tilewright")
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """Legal, and at work for longer than anyone waits."""
+    still = (0, [0] * 6)
+    code = encode_instructions([gemm(bounds=[60000] * 6, act=still, wgt=still, acc=still), finish()])
+    path = tmp_path / "endless.tw"
+    Program(config=load_config("tiny"), instructions=code, steps=(Run(first=0, count=2),)).save(path)
+    return path
+
+
+@pytest.fixture(params=[NativeSimulator, CycleSimulator])
+def device(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A device whose core has been built already."""
+    request.param(load_config("tiny")).close()
+    yield request.param.name
+
+
+def test_ctrl_c_in_the_middle_of_a_run(endless: Path, device: str) -> None:
+    out = endless.with_name("out.npz")
+    words = ("run", endless, "-d", device, "-o", out)
+    process = subprocess.Popen([*COMMAND, *map(str, words)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for_library(process, {"native": "native-", "cycle": "/model.so"}[device])
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        printed, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert complaint.strip() == "tilewright: interrupted" and printed == ""
+    assert time.monotonic() - started < 20
+    assert [path.name for path in endless.parent.iterdir()] == ["endless.tw"]
+
+
+def wait_for_library(process: subprocess.Popen[str], name: str) -> None:
+    """Until the simulator's library is in the process; soon after that it runs."""
+    maps = Path(f"/proc/{process.pid}/maps")
+    for _ in range(600):
+        assert process.poll() is None, process.communicate()
+        if name in maps.read_text():
+            time.sleep(1)
+            return
+        time.sleep(0.1)
+    pytest.fail("the simulator does not start")
+
+
+def test_a_pipe_that_nobody_reads() -> None:
+    done = subprocess.run(
+        ["bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "bash", *COMMAND, "verilog", "-c", "tiny"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "1" and done.stderr == ""
+
+
+@pytest.mark.parametrize("words", [["config"], ["--help"], ["verilog", "-c", "tiny"]])
+def test_a_full_terminal(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "tilewright: the output can't be used: No space left on device\n"
