@@ -197,7 +197,7 @@ class RunSplitter(Component):
             count.eq(Mux(final, words, longest)),
             burst.valid.eq(active & ~stopped),
             burst.p.address.eq(word << lane_bits),
-            burst.p.beats.eq(count - 1),
+            burst.p.beats.eq((count - 1)[: len(count)]),
             burst.p.lane.eq(lane),
             burst.p.first.eq(first),
             burst.p.last.eq(last & final),

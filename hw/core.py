@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, ResetInserter, Signal
+from amaranth import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetInserter, ResetSignal, Signal
 from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
 
 from ..config import Config
@@ -23,7 +23,9 @@ from .supervisor import Supervisor
 from .tokens import Tokens
 from .vector import VectorEngine
 
-__all__ = ["Core", "Trace"]
+__all__ = ["GATED", "Core", "Trace"]
+
+GATED = (*(engine.name.lower() for engine in ENGINES), "csr")
 
 
 class Trace(Signature):
@@ -49,11 +51,19 @@ class Core(Component):
         High while the core is done or holds an error, where CONTROL enables it.
     trace
         See :class:`Trace`.
+    clocks, awake
+        With `gated_clocks`, the parts in GATED have clocks of their own. The surroundings raise a part's clock
+        together with ``clk``, and may leave it low in cycles before whose edge its `awake` is 0: nothing in
+        it would change. A simulator need not evaluate what is not clocked.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        super().__init__({"m_axi": Out(Axi4(config)), "s_axi": In(AxiLite()), "irq": Out(1), "trace": Out(Trace())})
+    def __init__(self, config: Config, *, gated_clocks: bool = False) -> None:
+        self._config, self._gated = config, gated_clocks
+        lines = Signature({name: Out(1) for name in GATED})
+        gating = {"clocks": In(lines), "awake": Out(lines)} if gated_clocks else {}
+        super().__init__(
+            {"m_axi": Out(Axi4(config)), "s_axi": In(AxiLite()), "irq": Out(1), "trace": Out(Trace()), **gating}
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -71,13 +81,14 @@ class Core(Component):
         reset = Signal()
         with_reset = ResetInserter(reset)
         m.submodules.supervisor = supervisor = Supervisor(("fetch", *(e.name.lower() for e in ENGINES)))
-        m.submodules.csr = csr = ControlRegisters(config)
+        csr = ControlRegisters(config)
+        m.submodules.csr = self._in_own_domain(m, "csr", csr)
         m.submodules.counters = counters = Counters(config)
         m.submodules.memories = memories
         for name, part in (("fetch", fetch), ("port", port), ("tokens", tokens)):
             m.submodules[name] = with_reset(part)
         for engine, part in engines.items():
-            m.submodules[engine.name.lower()] = with_reset(part)
+            m.submodules[engine.name.lower()] = self._in_own_domain(m, engine.name.lower(), with_reset(part))
         m.d.comb += reset.eq(supervisor.reset | supervisor.begin)
         heads = self._queues(m, fetch, engines, with_reset)
         self._memory_side(m, engines, fetch, port, memories)
@@ -85,7 +96,21 @@ class Core(Component):
         self._observe(m, csr, supervisor, counters, engines, port)
         for engine, part in engines.items():
             connect(m, part.tokens, getattr(tokens, engine.name.lower()))
+        if self._gated:
+            m.d.comb += self.awake.csr.eq(csr.awake)
+            for engine, part in engines.items():
+                m.d.comb += getattr(self.awake, engine.name.lower()).eq(reset | part.halt | part.awake)
         return m
+
+    def _in_own_domain(self, m: Module, name: str, part: Any) -> Any:
+        if not self._gated:
+            return part
+        m.domains += ClockDomain(name)
+        m.d.comb += [
+            ClockSignal(name).eq(getattr(self.clocks, name)),
+            ResetSignal(name).eq(ResetSignal()),
+        ]
+        return DomainRenamer(name)(part)
 
     def _queues(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], with_reset: Any) -> dict[Engine, Any]:
         heads = {}

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from ..config import Config
 from ..isa.registers import (
+    COUNTER_BASE,
     COUNTERS,
     IDENTITY,
     SEGMENT_ALIGNMENT,
     Control,
-    counter_address,
     register,
     segment_address,
 )
@@ -43,6 +43,8 @@ class ControlRegisters(Component):
         next read.
     irq
         Enabled, and done or in error.
+    awake
+        Something here may change at the next edge.
     """
 
     def __init__(self, config: Config) -> None:
@@ -62,17 +64,24 @@ class ControlRegisters(Component):
                 "error_index": In(INDEX_BITS),
                 "counters": In(data.ArrayLayout(64, len(COUNTERS))),
                 "irq": Out(1),
+                "awake": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        failed, irq_enable = Signal(), Signal()
+        failed, irq_enable, interrupt = Signal(), Signal(), Signal()
         m.d.comb += failed.eq(self.error_code != ErrorCode.NONE)
-        m.d.sync += self.irq.eq(irq_enable & (self.done | failed))
+        m.d.comb += interrupt.eq(irq_enable & (self.done | failed))
+        m.d.sync += self.irq.eq(interrupt)
         writable = self._storage()
         self._write(m, writable, failed, irq_enable)
         self._read(m, writable, failed, irq_enable)
+        bus = self.s_axi
+        asked = bus.awvalid | bus.wvalid | bus.arvalid
+        answering = bus.bvalid | bus.rvalid | ~(bus.awready & bus.wready & bus.arready)
+        acting = self.start | self.soft_reset | (self.irq != interrupt)
+        m.d.comb += self.awake.eq(asked | answering | acting)
         return m
 
     def _storage(self) -> dict[int, tuple[Any, int]]:
@@ -157,21 +166,22 @@ class ControlRegisters(Component):
             for place, bits in shown.items():
                 with m.Case(place >> 2):
                     m.d.comb += value.eq(bits)
-            self._read_counters(m, address, act, value)
+            with m.Default():
+                self._read_counters(m, address, act, value)
 
     def _read_counters(self, m: Module, address: Any, act: Any, value: Any) -> None:
         """The high half read right after its low half is the one that belonged to it."""
-        high, held_for, held = Signal(32, reset_less=True), Signal(10), Signal(name="high_held")
-        for number, name in enumerate(COUNTERS):
-            low_word = counter_address(name) >> 2
-            counter = self.counters[number]
-            with m.Case(low_word):
-                m.d.comb += value.eq(counter[:32])
-                with m.If(act):
-                    m.d.sync += [high.eq(counter[32:]), held.eq(1), held_for.eq(low_word + 1)]
-            with m.Case(low_word + 1):
-                m.d.comb += value.eq(counter[32:])
-                with m.If(held & (held_for == address)):
-                    m.d.comb += value.eq(high)
-                with m.If(act):
-                    m.d.sync += held.eq(0)
+        high, held_for, held = Signal(32, reset_less=True), Signal.like(address), Signal(name="high_held")
+        number, upper = address[1 : 1 + (len(COUNTERS) - 1).bit_length()], address[0]
+        first = COUNTER_BASE >> 2
+        inside = (address >= first) & (address < first + 2 * len(COUNTERS))
+        counter = Signal(64, name="counter")
+        m.d.comb += counter.eq(self.counters.as_value().word_select(number, 64))
+        with m.If(inside & ~upper):
+            m.d.comb += value.eq(counter[:32])
+            with m.If(act):
+                m.d.sync += [high.eq(counter[32:]), held.eq(1), held_for.eq(address + 1)]
+        with m.Elif(inside):
+            m.d.comb += value.eq(Mux(held & (held_for == address), high, counter[32:]))
+            with m.If(act):
+                m.d.sync += held.eq(0)

@@ -72,6 +72,7 @@ class GemmEngine(Component):
         issue = self._issue(m, walker.point)
         in_flight = self._datapath(m, walker.point, issue, sequencer.complete)
         m.d.comb += [
+            self.awake.eq(sequencer.awake | walker.point.valid | in_flight),
             self.activity.busy.eq(walker.point.valid | in_flight | self.pending | self.instruction.valid),
             self.activity.token.eq(sequencer.waiting & ~walker.point.valid),
             self.activity.bank.eq(walker.point.valid & ~issue & ~self.halt),
@@ -117,7 +118,7 @@ class GemmEngine(Component):
         ]
         self._accumulate(m, array, pipe, depth)
         m.d.comb += complete.eq(pipe[depth + 1].valid & pipe[depth + 1].last)
-        return Cat(entry.valid for entry in pipe[1 : depth + 2]).any()
+        return Cat(entry.valid for entry in pipe[1:]).any()
 
     def _accumulate(self, m: Module, array: MultiplierArray, pipe: list[Any], depth: int) -> None:
         """Add to what was read, or to a younger result that the read was too early to see."""

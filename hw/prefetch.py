@@ -69,7 +69,7 @@ class Prefetcher(Component):
             beats.eq(Mux(final, left, to_boundary)),
             request.valid.eq(left.any() & (room >= self._burst) & ~self.stop),
             request.p.address.eq(word << lane_bits),
-            request.p.beats.eq(beats - 1),
+            request.p.beats.eq((beats - 1)[: len(beats)]),
             ask.eq(request.valid & request.ready),
             held.input.valid.eq(beat.valid),
             held.input.p.data.eq(beat.p.data),

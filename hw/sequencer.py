@@ -23,7 +23,7 @@ class Sequencer(Component):
 
     Members
     -------
-    instruction, tokens, pending, oldest, started, started_index, retired, retired_index
+    instruction, tokens, pending, oldest, started, started_index, retired, retired_index, awake
         See :func:`engine_members`.
     halt
         While 1 no nest is started.
@@ -71,6 +71,7 @@ class Sequencer(Component):
             retire.w_en.eq(go),
         ]
         self._retire(m, retire, data.View(entry, retire.r_data))
+        m.d.comb += self.awake.eq(self.pending | self.halt | (self.instruction.valid & granted))
         m.d.comb += self.waiting.eq(
             (self.instruction.valid & ~granted) | (self.tokens.release.valid & ~self.tokens.release.ready)
         )

@@ -79,6 +79,8 @@ def engine_members(opcode: Opcode) -> dict[str, Member]:
         A pulse, with `retired_index`, when an instruction retires (its tokens are given).
     started
         A pulse, with `started_index`, when an instruction has its tokens and begins.
+    awake
+        Something in it may change at the next edge; while 0 its clock may stand still.
     """
     return {
         "instruction": In(stream.Signature(queued(opcode))),
@@ -92,6 +94,7 @@ def engine_members(opcode: Opcode) -> dict[str, Member]:
         "started_index": Out(INDEX_BITS),
         "retired": Out(1),
         "retired_index": Out(INDEX_BITS),
+        "awake": Out(1),
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -115,7 +115,7 @@ class Transfer(Component):
             bursts.output.ready.eq(self.burst.ready & ~self.dead),
         ]
         self._stop(m, splitter.fault)
-        self._report(m, moving, sequencer.waiting)
+        self._report(m, moving, sequencer.waiting, sequencer.awake)
         return m
 
     def _begin(self, m: Module, begun: Any, runs: Any, nests: Any) -> Signal:
@@ -161,13 +161,20 @@ class Transfer(Component):
             self.fault.index.eq(Mux(self.failed, self.failed_index, refused.index)),
         ]
 
-    def _report(self, m: Module, moving: Any, waiting: Any) -> None:
-        activity, asked = self.activity, Signal()
-        m.d.comb += asked.eq(self.burst.valid & self.burst.ready)
-        m.d.sync += [
-            activity.busy.eq(self.pending | self.instruction.valid),
-            activity.bank.eq(self.blocked & ~self.moved),
-            activity.memory.eq(moving & ~self.moved & ~self.blocked),
-            activity.token.eq(waiting & ~moving),
-            activity.progress.eq(self.moved | asked | self.started | self.retired),
+    def _report(self, m: Module, moving: Any, waiting: Any, sequencer_awake: Any) -> None:
+        activity, asked, following = self.activity, Signal(), Signal(5)
+        shown = Cat(activity.busy, activity.bank, activity.memory, activity.token, activity.progress)
+        m.d.comb += [
+            asked.eq(self.burst.valid & self.burst.ready),
+            following.eq(
+                Cat(
+                    self.pending | self.instruction.valid,
+                    self.blocked & ~self.moved,
+                    moving & ~self.moved & ~self.blocked,
+                    waiting & ~moving,
+                    self.moved | asked | self.started | self.retired,
+                )
+            ),
+            self.awake.eq(sequencer_awake | moving | self.fault.valid | (following != shown)),
         ]
+        m.d.sync += shown.eq(following)

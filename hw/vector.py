@@ -104,6 +104,7 @@ class VectorEngine(Component):
         outputs = self._finish(m, pipe, results)
         self._write(m, pipe, outputs, window, sequencer)
         m.d.comb += [
+            self.awake.eq(sequencer.awake | walker.point.valid),
             self.activity.busy.eq(walker.point.valid | self.pending | self.instruction.valid),
             self.activity.token.eq(sequencer.waiting & ~walker.point.valid),
             self.activity.bank.eq(walker.point.valid & ~issue & ~self.halt),

@@ -89,6 +89,6 @@ def to_verilog(component: Any, *, name: str) -> str:
     return done.stdout
 
 
-def core_verilog(config: Config) -> str:
-    """Verilog of the accelerator, top module ``tilewright``."""
-    return to_verilog(Core(config), name="tilewright")
+def core_verilog(config: Config, *, gated_clocks: bool = False) -> str:
+    """Verilog of the accelerator, top module ``tilewright``; for `gated_clocks` see :class:`Core`."""
+    return to_verilog(Core(config, gated_clocks=gated_clocks), name="tilewright")

@@ -34,7 +34,7 @@ def _emit(config: Config, work: Path) -> None:
     # Amaranth takes its time to import: only where it is needed.
     from ...hw import verilog
 
-    (work / _VERILOG).write_text(verilog.core_verilog(config), encoding="utf-8")
+    (work / _VERILOG).write_text(verilog.core_verilog(config, gated_clocks=True), encoding="utf-8")
     arrays = [astuple(array) for array in verilog.memory_arrays(config)]
     (work / _ARRAYS).write_text(json.dumps(arrays), encoding="utf-8")
 

@@ -38,6 +38,9 @@ class CycleSimulator:
         Bytes a cycle that DRAM carries, both ways together; None: as many as the bus.
     stalls
         Seed of random pauses on every channel of both buses, and of random extra latency; None: none.
+    all_clocks
+        Clock every part of the core in every cycle, as hardware does. Otherwise idle engines are left out:
+        quicker, and every cycle and bit the same, which a test shows.
     waveform
         File to write all signals to, in the format of its suffix, .fst or .vcd. Slow: some 10,000 cycles a second.
     threads
@@ -63,6 +66,7 @@ class CycleSimulator:
         latency: int = 40,
         bandwidth: float | None = None,
         stalls: int | None = None,
+        all_clocks: bool = False,
         waveform: str | Path | None = None,
         threads: int = 1,
         trace: bool = False,
@@ -88,6 +92,7 @@ class CycleSimulator:
             bandwidth=bandwidth or 0.0,
             burst_beats=config.burst_beats,
             stalls=0 if stalls is None else stalls + 1,
+            all_clocks=int(all_clocks),
         )
         self._harness = Harness(library, settings, trace=trace, waveform=wave)
         self._arrays = emitted.arrays

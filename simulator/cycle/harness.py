@@ -30,6 +30,7 @@ class Settings(ctypes.Structure):
         ("bandwidth", ctypes.c_double),
         ("burst_beats", ctypes.c_uint64),
         ("stalls", ctypes.c_uint64),
+        ("all_clocks", ctypes.c_uint64),
     )
 
 

@@ -17,6 +17,7 @@ struct MemorySettings {
     double bandwidth;      // bytes a cycle, both ways together; 0: as much as the bus carries
     uint64_t burst_beats;  // longest burst that the core may ask for
     uint64_t stalls;       // seed of random stalls; 0: none
+    uint64_t all_clocks;   // 1: clock every part in every cycle; 0: only parts that are awake
 };
 
 class AxiMemory {

@@ -10,6 +10,8 @@
 // Verilator writes a double underscore inside a name as ___05F.
 #define M_AXI(name) m_axi___05F##name
 #define S_AXI(name) s_axi___05F##name
+#define CLOCK(part) clocks___05F##part
+#define AWAKE(part) awake___05F##part
 #define TRACE(engine, what) trace___05F##engine##___05F##what
 
 namespace tilewright {
