@@ -44,10 +44,3 @@ def test_named_files_exist(page: Path, places: set[str]) -> None:
     named = set(PLACES.findall(page.read_text(encoding="utf-8")))
     missing = {name for name in named if not any(fnmatch(place, f"*/{name}") for place in places)}
     assert not missing
-
-
-def test_no_place_of_one_machine() -> None:
-    for page in PAGES:
-        assert not re.search(r"(?<![\w~.])/(?:home|root|work|tmp|opt|usr)/", page.read_text(encoding="utf-8")), (
-            page.name
-        )
