@@ -14,9 +14,7 @@ from tilewright.simulator.dram import Dram
 def test_gated_is_all_clocks(stalls: int | None) -> None:
     config = load_config("tiny")
     pair: list[Any] = [
-        CycleSimulator(
-            config, dram=Dram(size=COMPARISON_DRAM_BYTES), all_clocks=all_clocks, stalls=stalls, trace=True
-        )
+        CycleSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES), all_clocks=all_clocks, stalls=stalls, trace=True)
         for all_clocks in (True, False)
     ]
     outcomes: list[list[Any]] = [[], []]
