@@ -97,7 +97,7 @@ def build_model(
     flags, defines = _verilator_flags(waveform, threads), _defines(bus_bytes, waveform)
     harness = {item.name: item.read_bytes() for item in sorted(_HARNESS.iterdir(), key=lambda item: item.name)}
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
-    key = [emitted.verilog, *map(str, emitted.arrays), *tools, *flags, *defines, *harness.values()]
+    key: list[bytes | str] = [emitted.verilog, *map(str, emitted.arrays), *tools, *flags, *defines, *harness.values()]
 
     def build(work: Path) -> None:
         (work / f"{TOP}.v").write_text(_prepared(emitted.verilog, emitted.arrays), encoding="utf-8")
