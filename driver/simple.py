@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..isa.checker import require_program
 from ..isa.program import Program
 from .device import open_device
 from .session import Session
@@ -13,7 +14,7 @@ __all__ = ["run"]
 
 
 def run(
-    program: Program, inputs: Mapping[str, np.ndarray], *, device: str = "native", **options: Any
+    program: Program, inputs: Mapping[str, np.ndarray], *, device: str = "native", check: bool = True, **options: Any
 ) -> dict[str, np.ndarray]:
     """Outputs by name of one run of `program` on a fresh device.
 
@@ -23,12 +24,16 @@ def run(
         An array for each of the program's inputs, of exactly its shape and dtype.
     device, options
         As for :func:`open_device`.
+    check
+        Prove first that the program is legal, stays inside its memories and segments, and ends.
 
     Raises
     ------
     TilewrightError
-        An input or option is wrong, or the core stopped with an error.
+        The program, an input or an option is wrong, or the core stopped with an error.
     """
+    if check:
+        require_program(program)
     opened = open_device(device, program.config, **options)
     try:
         return Session(program, opened).run(inputs)
