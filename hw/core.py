@@ -93,7 +93,7 @@ class Core(Component):
         heads = self._queues(m, fetch, engines, with_reset)
         self._memory_side(m, engines, fetch, port, memories)
         self._control_side(m, csr, supervisor, fetch, engines, heads)
-        self._observe(m, csr, supervisor, counters, engines, port)
+        self._observe(m, csr, supervisor, counters, fetch, engines, port)
         for engine, part in engines.items():
             connect(m, part.tokens, getattr(tokens, engine.name.lower()))
         if self._gated:
@@ -209,12 +209,13 @@ class Core(Component):
         csr: ControlRegisters,
         supervisor: Supervisor,
         counters: Counters,
+        fetch: Fetch,
         engines: dict[Engine, Any],
         port: MemoryPort,
     ) -> None:
         axi = port.m_axi
         read_beat, written = axi.rvalid & axi.rready, axi.wvalid & axi.wready
-        moves = read_beat | written | (axi.arvalid & axi.arready) | (axi.bvalid & axi.bready)
+        moves = fetch.dispatched | read_beat | written | (axi.arvalid & axi.arready) | (axi.bvalid & axi.bready)
         m.d.comb += [
             supervisor.bus_idle.eq(port.idle),
             supervisor.progress.eq(Cat(part.activity.progress for part in engines.values()).any() | moves),

@@ -12,6 +12,7 @@ from .signatures import Fault
 __all__ = ["Supervisor"]
 
 _QUIET_CYCLES = 16
+_BLAME_CYCLES = 4
 
 
 class Supervisor(Component):
@@ -31,9 +32,10 @@ class Supervisor(Component):
     <source>
         Fault of each source.
     progress, oldest
-        Something moved in this cycle; the index to blame where nothing does.
+        Something moved in this cycle; the index to blame where nothing has for _BLAME_CYCLES.
     watchdog
-        Cycles without progress that are too many; 0 switches the watchdog off.
+        Cycles without progress that are too many, also where it changes during a run; below _BLAME_CYCLES it
+        counts as that, and 0 switches the watchdog off.
     bus_idle
         No transfer is outstanding.
     begin
@@ -91,10 +93,10 @@ class Supervisor(Component):
         still = Signal.like(self.watchdog)
         with m.If(~running | self.progress):
             m.d.sync += still.eq(0)
-        with m.Else():
+        with m.Elif(~still.all()):
             m.d.sync += still.eq(still + 1)
         barks = Signal()
-        m.d.comb += barks.eq(self.watchdog.any() & (still == self.watchdog))
+        m.d.comb += barks.eq(self.watchdog.any() & (still >= self.watchdog) & (still >= _BLAME_CYCLES) & ~self.finished)
         caught: list[tuple[Any, Any, Any]] = [
             (getattr(self, s).valid, getattr(self, s).code, getattr(self, s).index) for s in self._sources
         ]
