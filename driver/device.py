@@ -1,5 +1,6 @@
 """What every device can do, and how to open one by name."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -43,8 +44,18 @@ class Device(Protocol):
     def read(self, address: int, nbytes: int) -> "np.ndarray":
         """A copy of device memory, uint8."""
 
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """The core's counters after its last run, by the names of ``registers.COUNTERS``, as far as it has them."""
+
+    def start(self, launch: Launch) -> None:
+        """Begin a program. Raises DeviceError while another one has not been waited for."""
+
+    def wait(self) -> Outcome:
+        """Stay until the started program ends. Its own errors are in the outcome, not raised."""
+
     def run(self, launch: Launch) -> Outcome:
-        """Run a program to its end. Its own errors are in the outcome, not raised."""
+        """Start and wait."""
 
     def close(self) -> None:
         """Let go of what the device holds."""

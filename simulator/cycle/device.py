@@ -9,8 +9,9 @@ from ...driver.registers import RegisterDriver
 from ...errors import DeviceError
 from ...isa.launch import Launch, Outcome
 from ...isa.memories import memory_shape
-from ...isa.registers import SEGMENT_ALIGNMENT, Control, register
+from ...isa.registers import Control, register
 from ...isa.table import Memory
+from ..attached import AttachedSimulator
 from ..dram import Dram
 from .core import core_verilog
 from .harness import Harness, ProtocolError, Settings
@@ -23,7 +24,7 @@ _WAVEFORM_CHUNK = 5_000
 _RESET_CHUNK = 64
 
 
-class CycleSimulator:
+class CycleSimulator(AttachedSimulator):
     """The core's Verilog under Verilator, with DRAM behind its bus.
 
     Parameters
@@ -72,8 +73,7 @@ class CycleSimulator:
         trace: bool = False,
         max_cycles: int | None = None,
     ) -> None:
-        self.config = config
-        self.dram = dram or Dram()
+        super().__init__(config, dram)
         wave = Path(waveform) if waveform is not None else None
         _check_options(latency, bandwidth, stalls, wave, threads)
         emitted = core_verilog(config)
@@ -109,21 +109,8 @@ class CycleSimulator:
         """Free the model and finish its waveform. More than once does no harm."""
         self._harness.close()
 
-    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
-        """Address of `nbytes` fresh bytes of DRAM."""
-        return self.dram.allocate(nbytes, alignment)
-
-    def write(self, address: int, data: np.ndarray | bytes) -> None:
-        """Copy `data` into DRAM."""
-        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8)
-        self.dram.view(address, raw.size)[:] = raw.reshape(-1)
-
-    def read(self, address: int, nbytes: int) -> np.ndarray:
-        """A copy of DRAM, uint8."""
-        return self.dram.view(address, nbytes).copy()
-
-    def run(self, launch: Launch) -> Outcome:
-        """Run to the end; a program's own errors are in the outcome.
+    def _execute(self, launch: Launch) -> Outcome:
+        """Through the registers, as a board's driver does.
 
         Raises
         ------
@@ -133,16 +120,13 @@ class CycleSimulator:
             It took more than `max_cycles`.
         """
         try:
-            return self._run(launch)
+            outcome = self._driver.run(launch)
+            if not self._harness.idle:
+                raise ProtocolError("the core must end its transfers before it is done, and some are on their way")
+            return outcome
         except BaseException:
             self._harness.reset()
             raise
-
-    def _run(self, launch: Launch) -> Outcome:
-        outcome = self._driver.run(launch)
-        if not self._harness.idle:
-            raise ProtocolError("the core must end its transfers before it is done, and some are on their way")
-        return outcome
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
         """A copy of an on-chip memory: uint8, shape (depth, cell_bytes), cells as in DRAM."""

@@ -8,8 +8,8 @@ from ...config import Config
 from ...errors import DeviceError
 from ...isa.launch import Launch, Outcome
 from ...isa.memories import memory_shape
-from ...isa.registers import SEGMENT_ALIGNMENT
 from ...isa.table import SEGMENTS, ErrorCode, Memory
+from ..attached import AttachedSimulator
 from ..dram import Dram
 from .compile import load_library
 
@@ -32,7 +32,7 @@ class _Outcome(ctypes.Structure):
     _fields_ = (("error", ctypes.c_uint32), ("index", ctypes.c_uint32), ("retired", ctypes.c_uint64))
 
 
-class NativeSimulator:
+class NativeSimulator(AttachedSimulator):
     """Runs whole launches in C.
 
     It has no time: of the counters it knows ``instructions`` (those retired), and a deadlock is the error
@@ -58,8 +58,7 @@ class NativeSimulator:
     name = "native"
 
     def __init__(self, config: Config, *, dram: Dram | None = None, portable: bool = False) -> None:
-        self.config = config
-        self.dram = Dram() if dram is None else dram
+        super().__init__(config, dram)
         self._library = _declare(load_library(config, portable=portable))
         self._machine = self._library.machine_create()
         if not self._machine:
@@ -74,21 +73,7 @@ class NativeSimulator:
         if machine:
             self._library.machine_destroy(machine)
 
-    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
-        """Address of `nbytes` fresh bytes of DRAM."""
-        return self.dram.allocate(nbytes, alignment)
-
-    def write(self, address: int, data: bytes | np.ndarray) -> None:
-        """Copy bytes, or an array's bytes in C order, to DRAM."""
-        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).view(np.uint8)
-        self.dram.view(address, raw.size)[:] = raw.reshape(-1)
-
-    def read(self, address: int, nbytes: int) -> np.ndarray:
-        """A copy of DRAM, uint8, shape (nbytes,)."""
-        return self.dram.view(address, nbytes).copy()
-
-    def run(self, launch: Launch) -> Outcome:
-        """Run to the end. A program's own errors are in the outcome."""
+    def _execute(self, launch: Launch) -> Outcome:
         bases, limits = zip(*launch.segments, strict=True)
         native = _Launch(
             self.dram.bytes.ctypes.data,

@@ -7,8 +7,8 @@ from ...errors import DeviceError
 from ...isa.instruction import Instruction
 from ...isa.launch import Launch, Outcome
 from ...isa.memories import memory_shape
-from ...isa.registers import SEGMENT_ALIGNMENT
 from ...isa.table import INSTRUCTION_BYTES, ErrorCode, Memory, Opcode
+from ..attached import AttachedSimulator
 from ..dram import Dram
 from .fault import Fault
 from .gemm import gemm
@@ -21,7 +21,7 @@ from .vector import vector
 __all__ = ["OracleSimulator"]
 
 
-class OracleSimulator:
+class OracleSimulator(AttachedSimulator):
     """A device without time.
 
     Parameters
@@ -43,32 +43,17 @@ class OracleSimulator:
     name = "oracle"
 
     def __init__(self, config: Config, *, dram: Dram | None = None, together: int = 1 << 14) -> None:
-        self.config = config
-        self.dram = Dram() if dram is None else dram
+        super().__init__(config, dram)
         self.memories = Memories(config)
         self._together = together
 
-    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
-        return self.dram.allocate(nbytes, alignment)
-
-    def write(self, address: int, data: bytes | np.ndarray) -> None:
-        """Put the bytes of `data` at `address`."""
-        content = np.frombuffer(
-            np.ascontiguousarray(data).tobytes() if isinstance(data, np.ndarray) else data, np.uint8
-        )
-        self.dram.view(address, len(content))[:] = content
-
-    def read(self, address: int, nbytes: int) -> np.ndarray:
-        """uint8, a copy."""
-        return self.dram.view(address, nbytes).copy()
-
-    def run(self, launch: Launch) -> Outcome:
-        """Run to the end. A deadlock ends with WATCHDOG even where the watchdog is off: here no time passes."""
+    def _execute(self, launch: Launch) -> Outcome:
+        """A deadlock ends with WATCHDOG even where the watchdog is off: here no time passes."""
         return run_program(
             self.config,
             launch.count,
             fetch=lambda index: self._fetch(launch, index),
-            execute=lambda instruction: self._execute(launch, instruction),
+            execute=lambda instruction: self._carry_out(launch, instruction),
         )
 
     def _fetch(self, launch: Launch, index: int) -> Instruction:
@@ -78,7 +63,7 @@ class OracleSimulator:
             raise Fault(ErrorCode.BUS_READ) from None
         return decode_legal(raw.tobytes())
 
-    def _execute(self, launch: Launch, instruction: Instruction) -> None:
+    def _carry_out(self, launch: Launch, instruction: Instruction) -> None:
         match instruction.opcode:
             case Opcode.LOAD:
                 load(self.memories, self.dram, launch, instruction)

@@ -9,6 +9,9 @@ from tilewright.config import load_config
 from tilewright.driver.device import DEVICES, Device, Simulator, open_device
 from tilewright.driver.matching import require_hash, require_same
 from tilewright.errors import DeviceError
+from tilewright.isa.instruction import finish
+from tilewright.isa.launch import Launch
+from tilewright.isa.table import ErrorCode
 from tilewright.simulator.dram import Dram
 
 TINY = load_config("tiny")
@@ -68,3 +71,20 @@ def test_a_hash_is_explained_where_it_can_be() -> None:
         require_hash(TINY, mine.hash, known=(mine,))
     with pytest.raises(DeviceError, match=f"hash {TINY.hash} .tiny., not {mine.hash}, which is no configuration known"):
         require_hash(TINY, mine.hash)
+
+
+@pytest.mark.parametrize("name", ["oracle", "native"])
+def test_a_run_has_two_halves(name: str) -> None:
+    device = open_device(name, TINY)
+    code = finish().encode()
+    address = device.allocate(len(code))
+    device.write(address, code)
+    launch = Launch(address, 1)
+    with pytest.raises(DeviceError, match="must be started before it is waited for"):
+        device.wait()
+    device.start(launch)
+    with pytest.raises(DeviceError, match="must end its run before the next one: wait for it"):
+        device.start(launch)
+    assert device.wait().error is ErrorCode.NONE
+    assert device.counters == device.run(launch).counters
+    device.close()
