@@ -9,7 +9,7 @@ __all__ = ["Dram"]
 
 
 class Dram:
-    """`size` bytes from address `base` on.
+    """`size` bytes from address `base` on; what nothing touches takes no memory of the host.
 
     The base is not 0, so that a forgotten relocation shows.
 
@@ -19,7 +19,7 @@ class Dram:
         uint8, shape (size,). Simulators work on it in place.
     """
 
-    def __init__(self, *, size: int = 64 << 20, base: int = 0x1000_0000) -> None:
+    def __init__(self, *, size: int = 1 << 30, base: int = 0x1000_0000) -> None:
         self.base = base
         self.bytes = np.zeros(size, dtype=np.uint8)
         self._next = 0
