@@ -1,10 +1,11 @@
-"""Runs cocotb tests of components on Icarus Verilog."""
+"""Runs tests of components: cocotb's on Icarus Verilog, and those of small parts on Amaranth's own simulator."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from amaranth.sim import Simulator
 from cocotb_tools.runner import get_runner
 from tilewright.hw.verilog import to_verilog
 
@@ -46,5 +47,18 @@ def simulate(tmp_path, monkeypatch):
         except SystemExit:
             lines = [line for line in log.read_text().splitlines() if "cocotb.dut" not in line]
             pytest.fail("cocotb tests failed:\n" + "\n".join(lines[-80:]), pytrace=False)
+
+    return run
+
+
+@pytest.fixture
+def testbench():
+    """``testbench(component, body)`` runs the coroutine ``body(context)`` beside `component`, with a clock."""
+
+    def run(component, body):
+        simulator = Simulator(component)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(body)
+        simulator.run()
 
     return run

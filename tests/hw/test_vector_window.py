@@ -1,0 +1,48 @@
+"""The vector engine's window of pending destinations against a list."""
+
+import random
+from collections import deque
+
+import pytest
+from tilewright.hw.vector_window import VectorWindow
+
+PLACES = 6
+
+
+@pytest.mark.parametrize(("depth", "claims"), [(2, 0.5), (5, 0.3), (5, 0.8), (21, 0.6)])
+def test_window(testbench, depth, claims):
+    rng = random.Random(depth)
+    window = VectorWindow(memory_bits=1, address_bits=8, rows=2, depth=depth)
+    seen = {"full": 0, "empty": 0, "hit_a": 0, "hit_b": 0, "twice": 0, "both at once": 0}
+
+    async def body(context):
+        held = deque()
+        for _ in range(1500):
+            assert context.get(window.room) == (len(held) < depth)
+            seen["full"] += len(held) == depth
+            seen["empty"] += not held
+            places = [(entry["memory"], entry["address"]) for entry in held]
+            seen["twice"] += len(set(places)) < len(places)
+            for operand in "ab":
+                place = rng.getrandbits(1), rng.randrange(PLACES)
+                context.set(getattr(window, f"look_{operand}"), {"memory": place[0], "address": place[1]})
+                assert context.get(getattr(window, f"hit_{operand}")) == (place in places)
+                seen[f"hit_{operand}"] += place in places
+            if held:
+                oldest = context.get(window.oldest)
+                assert {name: oldest[name] for name in held[0]} == held[0]
+            claim, release = len(held) < depth and rng.random() < claims, bool(held) and rng.random() < 0.5
+            entry = {"memory": rng.getrandbits(1), "address": rng.randrange(PLACES), "rows": rng.getrandbits(2),
+                     "last": rng.getrandbits(1)}  # fmt: skip
+            context.set(window.claimed, entry)
+            context.set(window.claim, claim)
+            context.set(window.release, release)
+            seen["both at once"] += claim and release
+            await context.tick()
+            if release:
+                held.popleft()
+            if claim:
+                held.append(entry)
+
+    testbench(window, body)
+    assert all(seen.values()), seen
