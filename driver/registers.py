@@ -89,8 +89,8 @@ class RegisterDriver:
         Raises
         ------
         DeviceError
-            The core is busy already, does not come to an end in time, or a number of `launch` does not fit
-            its register.
+            The core is busy already, does not come to an end in time, or an address of `launch` has more bits
+            than the core's.
         """
         status = self._status()
         if status & Status.BUSY:
@@ -114,12 +114,12 @@ class RegisterDriver:
             raise DeviceError("a soft reset must clear the error, but the core still shows one: reset the board")
 
     def _prepare(self, launch: Launch) -> None:
-        self._write64(register("PROGRAM_BASE_LO"), launch.program, "program address")
-        self._write(register("PROGRAM_COUNT"), launch.count, "instruction count")
-        self._write(register("WATCHDOG"), launch.watchdog, "watchdog")
+        self._write_address(register("PROGRAM_BASE_LO"), launch.program, "program address")
+        self._bus.write32(register("PROGRAM_COUNT"), launch.count)
+        self._bus.write32(register("WATCHDOG"), launch.watchdog)
         for number, (base, limit) in enumerate(launch.segments):
-            self._write64(segment_address(number), base, f"base of segment {number}")
-            self._write(segment_address(number) + 8, limit, f"limit of segment {number}")
+            self._write_address(segment_address(number), base, f"base of segment {number}")
+            self._bus.write32(segment_address(number) + 8, limit)
 
     def _wait_while_busy(self) -> Status:
         started = monotonic()
@@ -141,13 +141,8 @@ class RegisterDriver:
     def _read64(self, address: int) -> int:
         return self._bus.read32(address) | self._bus.read32(address + 4) << 32
 
-    def _write(self, address: int, value: int, what: str) -> None:
-        if not 0 <= value <= _WORD:
-            raise DeviceError(f"{what} must be from 0 to {_WORD}, not {value}")
-        self._bus.write32(address, value)
-
-    def _write64(self, address: int, value: int, what: str) -> None:
-        if not 0 <= value < 1 << self.config.address_bits:
+    def _write_address(self, address: int, value: int, what: str) -> None:
+        if value >> self.config.address_bits:
             raise DeviceError(
                 f"{what} must have at most {self.config.address_bits} bits (address_bits), not {value:#x}"
             )

@@ -84,7 +84,8 @@ def generated() -> str:
             _numbers() + "## Registers\n",
             f"One page of {PAGE_BYTES} bytes, 32-bit accesses; s is a segment, 0 to {SEGMENTS - 1}.\n",
             _registers(),
-            f"## Counters\n\n64 bits each from `{COUNTER_BASE:#05x}` on: the low half, then the high half.\n",
+            f"## Counters\n\n64 bits each from `{COUNTER_BASE:#05x}` on: the low half, then the high half.\n"
+            "A high half that is read right after its low half belongs to it.\n",
             counters,
         )
     )

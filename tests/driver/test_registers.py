@@ -3,7 +3,7 @@
 import pytest
 from tilewright.config import Config, load_config
 from tilewright.driver.registers import RegisterDriver
-from tilewright.errors import DeviceError, ProgramError
+from tilewright.errors import DeviceError
 from tilewright.isa.launch import Launch, Outcome
 from tilewright.isa.registers import COUNTERS, IDENTITY, REGISTERS, Control, Status, counter_address, register
 from tilewright.isa.table import ISA_VERSION, ErrorCode
@@ -172,15 +172,13 @@ def test_another_configuration() -> None:
         RegisterDriver(Page(mine), TINY)
 
 
-def test_numbers_that_do_not_fit() -> None:
-    driver = RegisterDriver(Page(), TINY)
+def test_addresses_that_do_not_fit() -> None:
+    page = Page()
+    driver = RegisterDriver(page, TINY)
     for launch, message in (
         (Launch(1 << 32, 1), r"^program address must have at most 32 bits .address_bits., not 0x100000000$"),
         (Launch(0, 1, ((1 << 33, 1),)), "^base of segment 0 must have at most 32 bits"),
-        (Launch(0, 1, ((0, 1 << 32),)), "^limit of segment 0 must be from 0 to 4294967295, not 4294967296$"),
-        (Launch(0, 1, watchdog=-1), "^watchdog must be from 0 to 4294967295, not -1$"),
     ):
         with pytest.raises(DeviceError, match=message):
             driver.run(launch)
-    with pytest.raises(ProgramError):
-        Launch(0, 1, ((32, 1),))
+    assert not page.launches
