@@ -44,7 +44,7 @@ class Packer(Component):
     piece
         Each is accepted at once.
     word
-        Bytes and strobes, two cycles after their last piece; must be accepted at once.
+        Bytes and strobes, the cycle after their last piece; must be accepted at once.
     """
 
     def __init__(self, *, bus_bytes: int, units: Iterable[int]) -> None:

@@ -114,7 +114,7 @@ class Scratchpad(Component):
     shape
         Its size.
     readers, writers
-        Width in bytes of each client, first come first served within a bank in the order given.
+        Width in bytes of each client. Of those that ask for one bank, the first in the order given is served.
 
     Members
     -------
@@ -222,10 +222,6 @@ class Scratchpad(Component):
                 for b, bank_memory in enumerate(row_banks):
                     with m.If(granted[b]):
                         m.d.comb += bank_memory.write_address.eq(word)
-                        m.d.comb += bank_memory.write_data.eq(
-                            request.p.data[row].as_value().replicate(copies)
-                            if hasattr(request.p.data[row], "as_value")
-                            else request.p.data[row].replicate(copies)
-                        )
+                        m.d.comb += bank_memory.write_data.eq(request.p.data[row].replicate(copies))
                         with m.If(request.p.rows[row]):
                             m.d.comb += bank_memory.write_enable.eq(enable)

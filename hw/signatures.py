@@ -41,7 +41,7 @@ class Activity(Signature):
     memory
         It waits for DRAM.
     bank
-        It waits for an on-chip bank.
+        It waits for an on-chip bank, or for a result of its own that is on its way to one.
     progress
         It did something that brings it nearer to the end of its instruction.
     """
