@@ -76,6 +76,11 @@ async def feed(dut, stream, payloads, rng, share):
         stream.valid.value = 0
 
 
+def word(instruction, index):
+    """As it lies in an engine's queue."""
+    return int.from_bytes(instruction.encode(), "little") << 32 | index
+
+
 def unpack(layout, bits):
     return layout.from_bits(bits)
 

@@ -11,8 +11,9 @@ from cocotb_bench import (
     cycles,
     feed,
     generator,
+    word,
 )
-from cocotb_transfer_bench import CONFIG, RAM_BYTES, SOURCE, TARGET, Outside, fresh_memories, send, setup, word
+from cocotb_transfer_bench import CONFIG, RAM_BYTES, SOURCE, TARGET, Outside, fresh_memories, send, setup
 from tilewright.isa.instruction import load, store, sync
 from tilewright.isa.memories import ROW_MEMORIES, STORABLE, memory_shape, transfer_unit
 from tilewright.isa.table import Engine, ErrorCode, Memory, Opcode

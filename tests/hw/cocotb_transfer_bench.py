@@ -5,7 +5,7 @@ from collections import deque
 import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
-from cocotb_bench import Stream, axi_ram, begin, configuration, feed, generator, unpack
+from cocotb_bench import Stream, axi_ram, begin, configuration, feed, generator, unpack, word
 from tilewright.hw.signatures import CellRead, CellWrite
 from tilewright.isa.memories import ROW_MEMORIES, memory_shape, transfer_unit
 from tilewright.isa.table import SEGMENTS, ErrorCode, Memory
@@ -13,10 +13,6 @@ from tilewright.isa.table import SEGMENTS, ErrorCode, Memory
 CONFIG = configuration()
 RAM_BYTES = 1 << 18
 SOURCE, TARGET = (0x4000, 0x8000), (0x10040, 0x7FC3)
-
-
-def word(instruction, index):
-    return int.from_bytes(instruction.encode(), "little") << 32 | index
 
 
 def fresh_memories(rng=None):

@@ -16,7 +16,7 @@ class Counting:
         self.links = {engine: getattr(tokens, engine.name.lower()) for engine in ENGINES}
         self.most = (1 << token_bits) - 1
         self.rng, self.cycles, self.giving = rng, cycles, giving
-        self.counts = {pair: 0 for pair in permutations(ENGINES, 2)}
+        self.counts = dict.fromkeys(permutations(ENGINES, 2), 0)
         self.seen = {"empty": 0, "full": 0, "both at once": 0, "several": 0}
 
     def _mask(self, engine):
