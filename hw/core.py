@@ -1,8 +1,20 @@
 """The accelerator: everything between the AXI4 bus and the AXI4-Lite registers."""
 
+from itertools import zip_longest
 from typing import Any
 
-from amaranth import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetInserter, ResetSignal, Signal
+from amaranth import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    Const,
+    DomainRenamer,
+    Module,
+    Mux,
+    ResetInserter,
+    ResetSignal,
+    Signal,
+)
 from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
 
 from ..config import Config
@@ -167,23 +179,12 @@ class Core(Component):
             m.d.comb += source.halt.eq(supervisor.halt)
         begin = Signal()
         m.d.sync += begin.eq(supervisor.begin)
-        idle, oldest = [], Signal(INDEX_BITS)
-        candidate: Any = fetch.index
-        for engine, part in engines.items():
-            queue = heads[engine]
-            idle.append(~part.pending & ~queue.level.any())
-            mine = Signal(INDEX_BITS, name=f"{engine.name.lower()}_oldest")
-            waits = part.pending | queue.output.valid
-            m.d.comb += mine.eq(Mux(part.pending, part.oldest, queue.output.p.index))
-            best = Signal(INDEX_BITS, name=f"oldest_to_{engine.name.lower()}")
-            m.d.comb += best.eq(Mux(waits & (mine < candidate), mine, candidate))
-            candidate = best
-        m.d.sync += oldest.eq(candidate)
+        idle = [~part.pending & ~heads[engine].level.any() for engine, part in engines.items()]
         m.d.comb += [
             supervisor.start.eq(csr.start),
             supervisor.soft_reset.eq(csr.soft_reset),
             supervisor.watchdog.eq(csr.watchdog),
-            supervisor.oldest.eq(oldest),
+            supervisor.oldest.eq(self._oldest(m, fetch, engines, heads)),
             supervisor.finished.eq(fetch.finished),
             fetch.start.eq(begin),
             fetch.base.eq(csr.program_base),
@@ -193,6 +194,26 @@ class Core(Component):
         for engine in (Engine.LOAD, Engine.STORE):
             connect(m, csr.segments, engines[engine].segments)
         self._status(m, csr, supervisor)
+
+    def _oldest(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], heads: dict[Engine, Any]) -> Any:
+        """Index of the oldest instruction that has not retired, some cycles ago: one comparison a cycle."""
+        candidates: list[tuple[Any, Any]] = []
+        for engine, part in engines.items():
+            waiting = heads[engine].output
+            candidates.append((part.pending | waiting.valid, Mux(part.pending, part.oldest, waiting.p.index)))
+        candidates.append((Const(1), fetch.index))
+        while len(candidates) > 1:
+            older: list[tuple[Any, Any]] = []
+            for (valid, index), (also, other) in zip_longest(
+                candidates[::2], candidates[1::2], fillvalue=(Const(0), Const(0))
+            ):
+                number = f"{len(candidates)}_{len(older)}"
+                valid_q, index_q = Signal(name=f"old_valid{number}"), Signal(INDEX_BITS, name=f"old_index{number}")
+                m.d.sync += valid_q.eq(valid | also)
+                m.d.sync += index_q.eq(Mux(valid & ~(also & (other < index)), index, other))
+                older.append((valid_q, index_q))
+            candidates = older
+        return candidates[0][1]
 
     def _status(self, m: Module, csr: ControlRegisters, supervisor: Supervisor) -> None:
         m.d.comb += [

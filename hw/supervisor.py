@@ -12,7 +12,7 @@ from .signatures import Fault
 __all__ = ["Supervisor"]
 
 _QUIET_CYCLES = 16
-_BLAME_CYCLES = 4
+_BLAME_CYCLES = 8
 
 
 class Supervisor(Component):
