@@ -15,12 +15,21 @@ from .pipeline import passes_for
 if TYPE_CHECKING:
     import onnx
 
+    from .frontend.tflite import DenseRounding
+
 __all__ = ["compile_graph", "compile_model", "import_model"]
 
 
-def import_model(model: str | Path | onnx.ModelProto) -> Graph:
-    """The graph of a model as its file has it; see :func:`.frontend.onnx.import_onnx`."""
-    from .frontend.onnx import import_onnx  # onnx is heavy, and a graph needs none of it
+def import_model(model: str | Path | onnx.ModelProto, *, dense_rounding: DenseRounding = "single") -> Graph:
+    """The graph of a model as its file has it: TFLite where its name ends in ``.tflite``, else ONNX.
+
+    See :func:`.frontend.tflite.import_tflite`, for `dense_rounding` too, and :func:`.frontend.onnx.import_onnx`.
+    """
+    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
+        from .frontend.tflite import import_tflite  # each library is needed for its own models only
+
+        return import_tflite(model, dense_rounding=dense_rounding)
+    from .frontend.onnx import import_onnx
 
     return import_onnx(model)
 
@@ -40,8 +49,9 @@ def compile_model(
     host: HostTarget | None = None,
     accelerate: bool = True,
     dump: Dump | None = None,
+    dense_rounding: DenseRounding = "single",
 ) -> Program:
-    """Compile a quantised (QDQ) ONNX model.
+    """Compile a quantised model: ONNX (QDQ) or TFLite (int8).
 
     Parameters
     ----------
@@ -53,6 +63,8 @@ def compile_model(
         Whether the accelerator is used at all.
     dump
         Called with a name and the graph after each pass.
+    dense_rounding
+        How a TFLite model's fully connected layers round: once (LiteRT) or twice, ``"double"`` (TFLite Micro).
 
     Raises
     ------
@@ -61,4 +73,5 @@ def compile_model(
     UnsupportedOperator
         An operator can run nowhere; the message names it and what would work.
     """
-    return compile_graph(import_model(model), config, host=host, accelerate=accelerate, dump=dump)
+    graph = import_model(model, dense_rounding=dense_rounding)
+    return compile_graph(graph, config, host=host, accelerate=accelerate, dump=dump)

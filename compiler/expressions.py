@@ -11,7 +11,7 @@ from .requantise import Requantiser
 from .te import layout, nn
 from .window import Window
 
-__all__ = ["clamped", "convolution", "requantised", "window_reduction", "with_padding"]
+__all__ = ["clamped", "convolution", "depthwise", "requantised", "window_reduction", "with_padding"]
 
 
 def with_padding(x: te.Tensor, window: Window, fill: int) -> te.Tensor:
@@ -23,6 +23,20 @@ def with_padding(x: te.Tensor, window: Window, fill: int) -> te.Tensor:
 def convolution(x: te.Tensor, w: te.Tensor, window: Window, x_zero: int = 0) -> te.Tensor:
     """int32 sums of (x − x_zero) · w over an image that has its padding already."""
     return nn.conv2d(x, w, strides=window.strides, dilations=window.dilations, x_zero_point=x_zero)
+
+
+def depthwise(x: te.Tensor, w: te.Tensor, window: Window, x_zero: int = 0) -> te.Tensor:
+    """int32 sums of (x − x_zero) · w, channel by channel; `w` is (C, 1, KH, KW), the image has its padding already."""
+    (down, right), (skip_down, skip_right) = window.strides, window.dilations
+    i, j = te.reduce_axis(window.kernel[0]), te.reduce_axis(window.kernel[1])
+
+    def element(n: Any, c: Any, row: Any, column: Any) -> Any:
+        value = x[n, c, row * down + i * skip_down, column * right + j * skip_right].astype("int32")
+        centred = value - x_zero if x_zero else value
+        return te.sum(centred * w[c, 0, i, j].astype("int32"), [i, j])
+
+    size = [(x.shape[2 + d] - window.reach[d]) // window.strides[d] + 1 for d in range(2)]
+    return te.compute((*x.shape[:2], *size), element)
 
 
 def window_reduction(x: te.Tensor, window: Window, *, largest: bool) -> te.Tensor:
@@ -43,19 +57,29 @@ def requantised(x: te.Tensor, requantiser: Requantiser | None, axis: int = 1) ->
     """int32 `x` times a factor, channels along `axis`, rounded as docs/isa.md has it."""
     if requantiser is None:
         return x
-    if not requantiser.single:
-        raise NotImplementedError("double rounding has no tensor expression")
-    down = requantiser.bits - 1 + requantiser.right
+    down = requantiser.right + (requantiser.bits - 1 if requantiser.single else 0)
     multiplier, left, right = _per_channel(requantiser.multiplier), _per_channel(requantiser.left), _per_channel(down)
-    half = _per_channel(np.int64(1) << (down - 1))
+    half = _per_channel((np.int64(1) << down) >> 1)
 
     def element(*index: Any) -> Any:
         channel = index[axis] if x.shape else 0
         shifted = x[index].astype("int32") << left(channel).astype("int32")
         product = shifted.astype("int64") * multiplier(channel)
-        return ((product + half(channel)) >> right(channel)).astype("int32")
+        if requantiser.single:
+            return ((product + half(channel)) >> right(channel)).astype("int32")
+        high = _halved_high(product, requantiser.bits)
+        return te.where(
+            high >= 0, (high + half(channel)) >> right(channel), -((half(channel) - high) >> right(channel))
+        ).astype("int32")
 
     return te.compute(x.shape, element)
+
+
+def _halved_high(product: Any, bits: int) -> Any:
+    """The high part of a doubled product, rounded as gemmlowp does."""
+    half = 1 << (bits - 2)
+    nudged = product + te.where(product >= 0, half, 1 - half)
+    return te.where(nudged >= 0, nudged >> (bits - 1), -((-nudged) >> (bits - 1)))
 
 
 def clamped(x: te.Tensor, y_zero: int, minimum: int, maximum: int) -> te.Tensor:

@@ -8,6 +8,8 @@ from .passes.edges import isolate_edges
 from .passes.fold_width import fold_kernel_width
 from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
 from .passes.movement import sink_dequantisation
+from .passes.multipliers import narrow_multipliers
+from .passes.padding import fold_padding
 from .passes.partition import partition
 from .passes.qdq import lower_qdq
 from .passes.shapes import infer_shapes
@@ -28,8 +30,10 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("movement", sink_dequantisation),
         Pass("integers", partial(lower_qdq, multiplier_bits=config.multiplier_bits)),
         Pass("dead-borders", remove_dead),
+        Pass("multipliers", partial(narrow_multipliers, bits=config.multiplier_bits)),
         Pass("rescales", remove_rescales),
         Pass("limits", fuse_limits),
+        Pass("padding", fold_padding),
         Pass("flattening", absorb_flattening),
         Pass("dead-integers", remove_dead),
         Pass("all-constants", fold_constants),

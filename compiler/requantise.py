@@ -9,6 +9,8 @@ import numpy as np
 __all__ = ["Requantiser"]
 
 _MOST_SHIFT = 31
+TFLITE_BITS = 32
+_MOST_AVERAGED = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,20 @@ class Requantiser:
         factors = np.atleast_1d(np.asarray(factor, dtype=np.float64))
         fraction, exponent = np.frexp(factors)
         multiplier = np.rint(fraction * float(1 << (bits - 1))).astype(np.int64)
-        exponent = exponent.astype(np.int64)
+        return cls._of_parts(multiplier, exponent.astype(np.int64), bits=bits, pre_shift=pre_shift, single=True)
+
+    @classmethod
+    def from_tflite(cls, factor: float | np.ndarray, *, pre_shift: int = 0, single: bool = False) -> Requantiser:
+        """What TFLite's QuantizeMultiplier makes of `factor` (≥ 0, float64); `pre_shift` as for :meth:`from_factor`."""
+        fraction, exponent = np.frexp(np.atleast_1d(np.asarray(factor, dtype=np.float64)))
+        multiplier = np.floor(fraction * float(1 << (TFLITE_BITS - 1)) + 0.5).astype(np.int64)
+        parts = (multiplier, exponent.astype(np.int64))
+        return cls._of_parts(*parts, bits=TFLITE_BITS, pre_shift=pre_shift, single=single)
+
+    @classmethod
+    def _of_parts(
+        cls, multiplier: np.ndarray, exponent: np.ndarray, *, bits: int, pre_shift: int, single: bool
+    ) -> Requantiser:
         carried = multiplier == 1 << (bits - 1)
         multiplier = np.where(carried, multiplier >> 1, multiplier)
         exponent = np.where(carried, exponent + 1, exponent)
@@ -56,8 +71,35 @@ class Requantiser:
         vanishing = right > _MOST_SHIFT
         multiplier, right = np.where(vanishing, 0, multiplier), np.where(vanishing, 0, right)
         if left.max(initial=0) > _MOST_SHIFT:
-            raise OverflowError(f"a scale factor must be below 2^{_MOST_SHIFT - pre_shift}, not {factors.max():g}")
-        return cls(multiplier, left, right, True, bits)
+            raise OverflowError(f"a scale factor must be below 2^{_MOST_SHIFT - pre_shift}, not 2^{exponent.max()}")
+        return cls(multiplier, left, right, single, bits)
+
+    @classmethod
+    def from_mean(cls, factor: float, count: int) -> Requantiser:
+        """`factor` / `count` as TFLite's Mean folds them: the multiplier is shifted up, divided, and cut off."""
+        whole = cls.from_tflite(factor)
+        exponent = int(whole.left[0] - whole.right[0])
+        shift = max(min(count.bit_length() - 1, 32, _MOST_SHIFT + exponent), 0)
+        multiplier = np.array([(int(whole.multiplier[0]) << shift) // count], dtype=np.int64)
+        rest = np.array([exponent - shift], dtype=np.int64)
+        return cls(multiplier, np.maximum(rest, 0), np.maximum(-rest, 0), False, TFLITE_BITS)
+
+    @classmethod
+    def from_average(cls, count: int) -> Requantiser:
+        """1 / `count` of a sum of `count` int8, rounded half away from zero: as many bits are kept below the point
+        as fit, so that rounding twice rounds right."""
+        spare = 31 - 8 - count.bit_length()
+        if count > _MOST_AVERAGED:
+            raise OverflowError(f"an average must be of at most {_MOST_AVERAGED} elements, not {count}")
+        return cls.from_tflite(1.0 / count / (1 << spare), pre_shift=spare)
+
+    def narrowed(self, bits: int) -> Requantiser:
+        """The nearest with a multiplier of `bits`, at most the present ones."""
+        cut = self.bits - bits
+        if cut <= 0:
+            return self
+        multiplier = np.minimum((self.multiplier + (1 << (cut - 1))) >> cut, (1 << (bits - 1)) - 1)
+        return Requantiser(multiplier, self.left, self.right, self.single, bits)
 
     def apply(self, accumulators: np.ndarray, axis: int = 1) -> np.ndarray:
         """int64: `accumulators` times the factor, channels along `axis`, as docs/isa.md has it."""

@@ -27,6 +27,7 @@ EXCEPTIONS = {
 HEAVY = {
     "amaranth": ("hw", "fpga"),
     "onnx": ("compiler/frontend", "compiler/compile.py", "models"),
+    "tflite": ("compiler/frontend",),
     "llvmlite": ("compiler/host", "compiler/te", "driver/host.py"),
     "click": ("cli",),
     "rich": ("cli",),

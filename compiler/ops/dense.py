@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,6 +12,7 @@ from .. import te
 from ..expressions import clamped, requantised
 from ..graph import Node, Value
 from ..schedule.conv import Convolution, schedule_convolution
+from ..schedule.layout import pack
 from ..schedule.scope import Scope
 from ..te import layout, nn
 from ..window import Window
@@ -119,10 +121,13 @@ class QuantisedDense(Operator):
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
-        """A convolution whose one window is the whole image."""
+        """A convolution of one pixel: in memory, an image in blocks of channels is a long row of them."""
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
-        kernel = (x.shape[2], x.shape[3])
-        window = Window(kernel, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+        row = replace(x, shape=(x.shape[0], x.blocks * prod(x.shape[2:]) * scope.config.channels, 1, 1))
+        table = pack(weight.reshape(len(weight), *x.shape[1:]), scope.config.channels).reshape(len(weight), -1, 1, 1)
+        if x.shape[2:] == (1, 1):
+            row, table = x, weight.reshape(len(weight), -1, 1, 1)
+        window = Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
         limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        schedule_convolution(scope, Convolution(x, y, weight.reshape(len(weight), -1, *kernel), bias, window, *limits))
+        schedule_convolution(scope, Convolution(row, y, table, bias, window, *limits))

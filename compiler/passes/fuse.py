@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from ..graph import Graph, Node, Value
@@ -73,7 +75,7 @@ def fuse_limits(graph: Graph) -> Graph:
 
 
 def absorb_flattening(graph: Graph) -> Graph:
-    """A reshape that keeps the first dimension, before a qdense, becomes the shape of the qdense's weights."""
+    """Reshapes and transposes that keep the first dimension, before a qdense, become an order of its weights."""
     values: dict[str, Value] = dict(graph.values)
     nodes = []
     for node in graph.nodes:
@@ -84,17 +86,32 @@ def absorb_flattening(graph: Graph) -> Graph:
 
 
 def _absorbed(graph: Graph, node: Node, values: dict[str, Value]) -> Node:
-    source = node.inputs[0]
-    while (before := graph.producers.get(source)) is not None and before.operator in RESHAPES:
-        if graph.values[before.inputs[0]].known_shape[0] != graph.values[source].known_shape[0]:
-            break
+    source, passed = node.inputs[0], list[Node]()
+    while (before := graph.producers.get(source)) is not None and _keeps_samples(graph, before):
         source = before.inputs[0]
+        passed.insert(0, before)
     shape = graph.values[source].known_shape
     weight = values[node.inputs[1]]
     assert weight.data is not None
-    if source == node.inputs[0] or len(shape) not in (2, 4):
+    if source == node.inputs[0] or len(shape) not in (2, 4) or graph.values[source].dtype != np.int8:
         return node
-    rearranged = np.ascontiguousarray(weight.data.reshape(len(weight.data), *shape[1:]))
-    name = f"{weight.name}/shaped"
-    values[name] = Value.constant(name, rearranged)
+    places = np.arange(prod(shape[1:])).reshape(1, *shape[1:])
+    for movement in passed:
+        if movement.operator == "Transpose":
+            places = places.transpose(movement["perm"])
+        else:
+            places = places.reshape(1, *graph.values[movement.outputs[0]].known_shape[1:])
+    rearranged = np.empty((len(weight.data), places.size), np.int8)
+    rearranged[:, places.reshape(-1)] = weight.data.reshape(len(weight.data), -1)
+    name = f"{node.outputs[0]}/shaped"
+    values[name] = Value.constant(name, rearranged.reshape(-1, *shape[1:]))
     return node.replace(inputs=(source, name, *node.inputs[2:]))
+
+
+def _keeps_samples(graph: Graph, node: Node) -> bool:
+    """Whether `node` only moves elements within each slice of the first dimension."""
+    if node.operator == "Transpose":
+        permutation = node.get("perm")
+        return permutation is not None and permutation[0] == 0
+    kept = graph.values[node.inputs[0]].known_shape[:1] == graph.values[node.outputs[0]].known_shape[:1]
+    return node.operator in RESHAPES and kept

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...errors import TilewrightError
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
 from .. import te
@@ -18,6 +17,7 @@ from .loops import Loop, fit
 from .scope import Need, Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
+from .window_tiling import TileSize, choose_tile, frame_pixels
 
 __all__ = ["Pooling", "schedule_pooling"]
 
@@ -47,32 +47,15 @@ def schedule_pooling(scope: Scope, pool: Pooling) -> None:
             _add_item(scope, pool, tile, blocks, edges)
 
 
-def _tile_sizes(scope: Scope, pool: Pooling) -> tuple[int, int, int]:
-    """(blocks, rows, columns): the largest tile of which two fit, rather with more rows than with more blocks."""
-    config, window = scope.config, pool.window
+def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
+    config = scope.config
     pixel, half = config.channels // config.granule, config.act_depth // 2
 
-    def room(blocks: int, rows: int, columns: int) -> int:
-        height = (rows - 1) * window.strides[0] + window.reach[0]
-        width = (columns - 1) * window.strides[1] + window.reach[1]
-        return blocks * pixel * max(height * width, rows * columns)
+    def fits(size: TileSize, copies: int) -> bool:
+        blocks, rows, columns = size
+        return blocks * pixel * max(frame_pixels(pool.window, rows, columns), rows * columns) * copies <= half
 
-    for share in (2, 1):
-        blocks, rows, columns = 1, -(-pool.y.shape[2] // config.rows), pool.y.shape[3]
-        while room(blocks, rows, columns) * share > half and rows > 1:
-            rows = -(-rows // 2)
-        while room(blocks, rows, columns) * share > half and columns > 1:
-            columns = -(-columns // 2)
-        if room(blocks, rows, columns) * share <= half:
-            whole = rows * config.rows >= pool.y.shape[2] and columns == pool.y.shape[3]
-            while whole and blocks < pool.y.blocks and room(blocks + 1, rows, columns) * share <= half:
-                blocks += 1
-            return blocks, rows, columns
-    kernel = "×".join(map(str, window.kernel))
-    raise TilewrightError(
-        f"layer {scope.layer!r} must fit act_depth of {config.name} ({config.act_depth}), but one {kernel} window "
-        "does not; use a configuration with a larger act_depth"
-    )
+    return choose_tile(config, pool.y, pool.window, scope.layer, fits)
 
 
 def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], edges: list[Edges]) -> None:

@@ -55,6 +55,10 @@ class Region:
         self._residents[key] = _Resident(start, size, self._clock)
         return start, False
 
+    def span(self, size: int) -> int:
+        """Cells up to the next place, of something that takes `size`."""
+        return -(-size // self.step) * self.step
+
     def _candidates(self, size: int) -> list[int]:
         ends = {self.base, *(resident.base + resident.size for resident in self._residents.values())}
         starts = {self.base + -(-(end - self.base) // self.step) * self.step for end in ends}

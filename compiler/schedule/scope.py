@@ -130,8 +130,11 @@ class Scope:
         offset = self.constants.add(content)
         cells = len(content) // memory_shape(self.config, memory).cell_bytes
 
+        rows = (1 << self.config.rows) - 1 if memory is Memory.ACT else 1
+
         def fill(base: int) -> None:
-            self.emit(load(memory=memory, segment=CONSTANTS, offset=offset, bounds=[cells], mem=(base, [1])))
+            place = (base, [1])
+            self.emit(load(memory=memory, segment=CONSTANTS, offset=offset, bounds=[cells], mem=place, row_mask=rows))
 
         return Need(region, (self.layer, memory, key), cells, fill, early=True)
 
