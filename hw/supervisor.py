@@ -101,7 +101,7 @@ class Supervisor(Component):
             (getattr(self, s).valid, getattr(self, s).code, getattr(self, s).index) for s in self._sources
         ]
         caught.append((barks, ErrorCode.WATCHDOG, self.oldest))
-        with m.If(running & ~self.error):
+        with m.If(running & ~self.halt):
             for valid, code, index in reversed(caught):
                 with m.If(valid):
                     m.d.sync += [self.error.eq(1), self.code.eq(code), self.index.eq(index)]

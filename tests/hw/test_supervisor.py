@@ -96,3 +96,20 @@ def test_the_first_fault_stays_until_a_soft_reset(testbench):
         assert context.get(supervisor.begin)
 
     testbench(supervisor, body)
+
+
+@pytest.mark.parametrize("delay", range(1, 31))
+def test_a_soft_reset_leaves_no_error_behind(testbench, delay):
+    supervisor = Supervisor(("engine",))
+
+    async def body(context):
+        await started(supervisor, context, watchdog=20)
+        await context.tick().repeat(delay)
+        context.set(supervisor.soft_reset, 1)
+        await context.tick()
+        context.set(supervisor.soft_reset, 0)
+        assert await cycles_until(context, supervisor.reset) is not None
+        await context.tick()
+        assert not context.get(supervisor.error) and not context.get(supervisor.busy)
+
+    testbench(supervisor, body)
