@@ -7,8 +7,10 @@ import click
 
 from ..config import PRESETS
 from ..errors import TilewrightError
+from . import area, demo, hardware, program
+from . import inspect as inspect_command
+from . import verify as verify_command
 from . import compile as compile_command
-from . import demo, hardware, program
 from .interrupt import INTERRUPTED, end_when_interrupted
 
 __all__ = ["main"]
@@ -25,12 +27,15 @@ def cli() -> None:
 
 for command in (
     compile_command.compile_model,
+    inspect_command.inspect,
+    verify_command.verify,
     program.run,
     program.disassemble,
     program.assemble,
     program.check,
     hardware.config,
     hardware.verilog,
+    area.area,
     demo.demo,
 ):
     cli.add_command(command)

@@ -39,7 +39,7 @@ def test_as_a_module() -> None:
 
 
 def test_help_names_every_command(tilewright: Callable) -> None:
-    commands = ("compile", "run", "disassemble", "assemble", "check", "config", "verilog", "demo")
+    commands = ("compile", "run", "disassemble", "assemble", "check", "config", "verilog", "area", "demo")
     listed = tilewright("--help").out
     assert all(f"\n  {command} " in listed for command in commands)
     for command in commands:

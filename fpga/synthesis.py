@@ -1,0 +1,187 @@
+"""Verilog to an FPGA's cells with Yosys: what they are, and where each memory went."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ..errors import DeviceError
+from .families import Family, Resources
+
+__all__ = ["PlacedMemory", "Synthesis", "read_synthesis", "require_yosys", "synthesis_key", "synthesise"]
+
+_YOSYS = "pyosys"
+_WORDS_FOR_LUTS = 64  # four LUT memories deep; beyond that block RAM is the cheaper place
+_LATCHES = ("$dlatch", "$adlatch", "$dlatchsr", "$sr")
+_VERILOG, _SCRIPT, _LOG = "design.v", "synthesis.ys", "yosys.log"
+_COARSE, _MEMORIES, _MAPPED = "coarse.json", "memories.json", "mapped.json"
+
+# Yosys prints to the process's own output and ends the process when it fails: it gets a process of its own.
+_RUN = f"from pyosys import libyosys as y; y.run_pass('script {_SCRIPT}', y.Design())"
+
+# No engine depends on what a memory answers for a cell that is written in the same cycle. Without
+# `no_rw_check`, Yosys surrounds every block RAM with logic that makes it the old contents.
+_PASSES = """\
+read_verilog {verilog}
+setattr -set no_rw_check 1 m:*
+{command} -top {top} {options} -run :{mapping}
+tee -q -o {coarse} stat -json
+select t:$mem_v2
+write_json -selected {memories}
+select -clear
+{command} -top {top} {options} -run {mapping}:
+tee -q -o {mapped} stat -json
+"""
+
+_PLACED = re.compile(r"^mapping memory (\S+) via \$__(\S+?)_?$", re.MULTILINE)
+_IN_FLIP_FLOPS = re.compile(r"^using FF mapping for memory (\S+)$", re.MULTILINE)
+_FLIP_FLOPS = "flip-flops"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedMemory:
+    """A memory of the design and the kind of cell that it became.
+
+    Members
+    -------
+    name
+        Its path below the top module.
+    words, word_bits, read_ports
+        As the design describes it.
+    cell
+        Yosys' name of the memory cell, or "flip-flops".
+    block
+        It is in block RAM.
+    """
+
+    name: str
+    words: int
+    word_bits: int
+    read_ports: int
+    cell: str
+    block: bool
+
+    @property
+    def accidental(self) -> bool:
+        """In flip-flops, or in look-up tables although it is too deep for them."""
+        return self.cell == _FLIP_FLOPS or (not self.block and self.words > _WORDS_FOR_LUTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """A design in one family's cells.
+
+    Members
+    -------
+    takes
+        Resources, summed over the netlist.
+    latches
+        Level-sensitive storage bits that the description has; a mistake in it.
+    cells
+        How many of each kind the netlist has.
+    unknown
+        Kinds that the family's table does not know: `takes` does not count them.
+    """
+
+    takes: Resources
+    latches: int
+    memories: tuple[PlacedMemory, ...]
+    cells: Mapping[str, int]
+    unknown: tuple[str, ...]
+
+
+def require_yosys(family: Family) -> None:
+    """Raise DeviceError where Yosys is not installed."""
+    if importlib.util.find_spec(_YOSYS) is None:
+        raise DeviceError(
+            f"synthesis for {family.name} must have Yosys, and the Python package {_YOSYS} is not installed: "
+            "pip install 'tilewright[fpga]'"
+        )
+
+
+def synthesis_key(verilog: str, family: Family, *, top: str) -> list[str]:
+    """All that :func:`synthesise` depends on. Yosys must be installed."""
+    return [verilog, _script(family, top), f"{_YOSYS} {metadata.version(_YOSYS)}"]
+
+
+def synthesise(verilog: str, family: Family, directory: Path, *, top: str) -> None:
+    """Run Yosys; what :func:`read_synthesis` reads goes to the empty `directory`, with the log.
+
+    Raises
+    ------
+    DeviceError
+        Yosys refuses the design. It must be installed.
+    """
+    (directory / _VERILOG).write_text(verilog, encoding="utf-8")
+    (directory / _SCRIPT).write_text(_script(family, top), encoding="utf-8")
+    with (directory / _LOG).open("w", encoding="utf-8") as log:
+        command = [sys.executable, "-P", "-c", _RUN]
+        done = subprocess.run(command, cwd=directory, stdout=log, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        lines = (directory / _LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        said = next((line for line in reversed(lines) if "ERROR" in line), f"nothing, status {done.returncode}")
+        raise DeviceError(f"yosys must accept {top} for {family.name}, but it says: {said}")
+
+
+def read_synthesis(directory: Path, family: Family, *, top: str) -> Synthesis:
+    """What :func:`synthesise` left in `directory`."""
+    cells = _cell_counts(directory / _MAPPED)
+    takes = Resources()
+    for kind, count in cells.items():
+        takes += family.cells.get(kind, Resources()) * count
+    coarse = _cell_counts(directory / _COARSE)
+    return Synthesis(
+        takes=takes,
+        latches=sum(coarse.get(kind, 0) for kind in _LATCHES),
+        memories=_memories(directory, family, top),
+        cells=cells,
+        unknown=tuple(sorted(cells.keys() - family.cells.keys() - family.free)),
+    )
+
+
+def _script(family: Family, top: str) -> str:
+    return _PASSES.format(
+        verilog=_VERILOG,
+        command=family.command,
+        top=top,
+        options=family.options,
+        mapping=family.mapping,
+        coarse=_COARSE,
+        memories=_MEMORIES,
+        mapped=_MAPPED,
+    )
+
+
+def _cell_counts(path: Path) -> dict[str, int]:
+    """Kinds of cells and how many; what Yosys keeps of the hierarchy is no cell."""
+    text = path.read_text(encoding="utf-8")
+    counts = json.loads(text[text.index("{") :])["design"]["num_cells_by_type"]
+    return {kind: count for kind, count in counts.items() if kind != "$scopeinfo"}
+
+
+def _memories(directory: Path, family: Family, top: str) -> tuple[PlacedMemory, ...]:
+    log = (directory / _LOG).read_text(encoding="utf-8", errors="replace")
+    became = dict(_PLACED.findall(log)) | dict.fromkeys(_IN_FLIP_FLOPS.findall(log), _FLIP_FLOPS)
+    module = json.loads((directory / _MEMORIES).read_text(encoding="utf-8"))["modules"].get(top, {"cells": {}})
+    found = []
+    for cell in module["cells"].values():
+        parameters = cell["parameters"]
+        name = parameters["MEMID"].removeprefix("\\")
+        words, word_bits, read_ports = (int(parameters[key], 2) for key in ("SIZE", "WIDTH", "RD_PORTS"))
+        kind = became.get(f"{top}.{name}", _FLIP_FLOPS)
+        found.append(
+            PlacedMemory(
+                name=name,
+                words=words,
+                word_bits=word_bits,
+                read_ports=read_ports,
+                cell=kind,
+                block=kind.startswith(family.block_memories),
+            )
+        )
+    return tuple(sorted(found, key=lambda memory: memory.name))
