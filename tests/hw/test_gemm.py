@@ -8,7 +8,6 @@ from tilewright.isa.table import Memory
 
 SMALL = {"act_depth": 256, "wgt_depth": 64, "acc_depth": 32, "block_in": 4, "block_out": 4, "vector_lanes": 4}
 CONFIGS = {
-    "one row": {},
     "two rows": {"rows": 2},
     "more in than out": {"block_in": 16},
     "more out than in": {"block_out": 8},

@@ -14,7 +14,6 @@ from tilewright.isa.table import Memory, Opcode
 SMALL = {"act_depth": 128, "wgt_depth": 2, "acc_depth": 64, "block_in": 4, "block_out": 4, "vector_lanes": 4,
          "bias_depth": 8, "scale_depth": 8, "tables": 1}  # fmt: skip
 CONFIGS = {
-    "all lanes": {},
     "two rows": {"rows": 2},
     "half the lanes": {"vector_lanes": 2, "tables": 2, "act_banks": 2},
     "a lane, short multiplier": {"vector_lanes": 1, "multiplier_bits": 16, "acc_banks": 1},
