@@ -9,6 +9,8 @@ from ..config import PRESETS
 from ..errors import TilewrightError
 from . import area, demo, hardware, program
 from . import compile as compile_command
+from . import inspect as inspect_command
+from . import verify as verify_command
 from .interrupt import INTERRUPTED, end_when_interrupted
 
 __all__ = ["main"]
@@ -25,6 +27,8 @@ def cli() -> None:
 
 for command in (
     compile_command.compile_model,
+    inspect_command.inspect,
+    verify_command.verify,
     program.run,
     program.disassemble,
     program.assemble,

@@ -14,7 +14,15 @@ from ..files import require_file, require_place, write_file
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["config_option", "out_option", "read_arrays", "read_text", "write_arrays", "write_text"]
+__all__ = [
+    "config_option",
+    "dense_rounding_option",
+    "out_option",
+    "read_arrays",
+    "read_text",
+    "write_arrays",
+    "write_text",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -22,6 +30,14 @@ _INPUTS_WAY_OUT = "make one with numpy.savez(file, name=array)"
 
 config_option = click.option(
     "--config", "-c", default="vta-16", show_default=True, help="Configuration: a preset's name or a TOML file."
+)
+
+dense_rounding_option = click.option(
+    "--dense-rounding",
+    type=click.Choice(["single", "double"]),
+    default="single",
+    show_default=True,
+    help="TFLite's fully connected layers round once (LiteRT) or twice (TFLite Micro).",
 )
 
 

@@ -14,7 +14,7 @@ from ..isa.program import Program
 
 _FILE_WIDTH = 120
 
-__all__ = ["layers_json", "layers_table", "print_arrays", "print_layers"]
+__all__ = ["layers_json", "layers_table", "print_arrays", "print_layers", "print_table"]
 
 
 def layers_table(program: Program, reports: Sequence[LayerReport], title: str) -> Table:
@@ -60,10 +60,14 @@ def _numbers(report: LayerReport) -> list[str]:
 
 
 def print_layers(program: Program, reports: Sequence[LayerReport], device: str) -> None:
+    print_table(layers_table(program, reports, f"{program.config.name} on device {device}"))
+
+
+def print_table(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
-    console.print(layers_table(program, reports, f"{program.config.name} on device {device}"))
+    console.print(table)
 
 
 def print_arrays(arrays: Mapping[str, np.ndarray]) -> None:

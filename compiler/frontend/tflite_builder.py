@@ -96,7 +96,9 @@ class Builder:
                 f"tensor {tensor.name!r} of model {self.model.name} is used, but nothing before computes it"
             )
         name = self._declare(tensor, form)
-        self.nodes.append(Node(f"{name}/transpose", "Transpose", (source,), (name,), {"perm": order}))
+        self.nodes.append(
+            Node(f"{name.rpartition(';')[2]}/transpose", "Transpose", (source,), (name,), {"perm": order})
+        )
         return name
 
     def _constant(self, tensor: TfliteTensor, form: str) -> str:

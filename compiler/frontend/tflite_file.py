@@ -142,6 +142,7 @@ class _Reader:
         self.graph = self.model.Subgraphs(0)
         self.tensors: dict[int, TfliteTensor] = {}
         self.names: set[str] = set()
+        self.layer_names: set[str] = set()
 
     def run(self) -> TfliteModel:
         count = self.graph.OperatorsLength()
@@ -168,7 +169,15 @@ class _Reader:
         outputs = tuple(self._tensor(index) for index in self._indices(table, "Outputs"))
         if not outputs:
             raise TilewrightError(f"an operator {kind} of model {self.name} must have a result")
-        return TfliteOperator(kind, outputs[0].name, inputs, outputs, table)
+        return TfliteOperator(kind, self._layer_name(outputs[0]), inputs, outputs, table)
+
+    def _layer_name(self, result: TfliteTensor) -> str:
+        """Names of fused tensors list all they were made of, the last one's is enough as long as it is unique."""
+        name = result.name.rpartition(";")[2] or result.name
+        if name in self.layer_names:
+            name = f"{name}#{result.index}"
+        self.layer_names.add(name)
+        return name
 
     def _tensor(self, index: int) -> TfliteTensor:
         if index in self.tensors:

@@ -12,7 +12,7 @@ from tilewright.config import PRESETS, Config, load_config
 from tilewright.isa.program import Program
 from tilewright.models import DIGITS, DIGITS_TEST
 
-HEAVY = ("numpy", "amaranth", "onnx", "llvmlite", "rich")
+HEAVY = ("numpy", "amaranth", "onnx", "tflite", "llvmlite", "rich")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["config"], ["config", "tiny"], ["run", "--help"], ["--version"]])
@@ -39,7 +39,8 @@ def test_as_a_module() -> None:
 
 
 def test_help_names_every_command(tilewright: Callable) -> None:
-    commands = ("compile", "run", "disassemble", "assemble", "check", "config", "verilog", "area", "demo")
+    programs, models = ("run", "disassemble", "assemble", "check"), ("compile", "inspect", "verify", "demo")
+    commands = (*models, *programs, "config", "verilog", "area")
     listed = tilewright("--help").out
     assert all(f"\n  {command} " in listed for command in commands)
     for command in commands:
