@@ -145,6 +145,8 @@ class _Assembler:
             if name in self.graph.outputs
             or any(id(reader) not in inside for reader in self.graph.consumers.get(name, []))
         ]
+        if all(0 in self.graph.values[name].known_shape for name in results):
+            return
         symbol = f"host{len(self.calls)}"
         call = lower_host_call(symbol, self.graph, part.nodes, self.blocked, results, self.config.channels)
         arguments = [*call.inputs, *call.outputs]

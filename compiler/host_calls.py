@@ -36,6 +36,8 @@ def lower_host_call(
     results
         Values of `nodes` that others need.
     """
+    nodes = [node for node in nodes if any(_holds_elements(graph, name) for name in node.outputs)]
+    results = [name for name in results if _holds_elements(graph, name)]
     made = {name for node in nodes for name in node.outputs}
     read = dict.fromkeys(name for node in nodes for name in node.inputs if name and name not in made)
     inputs = [name for name in read if graph.values[name].data is None]
@@ -49,9 +51,14 @@ def lower_host_call(
         tensors[name] = _unblocked(placeholder, value.known_shape) if name in blocked else placeholder
     for node in nodes:
         arguments = [_argument(graph, tensors, name) for name in node.inputs]
-        tensors.update(zip(node.outputs, _expression(node, arguments), strict=True))
+        results_of_node = _expression(node, arguments)[: len(node.outputs)]
+        tensors.update(zip(node.outputs, results_of_node, strict=True))
     outputs = [_blocked(tensors[name], channels) if name in blocked else tensors[name] for name in results]
     return HostCall(host.lower_call(symbol, placeholders, outputs), tuple(inputs), tuple(results))
+
+
+def _holds_elements(graph: Graph, name: str) -> bool:
+    return 0 not in graph.values[name].known_shape
 
 
 def _expression(node: Node, arguments: list[te.Tensor | None]) -> list[te.Tensor]:

@@ -12,11 +12,22 @@ from .passes.multipliers import narrow_multipliers
 from .passes.padding import fold_padding
 from .passes.partition import partition
 from .passes.qdq import lower_qdq
-from .passes.shapes import infer_shapes
+from .passes.shapes import fold_shapes, infer_shapes
 from .passes.signed import make_signed
 from .passes.simplify import fold_constants, fold_most_constants, remove_dead
 
-__all__ = ["passes_for"]
+__all__ = ["host_passes", "passes_for"]
+
+
+def host_passes() -> list[Pass]:
+    """From the graph of a frontend to one for the host alone, with the meaning that the model states."""
+    return [
+        Pass("dead-code", remove_dead, typed=False),
+        Pass("shapes", fold_shapes),
+        Pass("dead-constants", remove_dead),
+        Pass("edges", partial(isolate_edges, accelerate=False)),
+        Pass("partition", partial(partition, accelerate=False)),
+    ]
 
 
 def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:

@@ -14,6 +14,7 @@ from ..isa.launch import DEFAULT_WATCHDOG, Launch
 from ..isa.program import Call, Layer, Program, Run, Tensor
 from ..isa.table import INSTRUCTION_BYTES, INSTRUCTIONS, ErrorCode, Opcode
 from .device import Device, Traced
+from .host_memory import HostMemory
 from .matching import require_same
 from .mirror import SegmentMirror, aligned_bytes
 
@@ -55,6 +56,8 @@ class Session:
 
     Parameters
     ----------
+    device
+        None: the host alone, for a program without instructions.
     watchdog
         Cycles without progress after which the core gives up; 0: never.
 
@@ -68,11 +71,15 @@ class Session:
     Raises
     ------
     DeviceError
-        The device has another configuration than the program, or too little memory.
+        The device has another configuration than the program, which matters if that has instructions, or too little
+        memory.
     """
 
-    def __init__(self, program: Program, device: Device, *, watchdog: int = DEFAULT_WATCHDOG) -> None:
-        require_same(program.config, device.config, device=f"device {device.name}")
+    def __init__(self, program: Program, device: Device | None = None, *, watchdog: int = DEFAULT_WATCHDOG) -> None:
+        if device is None:
+            device = HostMemory(program.config)
+        elif len(program.instructions):
+            require_same(program.config, device.config, device=f"device {device.name}")
         self.program = program
         self.device = device
         self.records: list[StepRecord] = []

@@ -1,11 +1,12 @@
-"""ONNX models into graphs: the default operator set, version 7 and later.
+"""ONNX models into graphs: the default operator set, every version.
 
 Differences between versions that are a matter of form (attributes that became inputs) are evened
-out here, so that operators see the newest form only.
+out by :mod:`.onnx_versions`, so that operators see the newest form only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,29 @@ from onnx import helper, numpy_helper
 from ...errors import TilewrightError, UnsupportedOperator
 from ...files import require_file
 from ..graph import Graph, Node, Value
+from .onnx_functions import expand_functions
+from .onnx_versions import newest_form
 
 __all__ = ["import_onnx"]
 
 _MOST_BYTES = 2 << 30
 _MOST_ELEMENTS = 1 << 28
-_OLDEST_OPSET = 7
+_OLDEST_OPSET = 1
 _DOMAINS = ("", "ai.onnx")
 _QUANTISE_DOMAINS = (*_DOMAINS, "com.microsoft")
 
 
-def import_onnx(model: str | Path | onnx.ModelProto) -> Graph:
+def import_onnx(model: str | Path | onnx.ModelProto, *, inputs: Mapping[str, Any] | None = None) -> Graph:
     """Read a model from a file, or take one that is loaded already.
 
-    A symbolic first dimension of an input is taken as 1.
+    Operators that only ONNX's own function bodies define are replaced by those. A symbolic first dimension of an
+    input is taken as 1.
+
+    Parameters
+    ----------
+    inputs
+        What is known of inputs by name: a shape (a tuple), which fixes symbolic dimensions, or an array, which makes
+        the input a constant of the compiled model.
 
     Raises
     ------
@@ -40,9 +50,9 @@ def import_onnx(model: str | Path | onnx.ModelProto) -> Graph:
         It uses another domain's operators, or subgraphs.
     """
     if isinstance(model, onnx.ModelProto):
-        return _Importer(model, model.graph.name or "model", None).run()
+        return _Importer(model, model.graph.name or "model", None, inputs or {}).run()
     path = Path(model)
-    return _Importer(_read(path), path.stem, path.parent).run()
+    return _Importer(_read(path), path.stem, path.parent, inputs or {}).run()
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -61,17 +71,18 @@ def _read(path: Path) -> onnx.ModelProto:
 class _Importer:
     """One conversion; `folder` is where external data may lie, None where there is none."""
 
-    def __init__(self, model: onnx.ModelProto, name: str, folder: Path | None) -> None:
-        self.proto = model.graph
+    def __init__(self, model: onnx.ModelProto, name: str, folder: Path | None, known: Mapping[str, Any]) -> None:
+        self.proto = expand_functions(model).graph
         self.name = name
         self.folder = folder
+        self.known = known
         self.values: dict[str, Value] = {}
         self.node_names: set[str] = set()
         versions = [entry.version for entry in model.opset_import if entry.domain in _DOMAINS]
-        if not versions or max(versions) < _OLDEST_OPSET:
+        if max(versions, default=1) < _OLDEST_OPSET or not model.opset_import:
             stated = max(versions, default="none")
             raise TilewrightError(f"model {name} must use operator set {_OLDEST_OPSET} or later, not {stated}")
-        self.opset = max(versions)
+        self.opset = max(versions, default=1)
 
     def run(self) -> Graph:
         for tensor in self.proto.initializer:
@@ -80,8 +91,11 @@ class _Importer:
             raise UnsupportedOperator(f"model {self.name} has sparse constants; store them as dense ones")
         inputs = []
         for entry in self.proto.input:
-            if entry.name not in self.values:
-                self._define(self._input(entry))
+            known = self.known.get(entry.name)
+            if isinstance(known, np.ndarray):
+                self._define(Value.constant(entry.name, known))
+            elif entry.name not in self.values:
+                self._define(self._input(entry, known))
                 inputs.append(entry.name)
         nodes = [node for index, proto in enumerate(self.proto.node) if (node := self._node(proto, index)) is not None]
         outputs = tuple(entry.name for entry in self.proto.output)
@@ -97,7 +111,9 @@ class _Importer:
             raise TilewrightError(f"tensor {value.name!r} of model {self.name} must be named and defined once")
         self.values[value.name] = value
 
-    def _input(self, entry: onnx.ValueInfoProto) -> Value:
+    def _input(self, entry: onnx.ValueInfoProto, known: tuple[int, ...] | None) -> Value:
+        if known is not None:
+            return Value(entry.name, tuple(known), self._dtype(entry.type.tensor_type.elem_type, entry.name))
         if not entry.type.HasField("tensor_type") or not entry.type.tensor_type.HasField("shape"):
             raise UnsupportedOperator(f"input {entry.name!r} must be a tensor whose rank is stated")
         shape = []
@@ -158,11 +174,17 @@ class _Importer:
         if proto.op_type == "Constant":
             self._constant(proto, name, attributes)
             return None
-        for output in proto.output:
-            if output:
-                self._define(Value(output))
-        node = Node(name, proto.op_type, tuple(proto.input), tuple(o for o in proto.output if o), attributes)
-        return self._newest_form(node)
+        results = list(proto.output)
+        while results and not results[-1]:
+            results.pop()
+        outputs = tuple(output or f"{name}/unused{place}" for place, output in enumerate(results))
+        for output in outputs:
+            self._define(Value(output))
+        node = Node(name, proto.op_type, tuple(proto.input), outputs, attributes)
+        node, made = newest_form(node, self.opset)
+        for value in made:
+            self._define(value)
+        return node
 
     def _attribute(self, entry: onnx.AttributeProto, node: str) -> Any:
         if entry.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
@@ -178,7 +200,12 @@ class _Importer:
         if len(attributes) != 1 or len(proto.output) != 1:
             raise TilewrightError(f"node {name!r} (Constant) must have one attribute and one output")
         kind, value = next(iter(attributes.items()))
-        dtypes = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+        dtypes: dict[str, Any] = {
+            "value_float": np.float32,
+            "value_floats": np.float32,
+            "value_int": np.int64,
+            "value_ints": np.int64,
+        }
         if kind == "value":
             data = value
         elif kind in dtypes:
@@ -186,24 +213,3 @@ class _Importer:
         else:
             raise UnsupportedOperator(f"node {name!r} (Constant) has {kind}; numbers and tensors are supported")
         self._define(Value.constant(proto.output[0], data))
-
-    def _newest_form(self, node: Node) -> Node:
-        """Even out older operator sets: Clip's limits, the axes of Squeeze and Unsqueeze, Softmax's flattening."""
-        attributes = dict(node.attributes)
-        inputs = list(node.inputs)
-        if node.operator == "Clip" and self.opset < 11:
-            inputs += [
-                self._scalar(node, key, attributes.pop(key)) if key in attributes else "" for key in ("min", "max")
-            ]
-        if node.operator in ("Squeeze", "Unsqueeze") and "axes" in attributes:
-            inputs.append(self._scalar(node, "axes", attributes.pop("axes")))
-        if node.operator == "Softmax" and self.opset < 13:
-            attributes.setdefault("axis", 1)
-            attributes["flatten"] = 1
-        return node.replace(inputs=tuple(inputs), attributes=attributes)
-
-    def _scalar(self, node: Node, key: str, value: Any) -> str:
-        name = f"{node.outputs[0]}/{key}"
-        dtype = np.int64 if key == "axes" else np.float32
-        self._define(Value.constant(name, np.array(value, dtype=dtype)))
-        return name

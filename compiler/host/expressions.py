@@ -122,12 +122,15 @@ class ExpressionEmitter:
             self.mask = before
 
     def _branch(self, condition: Value, node: Select) -> Value:
+        varies = self.mask is not None or any(
+            found is self.lane for branch in (node.a, node.b) for found in walk(branch)
+        )
         ends: list[tuple[Value, ir.Block]] = []
         with self.builder.if_else(condition) as (then, otherwise):
             for arm, branch in ((then, node.a), (otherwise, node.b)):
                 with arm:
                     value = self.scoped(lambda branch=branch: self.emit(branch))  # type: ignore[misc]
-                    if self.lanes:
+                    if self.lanes and varies:
                         value = splat(self.builder, value, self.lanes)
                     ends.append((value, self.builder.block))
         result = self.builder.phi(ends[0][0].type)
@@ -141,7 +144,7 @@ class ExpressionEmitter:
         stride = 0 if self.lane is None else stride_along(flat, self.lane)
         if stride == 0 and self.mask is None:
             value = self._read(buffer, self.emit(flat), 0)
-        elif stride == 1:
+        elif stride == 1 and (self.mask is None or not any(isinstance(found, Load) for found in walk(flat))):
             value = self._read(buffer, self._first(flat), self.lanes)
         else:
             value = self._gather(buffer, flat)

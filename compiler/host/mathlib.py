@@ -13,7 +13,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from ...errors import UnsupportedOperator
+from .mathlib_double import emit_double
 from .scalars import declare, suffix
 
 __all__ = ["emit_math"]
@@ -41,17 +41,11 @@ _MAGIC_BITS = 0x4B400000
 
 
 def emit_math(builder: ir.IRBuilder, function: str, x: Value) -> Value:
-    """`function` of `x`, a float or double or a vector of them.
-
-    Raises
-    ------
-    UnsupportedOperator
-        The function is not implemented for double.
-    """
+    """`function` of `x`, a float or double or a vector of them."""
     if function in _EXACT:
         return _EXACT[function](builder, x)
     if _element(x.type) != _F32:
-        raise UnsupportedOperator(f"{function} must be of float32 on the host, not of float64; cast its input")
+        return emit_double(builder, function, x)
     return _SINGLE[function](builder, x)
 
 

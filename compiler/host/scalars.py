@@ -24,6 +24,7 @@ Value = Any
 
 TYPES: dict[str, ir.Type] = {
     "bool": ir.IntType(1),
+    "float16": ir.HalfType(),
     "float32": ir.FloatType(),
     "float64": ir.DoubleType(),
     **{f"{sign}int{bits}": ir.IntType(bits) for sign in ("", "u") for bits in (8, 16, 32, 64)},
@@ -62,7 +63,7 @@ def suffix(type_: ir.Type) -> str:
         return f"v{type_.count}{suffix(type_.element)}"
     if isinstance(type_, ir.IntType):
         return f"i{type_.width}"
-    return "f32" if isinstance(type_, ir.FloatType) else "f64"
+    return {ir.HalfType(): "f16", ir.FloatType(): "f32"}.get(type_, "f64")
 
 
 def splat(builder: ir.IRBuilder, value: Value, lanes: int) -> Value:
@@ -120,7 +121,8 @@ def conversion(builder: ir.IRBuilder, value: Value, source: str, target: str) ->
         return comparison(builder, "ne", source, value, zero)
     if is_float(source):
         if is_float(target):
-            return builder.fpext(value, kind) if target == "float64" else builder.fptrunc(value, kind)
+            wider = int(target.removeprefix("float")) > int(source.removeprefix("float"))
+            return builder.fpext(value, kind) if wider else builder.fptrunc(value, kind)
         return builder.fptosi(value, kind) if is_signed(target) else builder.fptoui(value, kind)
     if is_float(target):
         return builder.sitofp(value, kind) if is_signed(source) else builder.uitofp(value, kind)

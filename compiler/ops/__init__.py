@@ -3,9 +3,9 @@
 import pkgutil
 from importlib import import_module
 
-from .registry import Operator, find_operator
+from .registry import Operator, find_operator, needed_constants
 
-__all__ = ["Operator", "find_operator"]
+__all__ = ["Operator", "find_operator", "needed_constants"]
 
 for _module in pkgutil.iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -15,6 +15,7 @@ from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 from .window import window_of
+from .windows import convolve, geometry
 
 __all__ = ["accumulate"]
 
@@ -40,7 +41,21 @@ def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
 class Conv(Operator):
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         assert arguments[0] is not None
-        return _result(node, arguments[0], arguments[1], arguments[0].known_dtype)
+        shape, filters = arguments[0].known_shape, arguments[1].known_shape if arguments[1] is not None else ()
+        if len(shape) < 3 or len(filters) != len(shape) or filters[1] * node.get("group", 1) != shape[1]:
+            raise refuse(node, f"its weights {list(filters)} must match its input {list(shape)}")
+        window = geometry(node, shape[2:], filters[2:])
+        return [Signature((shape[0], filters[0], *window.output), arguments[0].known_dtype)]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        image, weight = arguments[:2]
+        bias = arguments[2] if len(arguments) > 2 else None
+        assert image is not None and weight is not None
+        window = geometry(node, image.shape[2:], weight.shape[2:])
+        sums = convolve(image, weight, window, node.get("group", 1))
+        if bias is None:
+            return [sums]
+        return [te.compute(sums.shape, lambda n, c, *index: sums[(n, c, *index)] + bias[c])]
 
     def quantise(self, site: Site) -> Lowered | None:
         image, x = site.activation(0)

@@ -16,6 +16,7 @@ from ..schedule.layout import pack
 from ..schedule.scope import Scope
 from ..te import layout, nn
 from ..window import Window
+from .matmul import gemm, matmul
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 
@@ -54,6 +55,17 @@ class Gemm(Operator):
             raise refuse(node, f"its factors {list(left)} and {list(right)} must match")
         return [Signature((left[0], right[1]), a.known_dtype)]
 
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        a, b = arguments[:2]
+        assert a is not None and b is not None
+        product = (a.T if node.get("transA", 0) else a) @ (b.T if node.get("transB", 0) else b)
+        term = arguments[2] if len(arguments) > 2 else None
+        total = node.get("alpha", 1.0) * product + (0 if term is None else node.get("beta", 1.0) * term)
+        return [np.asarray(total, a.dtype)]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        return [gemm(node, arguments)]
+
     def quantise(self, site: Site) -> Lowered | None:
         node = site.node
         if (
@@ -70,11 +82,18 @@ class MatMul(Operator):
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         a, b = arguments
         assert a is not None and b is not None
-        if len(a.known_shape) != 2 or len(b.known_shape) != 2 or a.known_shape[1] != b.known_shape[0]:
-            raise refuse(
-                node, f"it must multiply matching matrices, not {list(a.known_shape)} and {list(b.known_shape)}"
-            )
-        return [Signature((a.known_shape[0], b.known_shape[1]), a.known_dtype)]
+        left, right = te.placeholder(a.known_shape), te.placeholder(b.known_shape)
+        return [Signature(matmul(node, left, right).shape, a.known_dtype)]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        a, b = arguments
+        assert a is not None and b is not None
+        return [np.asarray(np.matmul(a, b))]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        a, b = arguments
+        assert a is not None and b is not None
+        return [matmul(node, a, b)]
 
     def quantise(self, site: Site) -> Lowered | None:
         return _lowered(site, False, 2)

@@ -58,16 +58,27 @@ class Limit(Operator):
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         data = arguments[0]
         assert data is not None
-        low, high = limits_of(node, arguments)
-        return [np.clip(data, low, high).astype(data.dtype)]
+        if node.operator == "Relu":
+            return [np.maximum(data, data.dtype.type(0))]
+        low, high = (arguments[place] if len(arguments) > place else None for place in (1, 2))
+        raised = data if low is None else np.maximum(data, low)
+        return [raised if high is None else np.minimum(raised, high)]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
-        if not data.dtype.startswith("float"):
-            raise refuse(node, f"on the host it must work on floats, not {data.dtype}")
-        low, high = limits_of(node, [None if tensor is None else tensor.data for tensor in arguments])
-        return [te.compute(data.shape, lambda *index: te.clamp(data[index], low, high))]
+        limits = [arguments[place] if len(arguments) > place else None for place in (1, 2)]
+
+        def element(*index: Any) -> Any:
+            value: Any = data[index]
+            if node.operator == "Relu":
+                return te.maximum(value, 0)
+            for limit, choose in zip(limits, (te.maximum, te.minimum), strict=True):
+                if limit is not None:
+                    value = choose(value, limit[(0,) * len(limit.shape)])
+            return value
+
+        return [te.compute(data.shape, element)]
 
     def quantise(self, site: Site) -> Lowered | None:
         limits = limits_of(site.node, [None if operand is None else operand.data for operand in site.operands])

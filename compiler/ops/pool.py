@@ -13,7 +13,8 @@ from ..graph import Node, Value
 from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
 from ..window import Window
-from .registry import Arrays, Operator, Signature, operator, refuse
+from .host_pool import host_pool
+from .registry import Arrays, Operator, Signature, operator
 from .site import Lowered, Site
 from .window import window_of
 
@@ -30,10 +31,13 @@ class _Pool(Operator):
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         image = arguments[0]
         assert image is not None
-        if len(node.outputs) > 1:
-            raise refuse(node, "its second result (indices) is not supported")
-        window = pooling_window(node, image.known_shape)
-        return [Signature((*image.known_shape[:2], *window.output), image.known_dtype)]
+        results = host_pool(node, te.placeholder(image.known_shape, image.known_dtype.name))
+        return [Signature(result.shape, np.dtype(result.dtype)) for result in results]
+
+    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        image = arguments[0]
+        assert image is not None
+        return host_pool(node, image)
 
 
 def _attributes(site: Site, window: Window, factor: float, x_zero: int) -> dict[str, object]:
@@ -53,6 +57,8 @@ def _attributes(site: Site, window: Window, factor: float, x_zero: int) -> dict[
 class MaxPool(_Pool):
     def quantise(self, site: Site) -> Lowered | None:
         data, x = site.activation(0)
+        if len(site.node.outputs) > 1:
+            raise site.refuse("its second result (indices) is not supported")
         window = pooling_window(site.node, data.shape)
         return Lowered("qmaxpool", (data.name,), _attributes(site, window, x.scale / site.output.scale, x.zero_point))
 
@@ -68,8 +74,14 @@ class AveragePool(_Pool):
         return Lowered("qavgpool", (data.name,), _attributes(site, window, factor, x.zero_point))
 
 
-class _QuantisedPool(_Pool):
+class _QuantisedPool(Operator):
     accelerated = True
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        image = arguments[0]
+        assert image is not None
+        window = pooling_window(node, image.known_shape)
+        return [Signature((*image.known_shape[:2], *window.output), image.known_dtype)]
 
     def _finish(self, node: Node, centred: np.ndarray) -> list[np.ndarray]:
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)

@@ -10,7 +10,9 @@ import numpy as np
 from .. import te
 from ..graph import Node, Value
 from ..te import nn
+from .cast import dtype_of
 from .elementwise import rescaled
+from .quantised import dequantize_anyhow, quantize_anyhow
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 
@@ -45,6 +47,14 @@ def _host_parameters(node: Node, arguments: Sequence[te.Tensor | None]) -> tuple
     return scale, int(zero.flat[0]), zero.dtype.name
 
 
+def _plain(arguments: Sequence[te.Tensor | None]) -> bool:
+    """Whether scale and zero point are constants, the scale at most one a slice and the zero point one for all."""
+    scale, zero = arguments[1], arguments[2] if len(arguments) > 2 else None
+    if scale is None or scale.data is None or len(scale.shape) > 1:
+        return False
+    return zero is None or (zero.data is not None and np.unique(zero.data).size == 1)
+
+
 def _require_sound(node: Node, arguments: Sequence[Value | None], integers: np.dtype[Any]) -> None:
     """One scale and zero point, or as many as slices along the axis; the zero point of the integers' dtype."""
     data, scale = arguments[0], arguments[1]
@@ -56,7 +66,7 @@ def _require_sound(node: Node, arguments: Sequence[Value | None], integers: np.d
         raise refuse(node, f"its scale must be float32, not {scale.dtype}")
     if zero is not None and (zero.known_dtype != integers or zero.known_shape not in ((), (1,), sizes)):
         raise refuse(node, f"its zero point must be {integers}{list(sizes)}, not {zero.dtype}{list(zero.known_shape)}")
-    if sizes in ((), (1,)):
+    if sizes in ((), (1,)) or (len(sizes) == len(shape) and node.get("block_size", 0)):
         return
     if len(sizes) > 1 or not -len(shape) <= axis < len(shape) or shape[axis] != sizes[0]:
         raise refuse(node, f"its scale {list(sizes)} must match axis {axis} of its input {list(shape)}")
@@ -68,7 +78,7 @@ class QuantizeLinear(Operator):
         data = arguments[0]
         assert data is not None
         zero = arguments[2] if len(arguments) > 2 else None
-        dtype = zero.known_dtype if zero is not None else np.dtype(np.uint8)
+        dtype = zero.known_dtype if zero is not None else np.dtype(dtype_of(node, "output_dtype", 2))
         if dtype.kind not in "iu":
             raise refuse(node, f"its zero point must be an integer, not {dtype}")
         _require_sound(node, arguments, dtype)
@@ -86,6 +96,8 @@ class QuantizeLinear(Operator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
+        if not _plain(arguments) or node.get("output_dtype", 0):
+            return [quantize_anyhow(node, data, arguments[1:])]
         scale, zero, dtype = _host_parameters(node, arguments)
         return [nn.quantize(data, scale, zero, dtype, axis=_axis(node, data))]
 
@@ -116,6 +128,8 @@ class DequantizeLinear(Operator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
+        if not _plain(arguments):
+            return [dequantize_anyhow(node, data, arguments[1:])]
         scale, zero, _ = _host_parameters(node, arguments)
         return [nn.dequantize(data, scale, zero, axis=_axis(node, data))]
 

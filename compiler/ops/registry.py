@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..schedule.scope import Scope
     from .site import Lowered, Site
 
-__all__ = ["Operator", "Signature", "find_operator", "operator", "refuse"]
+__all__ = ["Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "refuse"]
 
 Arrays = Sequence[np.ndarray | None]
 
@@ -41,13 +41,20 @@ class Operator:
     -------
     accelerated
         Whether :meth:`schedule` puts it on the accelerator.
+    parameters
+        Places of inputs that must be constants, mostly since shapes follow from them.
     """
 
     accelerated = False
+    parameters: tuple[int, ...] = ()
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         """Shapes and dtypes of the results from those of the arguments."""
         raise NotImplementedError
+
+    def known(self, node: Node, arguments: Sequence[Value | None]) -> list[np.ndarray] | None:
+        """The results where shapes alone tell them."""
+        return None
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         """The results, by NumPy: what the operator means."""
@@ -84,6 +91,47 @@ def operator(*names: str) -> Callable[[type[Operator]], type[Operator]]:
         return cls
 
     return register
+
+
+def is_known(name: str) -> bool:
+    """Whether there is an operator of that name."""
+    return name in _OPERATORS
+
+
+class NodeLike(Protocol):
+    """A node of a graph or of a model's file."""
+
+    @property
+    def input(self) -> Sequence[str]: ...
+
+    @property
+    def output(self) -> Sequence[str]: ...
+
+    @property
+    def op_type(self) -> str: ...
+
+
+def needed_constants(nodes: Sequence[NodeLike]) -> set[str]:
+    """The values that must be constants for all shapes to be known, with those that they are computed from."""
+    producers = {name: node for node in nodes for name in node.output}
+    pending = [
+        node.input[place]
+        for node in nodes
+        if node.op_type in _OPERATORS
+        for place in _OPERATORS[node.op_type].parameters
+        if place < len(node.input)
+    ]
+    needed: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name and name not in needed:
+            needed.add(name)
+            if name in producers and producers[name].op_type not in _OF_SHAPES:
+                pending.extend(producers[name].input)
+    return needed
+
+
+_OF_SHAPES = ("Shape", "Size")
 
 
 def find_operator(node: Node) -> Operator:

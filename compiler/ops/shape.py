@@ -66,6 +66,8 @@ def _moved(site: Site) -> Lowered | None:
 
 @operator(*RESHAPES)
 class Reshape(Operator):
+    parameters = (1,)
+
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         data = arguments[0]
         assert data is not None

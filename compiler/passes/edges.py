@@ -34,6 +34,7 @@ def isolate_edges(graph: Graph, *, accelerate: bool = True) -> Graph:
         if name in written or name in read or graph.values[name].data is not None:
             inner = renamed[name] = f"{name}/inside"
             values[inner] = values[name].replace(name=inner)
+            values[name] = values[name].replace(data=None)
             after.append(Node(f"{name}/output", "Identity", (inner,), (name,)))
     if not renamed:
         return graph

@@ -31,7 +31,20 @@ __all__ = [
     "as_expr",
 ]
 
-DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+DTYPES = (
+    "bool",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 INDEX = "int64"
 
 ExprLike = Union["Expr", int, float, bool]
@@ -280,7 +293,7 @@ class Load(Expr):
 
 @dataclass(frozen=True, repr=False)
 class Reduce(Expr):
-    """`body` folded over `axes` with sum, max or min, starting from `init`; only as the whole of a compute's body."""
+    """`body` folded over `axes` by sum, prod, max or min, from `init` on; only as the whole of a compute's body."""
 
     op: str
     axes: tuple[Axis, ...]
@@ -300,7 +313,7 @@ class Reduce(Expr):
 
     def combine(self, accumulator: Expr) -> Expr:
         """The accumulator after one more step."""
-        return binary({"sum": "add"}.get(self.op, self.op), accumulator, self.body)
+        return binary({"sum": "add", "prod": "mul"}.get(self.op, self.op), accumulator, self.body)
 
     def __repr__(self) -> str:
         return f"{self.op}({self.body}; {', '.join(a.name for a in self.axes)})"

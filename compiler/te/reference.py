@@ -46,7 +46,7 @@ _MATH: dict[str, Callable[[Any], Any]] = {
     "round": np.rint,
     "abs": np.abs,
 }
-_REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "max": np.max, "min": np.min}
+_REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
 
 
 def evaluate(outputs: Sequence[Tensor], feeds: Mapping[Tensor, np.ndarray]) -> list[np.ndarray]:
@@ -69,7 +69,7 @@ def _tensor(tensor: Tensor, values: dict[Tensor, np.ndarray]) -> np.ndarray:
             result = np.broadcast_to(_value(body, grid, values), [axis.extent for axis in axes])
             if isinstance(tensor.body, Reduce):
                 over = tuple(range(len(tensor.axes), len(axes)))
-                kept = {"dtype": tensor.dtype} if tensor.body.op == "sum" else {}
+                kept = {"dtype": tensor.dtype} if tensor.body.op in ("sum", "prod") else {}
                 result = _REDUCE[tensor.body.op](result, axis=over, **kept)
             values[tensor] = np.asarray(result, tensor.dtype).reshape(tensor.shape)
     return values[tensor]

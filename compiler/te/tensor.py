@@ -30,6 +30,7 @@ __all__ = [
     "minimum",
     "not_equal",
     "placeholder",
+    "prod",
     "reduce_axis",
     "round",
     "sigmoid",
@@ -74,8 +75,8 @@ class Tensor:
         self.data = data
         if dtype not in DTYPES:
             raise TypeError(f"dtype of {name} must be one of {', '.join(DTYPES)}, not {dtype!r}")
-        if any(size < 1 for size in self.shape):
-            raise ValueError(f"every size of {name} must be at least 1, not {self.shape}")
+        if any(size < 0 for size in self.shape):
+            raise ValueError(f"every size of {name} must be at least 0, not {self.shape}")
 
     def __getitem__(self, indices: ExprLike | tuple[ExprLike, ...]) -> Expr:
         given = indices if isinstance(indices, tuple) else (indices,)
@@ -164,6 +165,11 @@ def sum(body: Expr, axes: Axis | Sequence[Axis]) -> Reduce:
     return _reduce("sum", body, axes, 0)
 
 
+def prod(body: Expr, axes: Axis | Sequence[Axis]) -> Reduce:
+    """Π body over `axes`, in their order, starting from 1."""
+    return _reduce("prod", body, axes, 1)
+
+
 def max(body: Expr, axes: Axis | Sequence[Axis]) -> Reduce:
     """The largest over `axes`, starting from the dtype's lowest value."""
     return _reduce("max", body, axes, _limit(body.dtype, lowest=True))
@@ -214,6 +220,8 @@ def where(condition: Expr, a: ExprLike, b: ExprLike) -> Expr:
 def _math(function: str, value: Expr) -> Expr:
     if not value.dtype.startswith("float"):
         raise TypeError(f"{function} is defined on floats, not on {value.dtype}")
+    if value.dtype == "float16":
+        return Math(function, value.astype("float32")).astype("float16")
     return Math(function, value)
 
 

@@ -1,0 +1,64 @@
+"""From any ONNX model to a program for a CPU alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import load_config
+from ..errors import UnsupportedOperator
+from ..isa.program import DTYPES, Program
+from .assemble import HostTarget, assemble
+from .graph import Graph
+from .passes.manager import Dump, run_passes
+from .pipeline import host_passes
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["compile_for_host"]
+
+_CONFIG = "vta-16"  # programs name a configuration; without instructions it says nothing
+
+
+def compile_for_host(
+    model: str | Path | onnx.ModelProto,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    host: HostTarget | None = None,
+    dump: Dump | None = None,
+) -> Program:
+    """Compile any ONNX model for a CPU alone: a program without instructions, which needs no device.
+
+    Parameters
+    ----------
+    inputs
+        Shapes (tuples) and constants (arrays) of inputs, by name; see :func:`.frontend.onnx.import_onnx`.
+    host
+        Whom the code is for: this machine unless given.
+    dump
+        Called with a name and the graph after each pass.
+
+    Raises
+    ------
+    TilewrightError
+        The model is broken.
+    UnsupportedOperator
+        It holds an operator that the compiler lacks; the message names it, and the attribute or type in question.
+    """
+    from .frontend.onnx import import_onnx  # onnx is heavy, and a graph needs none of it
+
+    lowered = run_passes(import_onnx(model, inputs=inputs), host_passes(), dump=dump)
+    _require_storable(lowered)
+    return assemble(lowered, load_config(_CONFIG), host or HostTarget())
+
+
+def _require_storable(graph: Graph) -> None:
+    """Refuse inputs and outputs of types that program files do not have."""
+    for name in (*graph.inputs, *graph.outputs):
+        dtype = graph.values[name].known_dtype.name
+        if dtype not in DTYPES:
+            user = next((node for node in graph.nodes if name in (*node.inputs, *node.outputs)), None)
+            what = f"operator {user.operator} (node {user.name!r})" if user else f"model {graph.name}"
+            raise UnsupportedOperator(f"{what}: {name!r} must be one of {', '.join(DTYPES)}, not {dtype}")

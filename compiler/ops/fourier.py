@@ -1,0 +1,52 @@
+"""The discrete Fourier transform, from its definition, with tables made at compile time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import te
+from ..graph import Node
+from .derived import DerivedOperator, Expr, Tensors, constant_input, given
+from .reduce import normalised_axes
+from .registry import operator, refuse
+
+__all__: list[str] = []
+
+
+@operator("DFT")
+class FourierTransform(DerivedOperator):
+    """(…, 1) real or (…, 2) complex → complex; zeros are appended or elements cut to dft_length."""
+
+    parameters = (1, 2)
+
+    def expression(self, node: Node, arguments: Tensors) -> list[te.Tensor]:
+        x, rank = given(node, arguments), len(given(node, arguments).shape)
+        length, given_axis = (constant_input(node, arguments, n, what) for n, what in ((1, "dft_length"), (2, "axis")))
+        axis = (
+            int(given_axis.reshape(()))
+            if given_axis is not None
+            else node.get("axis", 1 if "axis" in node.attributes or node.get("opset", 20) < 20 else -2)
+        )
+        (place,) = normalised_axes(node, [axis], rank)
+        inverse, onesided = bool(node.get("inverse", 0)), bool(node.get("onesided", 0))
+        if inverse and onesided:
+            raise refuse(node, "its onesided must be 0 where inverse is 1")
+        n = x.shape[place] if length is None else int(length.reshape(()))
+        count = n // 2 + 1 if onesided else n
+        used = min(n, x.shape[place])
+        turns = np.outer(np.arange(count), np.arange(used)) * (2 * np.pi / n)
+        size = 1 / n if inverse else 1.0
+        cosine = te.constant((np.cos(turns) * size).astype(x.dtype))
+        sine = te.constant((np.sin(turns) * (size if inverse else -size)).astype(x.dtype))
+        k = te.reduce_axis(used)
+
+        def element(*index: Expr) -> Expr:
+            at = (*index[:place], k, *index[place + 1 : -1])
+            real, i = x[(*at, 0)], index[place]
+            first, second = real * cosine[i, k], real * sine[i, k]
+            if x.shape[-1] == 2:
+                imaginary = x[(*at, 1)]
+                first, second = first - imaginary * sine[i, k], second + imaginary * cosine[i, k]
+            return te.sum(te.where(te.equal(index[-1], 0), first, second), k)
+
+        return [te.compute((*x.shape[:place], count, *x.shape[place + 1 : -1], 2), element)]
