@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 
 from ..errors import DeviceError
@@ -19,10 +19,18 @@ _YOSYS = "pyosys"
 _WORDS_FOR_LUTS = 64  # four LUT memories deep; beyond that block RAM is the cheaper place
 _LATCHES = ("$dlatch", "$adlatch", "$dlatchsr", "$sr")
 _VERILOG, _SCRIPT, _LOG = "design.v", "synthesis.ys", "yosys.log"
+_SPLIT_READS = "split_reads.v"
 _COARSE, _MEMORIES, _MAPPED = "coarse.json", "memories.json", "mapped.json"
 
 # Yosys prints to the process's own output and ends the process when it fails: it gets a process of its own.
-_RUN = f"from pyosys import libyosys as y; y.run_pass('script {_SCRIPT}', y.Design())"
+# A limit on its memory keeps a design that is too much for it from taking the machine down.
+_MEMORY_LIMIT = 8 << 30
+_RUN = f"""\
+import resource
+from pyosys import libyosys
+resource.setrlimit(resource.RLIMIT_AS, ({_MEMORY_LIMIT}, {_MEMORY_LIMIT}))
+libyosys.run_pass('script {_SCRIPT}', libyosys.Design())
+"""
 
 # No engine depends on what a memory answers for a cell that is written in the same cycle. Without
 # `no_rw_check`, Yosys surrounds every block RAM with logic that makes it the old contents.
@@ -34,11 +42,12 @@ tee -q -o {coarse} stat -json
 select t:$mem_v2
 write_json -selected {memories}
 select -clear
+techmap -map {split_reads} t:$mem_v2
 {command} -top {top} {options} -run {mapping}:
 tee -q -o {mapped} stat -json
 """
 
-_PLACED = re.compile(r"^mapping memory (\S+) via \$__(\S+?)_?$", re.MULTILINE)
+_PLACED = re.compile(r"^mapping memory (\S+?)(?::\d\d)? via \$__(\S+?)_?$", re.MULTILINE)
 _IN_FLIP_FLOPS = re.compile(r"^using FF mapping for memory (\S+)$", re.MULTILINE)
 _FLIP_FLOPS = "flip-flops"
 
@@ -106,7 +115,7 @@ def require_yosys(family: Family) -> None:
 
 def synthesis_key(verilog: str, family: Family, *, top: str) -> list[str]:
     """All that :func:`synthesise` depends on. Yosys must be installed."""
-    return [verilog, _script(family, top), f"{_YOSYS} {metadata.version(_YOSYS)}"]
+    return [verilog, _script(family, top), _split_reads(), f"{_YOSYS} {metadata.version(_YOSYS)}"]
 
 
 def synthesise(verilog: str, family: Family, directory: Path, *, top: str) -> None:
@@ -118,13 +127,16 @@ def synthesise(verilog: str, family: Family, directory: Path, *, top: str) -> No
         Yosys refuses the design. It must be installed.
     """
     (directory / _VERILOG).write_text(verilog, encoding="utf-8")
+    (directory / _SPLIT_READS).write_text(_split_reads(), encoding="utf-8")
     (directory / _SCRIPT).write_text(_script(family, top), encoding="utf-8")
     with (directory / _LOG).open("w", encoding="utf-8") as log:
         command = [sys.executable, "-P", "-c", _RUN]
         done = subprocess.run(command, cwd=directory, stdout=log, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         lines = (directory / _LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        said = next((line for line in reversed(lines) if "ERROR" in line), f"nothing, status {done.returncode}")
+        said = next(
+            (line for line in reversed(lines) if "ERROR" in line), f"nothing, and ends with status {done.returncode}"
+        )
         raise DeviceError(f"yosys must accept {top} for {family.name}, but it says: {said}")
 
 
@@ -144,6 +156,10 @@ def read_synthesis(directory: Path, family: Family, *, top: str) -> Synthesis:
     )
 
 
+def _split_reads() -> str:
+    return resources.files(__package__).joinpath(_SPLIT_READS).read_text(encoding="utf-8")
+
+
 def _script(family: Family, top: str) -> str:
     return _PASSES.format(
         verilog=_VERILOG,
@@ -153,6 +169,7 @@ def _script(family: Family, top: str) -> str:
         mapping=family.mapping,
         coarse=_COARSE,
         memories=_MEMORIES,
+        split_reads=_SPLIT_READS,
         mapped=_MAPPED,
     )
 
@@ -169,11 +186,12 @@ def _memories(directory: Path, family: Family, top: str) -> tuple[PlacedMemory, 
     became = dict(_PLACED.findall(log)) | dict.fromkeys(_IN_FLIP_FLOPS.findall(log), _FLIP_FLOPS)
     module = json.loads((directory / _MEMORIES).read_text(encoding="utf-8"))["modules"].get(top, {"cells": {}})
     found = []
-    for cell in module["cells"].values():
+    for cell_name, cell in module["cells"].items():
         parameters = cell["parameters"]
         name = parameters["MEMID"].removeprefix("\\")
         words, word_bits, read_ports = (int(parameters[key], 2) for key in ("SIZE", "WIDTH", "RD_PORTS"))
-        kind = became.get(f"{top}.{name}", _FLIP_FLOPS)
+        copies = f"{top}.{cell_name}.{name}"  # of split_reads.v
+        kind = became.get(f"{top}.{name}") or became.get(copies, _FLIP_FLOPS)
         found.append(
             PlacedMemory(
                 name=name,

@@ -28,6 +28,16 @@ module top (input clk, we, input signed [7:0] a, b, input [8:0] to, from,
     assign deep = many[from[7:0]];
 endmodule
 """
+READERS = """
+module top (input clk, enable, input [8:0] to, input [7:0] d, input [143:0] from, output reg [127:0] q);
+    reg [7:0] shared [0:511];
+    integer n;
+    always @(posedge clk) begin
+        if (enable) shared[to] <= d;
+        for (n = 0; n < 16; n = n + 1) q[8*n +: 8] <= shared[from[9*n +: 9]];
+    end
+endmodule
+"""
 LATCH = "module top (input enable, input [3:0] d, output reg [3:0] q); always @* if (enable) q = d; endmodule"
 
 
@@ -54,6 +64,14 @@ def test_counts_and_memories(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_latches_are_counted(tmp_path: Path, family: str) -> None:
     assert synthesised(LATCH, family, tmp_path).latches >= 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_many_readers_of_a_memory_are_copies_of_it(tmp_path: Path, family: str) -> None:
+    found = synthesised(READERS, family, tmp_path)
+    (memory,) = found.memories
+    assert (memory.name, memory.read_ports, memory.block) == ("shared", 16, True)
+    assert found.takes.block_ram == 16
 
 
 def test_a_block_memory_on_xilinx7(tmp_path: Path) -> None:
