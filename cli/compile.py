@@ -1,11 +1,16 @@
 """``tilewright compile``"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..config import load_config
-from .files import config_option, dense_rounding_option, out_option
+from ..errors import TilewrightError
+from .files import config_option, dense_rounding_option, out_option, read_arrays
+
+if TYPE_CHECKING:
+    from ..isa.program import Program
 
 __all__ = ["compile_model"]
 
@@ -14,10 +19,34 @@ __all__ = ["compile_model"]
 @click.argument("model", type=click.Path(path_type=Path))
 @config_option
 @out_option(True, "the program")
+@click.option(
+    "--target",
+    type=click.Choice(["accelerator", "host"]),
+    default="accelerator",
+    show_default=True,
+    help="The accelerator with this CPU beside it, or this CPU alone, for any ONNX model.",
+)
+@click.option("--shape", "shapes", multiple=True, metavar="NAME=1,3,8,8", help="Shape of an input (host alone).")
+@click.option("--constants", type=click.Path(path_type=Path), help="npz file of inputs to fix (host alone).")
 @dense_rounding_option
-def compile_model(model: Path, config: str, out: Path, dense_rounding: str) -> None:
-    """Compile MODEL (ONNX quantised as QDQ, or TFLite in int8) to a program file."""
+def compile_model(
+    model: Path,
+    config: str,
+    out: Path,
+    target: str,
+    shapes: tuple[str, ...],
+    constants: Path | None,
+    dense_rounding: str,
+) -> None:
+    """Compile MODEL (ONNX quantised as QDQ, or TFLite in int8; with --target host any ONNX) to a program file."""
     chosen = load_config(config)
+    if target == "host":
+        program = _for_host(model, shapes, constants)
+        program.save(out)
+        click.echo(f"{out}: {len(program.layers)} layers for the host alone")
+        return
+    if shapes or constants:
+        raise TilewrightError("--shape and --constants must go with --target host: add it, or leave them out")
     from ..compiler.compile import compile_model as compiler
 
     program = compiler(model, chosen, dense_rounding=dense_rounding)  # type: ignore[arg-type]
@@ -28,3 +57,22 @@ def compile_model(model: Path, config: str, out: Path, dense_rounding: str) -> N
         f"{out}: {len(program.layers)} layers, {len(program.instructions)} instructions for {chosen.name}, "
         f"{accelerated / total:.0%} of {total:,} MACs on the accelerator"
     )
+
+
+def _for_host(model: Path, shapes: tuple[str, ...], constants: Path | None) -> "Program":
+    known: dict[str, Any] = dict(_shape(text) for text in shapes)
+    known.update({} if constants is None else read_arrays(constants))
+    from ..compiler.compile_host import compile_for_host
+
+    return compile_for_host(model, inputs=known)
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, sizes = text.rpartition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.split(","))
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise TilewrightError(f"--shape must be a name and sizes such as input=1,3,224,224, not {text!r}")
+    return name, shape

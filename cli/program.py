@@ -43,7 +43,7 @@ def run(
     check: bool,
     **options: object,
 ) -> None:
-    """Run PROGRAM on a device with inputs from a file."""
+    """Run PROGRAM on a device with inputs from a file; without instructions it needs none."""
     from ..driver.device import open_device
     from ..driver.layers import layer_reports
     from ..driver.session import Session
@@ -52,12 +52,13 @@ def run(
     given = _device_options(device, options)
     loaded = _load_to_run(program, config, check)
     arrays = read_arrays(inputs) if inputs is not None else {}
-    opened = open_device(device, loaded.config, **given)
+    opened = open_device(device, loaded.config, **given) if len(loaded.instructions) else None
     try:
         session = Session(loaded, opened, watchdog=DEFAULT_WATCHDOG if watchdog is None else watchdog)
         outputs = session.run(arrays)
     finally:
-        opened.close()
+        if opened is not None:
+            opened.close()
     if out is not None:
         write_arrays(out, outputs)
     reports = layer_reports(loaded, session.records)
@@ -66,7 +67,7 @@ def run(
     if as_json:
         click.echo(json.dumps(layers_json(loaded, reports, session.records), indent=1))
         return
-    print_layers(loaded, reports, device)
+    print_layers(loaded, reports, "the host" if opened is None else device)
     if out is None:
         print_arrays(outputs)
 
