@@ -268,20 +268,15 @@ def _pool(builder: Builder, op: TfliteOperator) -> None:
     y = _same_scale(builder, op)
     kernel = (options.FilterHeight(), options.FilterWidth())
     window = _window(op, image, kernel, options, dilated=False)
-    requantiser, operator = None, "qmaxpool"
-    if op.kind == "AVERAGE_POOL_2D":
-        if window.padded:
-            raise op.refuse("it must not be padded (VALID): its windows would differ in size")
-        requantiser, operator = Requantiser.from_average(prod(kernel)), "qavgpool"
-    attributes = {
-        "kernel_shape": kernel,
-        **_geometry(window),
-        "x_zero": 0,
-        "requantiser": requantiser,
-        **builder.limits(op, options.FusedActivationFunction(), y),
-        "y_zero": 0,
-    }
-    builder.add(op, operator, (builder.first(tensor),), attributes)
+    limits = builder.limits(op, options.FusedActivationFunction(), y)
+    attributes = {"kernel_shape": kernel, **_geometry(window), **limits, "x_zero": 0, "y_zero": 0}
+    if op.kind == "MAX_POOL_2D":
+        operator, requantiser = "qmaxpool", None
+    elif window.padded:
+        operator, requantiser = "qavgpool_inside", None
+    else:
+        operator, requantiser = "qavgpool", Requantiser.from_average(prod(kernel))
+    builder.add(op, operator, (builder.first(tensor),), {**attributes, "requantiser": requantiser})
 
 
 @_converts("MEAN")

@@ -146,6 +146,21 @@ def test_pools_means_pads_and_limits(maker, tmp_path):
     assert np.abs(result - np.clip(expected, -128, 127)).max() <= 1.2
 
 
+def test_averages_leave_padding_out(maker, tmp_path):
+    make = maker()
+    x = make.input((2, 5, 6, 3), zero=7)
+    y = make.add(
+        "AVERAGE_POOL_2D", [x], (2, 3, 6, 3), zero=7, FilterHeight=3, FilterWidth=4, StrideH=2, StrideW=1, Padding=0
+    )
+    given = image(2, 5, 6, 3)
+    result = answer(make.write(tmp_path / "model.tflite", y), t0=given)
+    for row, column in [(0, 0), (1, 3), (2, 5)]:
+        seen = given[:, max(2 * row - 1, 0) : 2 * row + 2, max(column - 1, 0) : column + 3].astype(float)
+        expected = seen.mean((1, 2))
+        rounded = np.sign(expected) * np.floor(np.abs(expected) + 0.5)
+        np.testing.assert_array_equal(result[:, row, column], rounded)
+
+
 def test_padding_becomes_part_of_a_convolution(maker, tmp_path):
     make = maker()
     x = make.input((1, 6, 6, 3), zero=9)
