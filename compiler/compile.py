@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from ..config import Config
 from ..isa.program import Program
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .frontend.tflite import DenseRounding
 
-__all__ = ["compile_graph", "compile_model", "import_model"]
+__all__ = ["compile_graph", "compile_model", "import_model", "is_tflite"]
 
 
 def import_model(model: str | Path | onnx.ModelProto, *, dense_rounding: DenseRounding = "single") -> Graph:
@@ -25,13 +25,18 @@ def import_model(model: str | Path | onnx.ModelProto, *, dense_rounding: DenseRo
 
     See :func:`.frontend.tflite.import_tflite`, for `dense_rounding` too, and :func:`.frontend.onnx.import_onnx`.
     """
-    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite":
+    if is_tflite(model):
         from .frontend.tflite import import_tflite  # each library is needed for its own models only
 
         return import_tflite(model, dense_rounding=dense_rounding)
     from .frontend.onnx import import_onnx
 
     return import_onnx(model)
+
+
+def is_tflite(model: str | Path | onnx.ModelProto) -> TypeGuard[str | Path]:
+    """Whether `model` is a file whose name says that it is TFLite's."""
+    return isinstance(model, str | Path) and Path(model).suffix.lower() == ".tflite"
 
 
 def compile_graph(

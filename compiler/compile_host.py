@@ -1,4 +1,4 @@
-"""From any ONNX model to a program for a CPU alone."""
+"""From any ONNX or int8 TFLite model to a program for a CPU alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
-from ..errors import UnsupportedOperator
+from ..errors import TilewrightError, UnsupportedOperator
 from ..isa.program import DTYPES, Program
 from .assemble import HostTarget, assemble
+from .compile import import_model, is_tflite
 from .graph import Graph
 from .passes.manager import Dump, run_passes
 from .pipeline import host_passes
@@ -29,7 +30,7 @@ def compile_for_host(
     host: HostTarget | None = None,
     dump: Dump | None = None,
 ) -> Program:
-    """Compile any ONNX model for a CPU alone: a program without instructions, which needs no device.
+    """Compile any ONNX model, or an int8 TFLite one, for a CPU alone: a program without instructions or device.
 
     Parameters
     ----------
@@ -47,11 +48,19 @@ def compile_for_host(
     UnsupportedOperator
         It holds an operator that the compiler lacks; the message names it, and the attribute or type in question.
     """
-    from .frontend.onnx import import_onnx  # onnx is heavy, and a graph needs none of it
-
-    lowered = run_passes(import_onnx(model, inputs=inputs), host_passes(), dump=dump)
+    lowered = run_passes(_imported(model, inputs), host_passes(), dump=dump)
     _require_storable(lowered)
     return assemble(lowered, load_config(_CONFIG), host or HostTarget())
+
+
+def _imported(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Any] | None) -> Graph:
+    if is_tflite(model):
+        if inputs:
+            raise TilewrightError("a TFLite model states its inputs' shapes itself: leave shapes and constants out")
+        return import_model(model)
+    from .frontend.onnx import import_onnx  # onnx is heavy, and a graph needs none of it
+
+    return import_onnx(model, inputs=inputs)
 
 
 def _require_storable(graph: Graph) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from tflite import ActivationFunctionType, Padding
 
 from ..graph import Node, Quantisation, Value
+from ..ops.groups import ungrouped
 from ..ops.window import window_of
 from ..requantise import Requantiser
 from ..window import Window
@@ -19,7 +20,6 @@ __all__ = ["convert"]
 
 _Converter = Callable[[Builder, TfliteOperator], None]
 _CONVERTERS: dict[str, _Converter] = {}
-_MOST_WEIGHTS = 1 << 26
 _SUM_SHIFT = 20
 
 
@@ -108,11 +108,13 @@ def _bias(builder: Builder, op: TfliteOperator, outputs: int) -> np.ndarray:
     return builder.elements(tensor)
 
 
-def _convolution(
-    builder: Builder, op: TfliteOperator, operator: str, weight: np.ndarray, scales: np.ndarray, options: object
-) -> None:
+def _convolution(builder: Builder, op: TfliteOperator, weight: np.ndarray, scales: np.ndarray, options: object) -> None:
     """`weight` is (O, I, KH, KW)."""
     tensor, image = _image(builder, op)
+    try:
+        operator, filters = ungrouped(weight, image[1])
+    except ValueError as error:
+        raise op.refuse(str(error)) from None
     x, y = builder.activation(op, tensor), builder.activation(op, op.outputs[0])
     window = _window(op, image, (weight.shape[2], weight.shape[3]), options)
     factor = np.float64(x.scale) * scales.astype(np.float64) / np.float64(y.scale)
@@ -123,35 +125,15 @@ def _convolution(
         **builder.limits(op, options.FusedActivationFunction(), y),  # type: ignore[attr-defined]
     }
     bias = _bias(builder, op, len(weight))
-    builder.add(op, operator, (builder.first(tensor), np.ascontiguousarray(weight), bias), attributes)
-
-
-def _grouped(op: TfliteOperator, weight: np.ndarray, channels: int) -> np.ndarray:
-    """(O, I, KH, KW) with I below `channels`: as one convolution over all channels, zeros outside the groups."""
-    outputs, inputs, *kernel = weight.shape
-    groups = channels // inputs
-    if channels % inputs or outputs % groups:
-        raise op.refuse(f"its weights {list(weight.shape)} must match the {channels} channels of its input")
-    if outputs * channels * prod(kernel) > _MOST_WEIGHTS:
-        raise op.refuse(f"its groups must be fewer: as one convolution it has over {_MOST_WEIGHTS} weights")
-    dense = np.zeros((outputs, channels, *kernel), np.int8)
-    each = outputs // groups
-    for group in range(groups):
-        rows = slice(group * each, (group + 1) * each)
-        dense[rows, group * inputs : (group + 1) * inputs] = weight[rows]
-    return dense
+    builder.add(op, operator, (builder.first(tensor), np.ascontiguousarray(filters), bias), attributes)
 
 
 @_converts("CONV_2D")
 def _conv(builder: Builder, op: TfliteOperator) -> None:
-    _, image = _image(builder, op)
     weights, data = _weights(builder, op, 0)
     if data.ndim != 4:
         raise op.refuse(f"its weights {weights.name!r} must have 4 dimensions, not {data.ndim}")
-    filters = data.transpose(0, 3, 1, 2)
-    if filters.shape[1] != image[1]:
-        filters = _grouped(op, filters, image[1])
-    _convolution(builder, op, "qconv", filters, weights.scale, op.options("Conv2DOptions"))
+    _convolution(builder, op, data.transpose(0, 3, 1, 2), weights.scale, op.options("Conv2DOptions"))
 
 
 @_converts("DEPTHWISE_CONV_2D")
@@ -160,11 +142,7 @@ def _depthwise(builder: Builder, op: TfliteOperator) -> None:
     weights, data = _weights(builder, op, 3)
     if data.ndim != 4 or data.shape[0] != 1 or data.shape[3] % image[1]:
         raise op.refuse(f"its weights {list(data.shape)} must be (1, H, W, a multiple of {image[1]} channels)")
-    filters = data.transpose(3, 0, 1, 2)
-    operator = "qdepthwise"
-    if len(filters) != image[1] or image[1] == 1:
-        operator, filters = "qconv", _grouped(op, filters, image[1])
-    _convolution(builder, op, operator, filters, weights.scale, op.options("DepthwiseConv2DOptions"))
+    _convolution(builder, op, data.transpose(3, 0, 1, 2), weights.scale, op.options("DepthwiseConv2DOptions"))
 
 
 @_converts("FULLY_CONNECTED")

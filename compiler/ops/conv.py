@@ -12,6 +12,7 @@ from ..expressions import clamped, convolution, requantised, with_padding
 from ..graph import Node, Value
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.scope import Scope
+from .groups import ungrouped
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 from .window import window_of
@@ -61,8 +62,6 @@ class Conv(Operator):
         image, x = site.activation(0)
         weight = site.weight(1)
         assert weight.data is not None
-        if site.node.get("group", 1) != 1:
-            raise site.refuse(f"it must have group 1, not {site.node['group']}; grouped convolutions are not supported")
         if weight.scale.ndim and weight.axis % 4 != 0:
             raise site.refuse("its weights must be quantised per output channel (axis 0) or as a whole")
         window = window_of(site.node, image.shape, weight.data.shape[2:])
@@ -76,7 +75,11 @@ class Conv(Operator):
             **site.clamp(),
         }
         bias = site.bias(2, scale, weight.data.shape[0]).astype(np.int32)
-        return Lowered("qconv", (image.name, weight.data, bias), attributes)
+        try:
+            lowered, filters = ungrouped(weight.data, image.shape[1])
+        except ValueError as error:
+            raise site.refuse(str(error)) from None
+        return Lowered(lowered, (image.name, filters, bias), attributes)
 
 
 @operator("qconv")

@@ -214,10 +214,14 @@ def refusal(model, config, compiled, kind=UnsupportedOperator):
     return message
 
 
-def test_refuses_groups(qdq, compiled):
-    model = qdq()
-    y = model.conv(model.input((1, 8, 6, 6)), (8, 4, 3, 3), group=2)
-    assert "group 1, not 2" in refusal(model.finish(y), load_config("tiny"), compiled)
+@pytest.mark.parametrize("name", MORE_CONFIGS)
+@pytest.mark.parametrize("channels, outputs, groups", [(8, 8, 2), (20, 20, 20), (6, 12, 6), (1, 4, 1)])
+def test_groups(qdq, compiled, name, channels, outputs, groups):
+    """Depthwise ones too, with and without a multiplier."""
+    model = qdq(seed=groups)
+    x = model.input((1, channels, 9, 7))
+    y = model.conv(x, (outputs, channels // groups, 3, 3), group=groups, pads=[1, 0, 1, 2], strides=[2, 1])
+    check(compiled, model.finish(y), config_named(name), steps=0.2)
 
 
 def test_a_float_convolution_runs_on_the_host(compiled):
