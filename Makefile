@@ -25,7 +25,7 @@ bench: $(VENV)/test.stamp
 
 soak: TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
-	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential
+	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
