@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+import numpy as np
+
 from ..config import Config
 from ..isa.instruction import Instruction
 from ..isa.program import Buffer, Call, Layer, Program, Run, Segment, Tensor, encode_instructions
 from . import host
 from .graph import Graph, Node
-from .host_calls import HostCall, lower_host_call
+from .host_calls import HostCall, is_large, lower_host_call
 from .ops import find_operator
 from .schedule.builder import ProgramBuilder
 from .schedule.layout import Blocked, image_shape, pack
@@ -71,6 +73,7 @@ class _Assembler:
         self.steps: list[Run | Call] = []
         self.layers: list[Layer] = []
         self.workspace = 0
+        self.placed: dict[str, int] = {}
 
     def run(self) -> Program:
         for part in self.parts:
@@ -153,6 +156,11 @@ class _Assembler:
         if call.function.workspace_bytes:
             self.workspace = max(self.workspace, call.function.workspace_bytes)
             arguments.append(_WORKSPACE)
+        for name in call.inputs:
+            if is_large(self.graph, name) and name not in self.placed:
+                data = self.graph.constant(name)
+                assert data is not None
+                self.placed[name] = self.constants.add(np.ascontiguousarray(data).tobytes())
         self.calls.append(call)
         self.layers += [self._layer(node, len(self.steps), 1) for node in part.nodes]
         self.steps.append(Call(symbol=symbol, arguments=tuple(arguments)))
@@ -171,7 +179,10 @@ class _Assembler:
         handed = (name for call in self.calls for name in (*call.inputs, *call.outputs))
         users = (*self.graph.inputs, *self.graph.outputs)
         for name in dict.fromkeys((*handed, *users)):
-            if name not in self.tensors:
+            if name in self.placed:
+                size = self.graph.values[name].data.nbytes  # type: ignore[union-attr]
+                yield Buffer(name=name, size=size, segment=CONSTANTS, offset=self.placed[name])
+            elif name not in self.tensors:
                 value = self.graph.values[name]
                 size = int(value.known_dtype.itemsize)
                 for extent in value.known_shape:

@@ -12,12 +12,15 @@ from .ops.registry import refuse
 from .schedule.layout import blocked_shape, image_shape
 from .te import layout
 
-__all__ = ["HostCall", "lower_host_call"]
+__all__ = ["HostCall", "is_large", "lower_host_call"]
 
 
 @dataclass(frozen=True)
 class HostCall:
-    """A function and the values that its pointers stand for; scratch memory follows where it needs any."""
+    """A function and the values that its pointers stand for; scratch memory follows where it needs any.
+
+    Large constants are among the inputs; small ones are part of the code.
+    """
 
     function: te.Function
     inputs: tuple[str, ...]
@@ -40,7 +43,7 @@ def lower_host_call(
     results = [name for name in results if _holds_elements(graph, name)]
     made = {name for node in nodes for name in node.outputs}
     read = dict.fromkeys(name for node in nodes for name in node.inputs if name and name not in made)
-    inputs = [name for name in read if graph.values[name].data is None]
+    inputs = [name for name in read if graph.values[name].data is None or is_large(graph, name)]
     tensors: dict[str, te.Tensor] = {}
     placeholders = []
     for position, name in enumerate(inputs):
@@ -55,6 +58,15 @@ def lower_host_call(
         tensors.update(zip(node.outputs, results_of_node, strict=True))
     outputs = [_blocked(tensors[name], channels) if name in blocked else tensors[name] for name in results]
     return HostCall(host.lower_call(symbol, placeholders, outputs), tuple(inputs), tuple(results))
+
+
+def is_large(graph: Graph, name: str) -> bool:
+    """Whether a value is a constant that lies in the program's memory rather than in the code."""
+    data = graph.constant(name)
+    return data is not None and data.nbytes >= _LARGE
+
+
+_LARGE = 1 << 16
 
 
 def _holds_elements(graph: Graph, name: str) -> bool:
