@@ -49,7 +49,7 @@ def newest_form(node: Node, opset: int) -> tuple[Node, list[Value]]:
         )
     if node.operator == "Upsample" or (node.operator == "Resize" and opset < 11):
         attributes.update(coordinate_transformation_mode="asymmetric", nearest_mode="floor")
-    if node.operator in ("BatchNormalization", "Dropout", "Resize", "Upsample", "PRelu", "DFT"):
+    if node.operator in ("BatchNormalization", "Dropout", "Resize", "Upsample", "PRelu", "DFT", "RoiAlign"):
         attributes["opset"] = opset
     return node.replace(inputs=tuple(inputs), attributes=attributes), made
 

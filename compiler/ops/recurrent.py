@@ -84,7 +84,8 @@ def _step(line: _Direction, x: te.Tensor, h: te.Tensor, c: te.Tensor | None, ste
 
     def gate(b: Expr, place: Any) -> Expr:
         biases = line.bias(place, recurrent=False, gates=gates) + line.bias(place, recurrent=True, gates=gates)
-        return fed[b, place] + back[b, place] + biases
+        total: Expr = fed[b, place] + back[b, place] + biases
+        return total
 
     if node.operator == "LSTM":
         assert c is not None
