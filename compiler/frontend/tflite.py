@@ -1,4 +1,4 @@
-"""TFLite models (int8) into graphs of integer operators."""
+"""TFLite models into graphs: int8 as integer operators, float as the graph's float operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DenseRounding = Literal["single", "double"]
 
 
 def import_tflite(model: str | Path, *, dense_rounding: DenseRounding = "single") -> Graph:
-    """Read a quantised TFLite model.
+    """Read a TFLite model, int8 or float.
 
     Images lie with channels first in the graph; what enters and leaves the model keeps TFLite's order.
 

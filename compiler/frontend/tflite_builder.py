@@ -129,13 +129,36 @@ class Builder:
         form: str = "first",
     ) -> None:
         """A node for `op`, whose result has `form`; arrays become constants."""
-        names = []
-        for position, given in enumerate(inputs):
-            if isinstance(given, np.ndarray):
-                given = self.define(Value.constant(f"{op.name}/constant{position}", given))
-            names.append(given)
+        names = self._names(op.name, inputs)
         result = self._declare(op.outputs[0], form)
-        self.nodes.append(Node(op.name, operator, tuple(names), (result,), attributes))
+        self.nodes.append(Node(op.name, operator, names, (result,), attributes))
+
+    def before_activation(
+        self,
+        op: TfliteOperator,
+        operator: str,
+        inputs: Sequence[str | np.ndarray],
+        attributes: Mapping[str, Any],
+        *,
+        form: str,
+    ) -> str:
+        """As :meth:`add`, for a result that an activation follows; its name."""
+        tensor, name = op.outputs[0], f"{op.name}/linear"
+        shape = (
+            tuple(tensor.shape[d] for d in _TO_FIRST) if form == "first" and len(tensor.shape) == 4 else tensor.shape
+        )
+        names = self._names(name, inputs)
+        self.define(Value(name, shape, tensor.dtype))
+        self.nodes.append(Node(name, operator, names, (name,), attributes))
+        return name
+
+    def _names(self, owner: str, inputs: Sequence[str | np.ndarray]) -> tuple[str, ...]:
+        return tuple(
+            self.define(Value.constant(f"{owner}/constant{position}", given))
+            if isinstance(given, np.ndarray)
+            else given
+            for position, given in enumerate(inputs)
+        )
 
     def between(self, op: TfliteOperator, operator: str, source: str, value: Value, **attributes: Any) -> str:
         """A node before that of `op`, and its result's name."""

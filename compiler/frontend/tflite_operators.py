@@ -6,15 +6,15 @@ from collections.abc import Callable
 from math import prod
 
 import numpy as np
-from tflite import ActivationFunctionType, Padding
+from tflite import ActivationFunctionType
 
 from ..graph import Node, Quantisation, Value
 from ..ops.groups import ungrouped
-from ..ops.window import window_of
 from ..requantise import Requantiser
-from ..window import Window
 from .tflite_builder import Builder
 from .tflite_file import TfliteOperator, TfliteTensor
+from .tflite_float import FLOAT_CONVERTERS
+from .tflite_window import geometry, image_of, window_of_options
 
 __all__ = ["convert"]
 
@@ -39,7 +39,9 @@ def convert(builder: Builder, op: TfliteOperator) -> None:
     UnsupportedOperator
         It is not one of those here, or something of it is not supported.
     """
-    converter = _CONVERTERS.get(op.kind)
+    borders = [tensor for tensor in (*op.inputs[:1], *op.outputs) if tensor is not None]
+    real = all(tensor.dtype == np.float32 for tensor in borders)
+    converter = (FLOAT_CONVERTERS.get(op.kind) if real else None) or _CONVERTERS.get(op.kind)
     if converter is None:
         raise op.refuse(f"it is not supported; these are: {', '.join(sorted(_CONVERTERS))}")
     if len(op.outputs) != 1:
@@ -47,44 +49,9 @@ def convert(builder: Builder, op: TfliteOperator) -> None:
     converter(builder, op)
 
 
-def _image(builder: Builder, op: TfliteOperator) -> tuple[TfliteTensor, tuple[int, ...]]:
-    """Input 0 and its shape with channels first."""
-    tensor = builder.input(op, 0)
-    if len(tensor.shape) != 4:
-        raise op.refuse(f"tensor {tensor.name!r} must have 4 dimensions, not shape {list(tensor.shape)}")
-    n, height, width, channels = tensor.shape
-    return tensor, (n, channels, height, width)
-
-
-def _window(
-    op: TfliteOperator, image: tuple[int, ...], kernel: tuple[int, int], options: object, *, dilated: bool = True
-) -> Window:
-    get = {name: getattr(options, name)() for name in ("StrideH", "StrideW", "Padding")}
-    dilations = (1, 1)
-    if dilated:
-        dilations = (options.DilationHFactor(), options.DilationWFactor())  # type: ignore[attr-defined]
-    if get["Padding"] not in (Padding.SAME, Padding.VALID):
-        raise op.refuse(f"its padding must be SAME or VALID, not {get['Padding']}")
-    attributes = {
-        "strides": (get["StrideH"], get["StrideW"]),
-        "dilations": dilations,
-        "auto_pad": "SAME_UPPER" if get["Padding"] == Padding.SAME else "VALID",
-    }
-    return window_of(Node(op.name, op.kind, (), (), attributes), image, kernel)
-
-
-def _geometry(window: Window) -> dict[str, object]:
-    return {"strides": window.strides, "dilations": window.dilations, "pads": window.pads}
-
-
 def _weights(builder: Builder, op: TfliteOperator, axis: int) -> tuple[TfliteTensor, np.ndarray]:
     """Input 1, which must be int8, symmetric, with one scale or one a slice along `axis`."""
-    tensor, image = builder.input(op, 1), builder.input(op, 0)
-    if image.dtype == np.float32 and tensor.dtype != np.float32:
-        raise op.refuse(
-            f"its weights {tensor.name!r} must not be {tensor.dtype} under the float input {image.name!r} (hybrid): "
-            "quantise activations too"
-        )
+    tensor = builder.input(op, 1)
     if tensor.dtype != np.int8 or not len(tensor.scale):
         raise op.refuse(f"its weights {tensor.name!r} must be quantised to int8, not {tensor.dtype}")
     if len(tensor.scale) > 1 and (tensor.axis != axis or len(tensor.scale) != tensor.shape[axis]):
@@ -110,16 +77,16 @@ def _bias(builder: Builder, op: TfliteOperator, outputs: int) -> np.ndarray:
 
 def _convolution(builder: Builder, op: TfliteOperator, weight: np.ndarray, scales: np.ndarray, options: object) -> None:
     """`weight` is (O, I, KH, KW)."""
-    tensor, image = _image(builder, op)
+    tensor, image = image_of(builder, op)
     try:
         operator, filters = ungrouped(weight, image[1])
     except ValueError as error:
         raise op.refuse(str(error)) from None
     x, y = builder.activation(op, tensor), builder.activation(op, op.outputs[0])
-    window = _window(op, image, (weight.shape[2], weight.shape[3]), options)
+    window = window_of_options(op, image, (weight.shape[2], weight.shape[3]), options)
     factor = np.float64(x.scale) * scales.astype(np.float64) / np.float64(y.scale)
     attributes = {
-        **_geometry(window),
+        **geometry(window),
         "x_zero": x.zero_point,
         "requantiser": builder.requantiser(op, factor),
         **builder.limits(op, options.FusedActivationFunction(), y),  # type: ignore[attr-defined]
@@ -138,7 +105,7 @@ def _conv(builder: Builder, op: TfliteOperator) -> None:
 
 @_converts("DEPTHWISE_CONV_2D")
 def _depthwise(builder: Builder, op: TfliteOperator) -> None:
-    _, image = _image(builder, op)
+    _, image = image_of(builder, op)
     weights, data = _weights(builder, op, 3)
     if data.ndim != 4 or data.shape[0] != 1 or data.shape[3] % image[1]:
         raise op.refuse(f"its weights {list(data.shape)} must be (1, H, W, a multiple of {image[1]} channels)")
@@ -242,12 +209,12 @@ def _same_scale(builder: Builder, op: TfliteOperator) -> Quantisation:
 @_converts("AVERAGE_POOL_2D", "MAX_POOL_2D")
 def _pool(builder: Builder, op: TfliteOperator) -> None:
     options = op.options("Pool2DOptions")
-    tensor, image = _image(builder, op)
+    tensor, image = image_of(builder, op)
     y = _same_scale(builder, op)
     kernel = (options.FilterHeight(), options.FilterWidth())
-    window = _window(op, image, kernel, options, dilated=False)
+    window = window_of_options(op, image, kernel, options, dilated=False)
     limits = builder.limits(op, options.FusedActivationFunction(), y)
-    attributes = {"kernel_shape": kernel, **_geometry(window), **limits, "x_zero": 0, "y_zero": 0}
+    attributes = {"kernel_shape": kernel, **geometry(window), **limits, "x_zero": 0, "y_zero": 0}
     if op.kind == "MAX_POOL_2D":
         operator, requantiser = "qmaxpool", None
     elif window.padded:
@@ -259,7 +226,7 @@ def _pool(builder: Builder, op: TfliteOperator) -> None:
 
 @_converts("MEAN")
 def _mean(builder: Builder, op: TfliteOperator) -> None:
-    tensor, image = _image(builder, op)
+    tensor, image = image_of(builder, op)
     axes = builder.elements(builder.input(op, 1)).reshape(-1)
     if {int(axis) % 4 for axis in axes} != {1, 2}:
         raise op.refuse(f"it must be over height and width (axes 1 and 2), not {axes.tolist()}")
@@ -281,7 +248,7 @@ def _mean(builder: Builder, op: TfliteOperator) -> None:
 
 @_converts("PAD", "PADV2")
 def _pad(builder: Builder, op: TfliteOperator) -> None:
-    tensor, _ = _image(builder, op)
+    tensor, _ = image_of(builder, op)
     y = _same_scale(builder, op)
     amounts = builder.elements(builder.input(op, 1))
     if amounts.shape != (4, 2) or np.any(amounts[[0, 3]]) or np.any(amounts < 0):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tilewright.compiler.compile import compile_graph, import_model
+from tilewright.compiler.compile_host import compile_for_host
 from tilewright.compiler.graph import Graph
 from tilewright.compiler.reference import evaluate
 from tilewright.compiler.taps import softmax_input, with_outputs
@@ -151,6 +152,17 @@ def test_an_answer_on_the_rtl(name):
         assert compared(name, program, device, samples=samples) >= 1
     finally:
         device.close()
+
+
+@pytest.mark.parametrize("name", ["ad_float", "resnet8_float"])
+def test_the_float_parents_on_the_host(name):
+    graph = import_model(MODELS / f"{name}.tflite")
+    with np.load(MODELS / f"{name}.npz") as file:
+        samples = golden_samples(dict(file))
+    program = compile_for_host(MODELS / f"{name}.tflite")
+    for sample in samples:
+        results = run(program, {graph.inputs[0]: sample.inputs[0]})
+        np.testing.assert_allclose(results[graph.outputs[0]], sample.outputs[0], rtol=1e-4, atol=1e-5)
 
 
 def test_dense_layers_of_tflite_micro():

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from tilewright.compiler.compile import compile_model, import_model
 from tilewright.compiler.reference import evaluate
 from tilewright.config import load_config
 from tilewright.driver.simple import run
-from tilewright.errors import TilewrightError, UnsupportedOperator
+from tilewright.errors import TilewrightError
 
-MODELS = Path(__file__).parents[4] / "shared" / "models"
 RANDOM = np.random.default_rng(7)
 ACTIVATIONS = {"none": 0, "relu": 1, "relu_n1_to_1": 2, "relu6": 3}
 
@@ -187,6 +184,30 @@ def test_float_borders(maker, tmp_path):
     assert result[0, 3] == np.float32(255 / 256) and result.dtype == np.float32
 
 
+def test_real_numbers(maker, tmp_path):
+    """A float model as it stands, on the host."""
+    make, real = maker(), {"dtype": "float32", "scale": None}
+    x = make.input((1, 5, 4, 3), **real)
+    filters, bias = RANDOM.normal(size=(1, 3, 3, 6)).astype(np.float32), np.float32([1, 2, 3, 4, 5, 6])
+    parameters = [make.constant(filters), make.constant(bias)]
+    steps = {"StrideH": 1, "StrideW": 1, "Padding": 0}
+    inner = make.add(
+        "DEPTHWISE_CONV_2D", [x, *parameters], (1, 5, 4, 6), **real, **steps, DilationHFactor=1, DilationWFactor=1,
+        DepthMultiplier=2, FusedActivationFunction=ACTIVATIONS["relu6"],
+    )  # fmt: skip
+    y = make.add("AVERAGE_POOL_2D", [inner], (1, 5, 4, 6), **real, **steps, FilterHeight=2, FilterWidth=2)
+    path = make.write(tmp_path / "model.tflite", y)
+    given = RANDOM.normal(size=(1, 5, 4, 3)).astype(np.float32)
+    result = run(compile_model(path, load_config("tiny")), {"t0": given}, device="native")[f"t{y}"]
+    padded = np.pad(given[0], ((1, 1), (1, 1), (0, 0))).astype(np.float64)
+    linear = np.zeros((5, 4, 6))
+    for i, j, channel in np.ndindex(linear.shape):
+        linear[i, j, channel] = (padded[i : i + 3, j : j + 3, channel // 2] * filters[0, ..., channel]).sum()
+    limited = np.clip(linear + bias, 0, 6)
+    expected = [[limited[i : i + 2, j : j + 2].mean((0, 1)) for j in range(4)] for i in range(5)]
+    np.testing.assert_allclose(result[0], expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("which", ["deprecated_code", "new_code"])
 def test_either_operator_code(maker, tmp_path, which):
     make = maker(**{which: False})
@@ -283,9 +304,3 @@ def test_flipped_bytes(maker, tmp_path, seed):
             damaged[place] = random.integers(256)
         path.write_bytes(damaged)
         compiles_or_refuses(path)
-
-
-@pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
-def test_the_float_parents_are_refused_until_they_are_quantised():
-    with pytest.raises(UnsupportedOperator, match="int8"):
-        import_model(MODELS / "ad_float.tflite")
