@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 
 from ..te.analysis import flat_index, interval, stride_along, substitute, walk
-from ..te.expr import Axis, Binary, Cast, Compare, Const, Expr, Load, Math, Select, as_expr
+from ..te.expr import Axis, Binary, Bits, Cast, Compare, Const, Expr, Load, Math, Select, as_expr
 from ..te.tensor import Tensor
 from .mathlib import emit_math
 from .scalars import TYPES, arithmetic, comparison, conversion, declare, like, memory_type, splat, suffix
@@ -73,6 +73,8 @@ class ExpressionEmitter:
             return self._load(node)
         if isinstance(node, Select):
             return self._select(node)
+        if isinstance(node, Bits):
+            return self.builder.bitcast(self.emit(node.value), like(TYPES[node.dtype], self._lanes(node.value)))
         if isinstance(node, Cast):
             return conversion(self.builder, self.emit(node.value), node.value.dtype, node.dtype)
         if isinstance(node, Math):
@@ -83,6 +85,10 @@ class ExpressionEmitter:
             return comparison(self.builder, node.op, node.a.dtype, a, b)
         positive = node.op in ("floordiv", "mod") and self._positive(node.a) and self._positive(node.b)
         return arithmetic(self.builder, node.op, node.dtype, a, b, unsigned=positive)
+
+    def _lanes(self, node: Expr) -> int:
+        kind = self.emit(node).type
+        return kind.count if isinstance(kind, ir.VectorType) else 0
 
     def _positive(self, node: Expr) -> bool:
         return interval(node, self.extents)[0] >= 0

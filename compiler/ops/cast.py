@@ -59,10 +59,12 @@ class Cast(DerivedOperator):
 
 @operator("BitCast")
 class BitCast(DerivedOperator):
-    """The same bits as another type of the same width; between integers only."""
+    """The same bits as another type of the same width."""
 
     def expression(self, node: Node, arguments: Tensors) -> list[te.Tensor]:
         x, dtype = given(node, arguments), dtype_of(node, "to", 0)
-        if dtype != x.dtype and not (dtype.lstrip("u").startswith("int") and x.dtype.lstrip("u").startswith("int")):
-            raise refuse(node, f"its attribute to must be an integer type where its input is {x.dtype}, not {dtype}")
-        return [elementwise(lambda value: value.astype(dtype), x)]
+        if x.dtype == "bool" and dtype in ("int8", "uint8"):
+            return [elementwise(lambda value: value.astype(dtype), x)]
+        if np.dtype(dtype).itemsize != np.dtype(x.dtype).itemsize or "bool" in (dtype, x.dtype):
+            raise refuse(node, f"its attribute to must name a type as wide as {x.dtype}, not {dtype}")
+        return [elementwise(lambda value: te.Bits(value, dtype), x)]

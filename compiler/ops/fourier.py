@@ -8,7 +8,7 @@ from .. import te
 from ..graph import Node
 from .derived import DerivedOperator, Expr, Tensors, constant_input, given
 from .reduce import normalised_axes
-from .registry import operator, refuse
+from .registry import operator
 
 __all__: list[str] = []
 
@@ -30,7 +30,7 @@ class FourierTransform(DerivedOperator):
         (place,) = normalised_axes(node, [axis], rank)
         inverse, onesided = bool(node.get("inverse", 0)), bool(node.get("onesided", 0))
         if inverse and onesided:
-            raise refuse(node, "its onesided must be 0 where inverse is 1")
+            return [_real_inverse(x, place, length)]
         n = x.shape[place] if length is None else int(length.reshape(()))
         count = n // 2 + 1 if onesided else n
         used = min(n, x.shape[place])
@@ -50,3 +50,19 @@ class FourierTransform(DerivedOperator):
             return te.sum(te.where(te.equal(index[-1], 0), first, second), k)
 
         return [te.compute((*x.shape[:place], count, *x.shape[place + 1 : -1], 2), element)]
+
+
+def _real_inverse(x: te.Tensor, place: int, length: np.ndarray | None) -> te.Tensor:
+    """The real signal whose spectrum's first half `x` is."""
+    n = 2 * (x.shape[place] - 1) if length is None else int(length.reshape(()))
+    used = min(n // 2 + 1, x.shape[place])
+    weights = np.array([1.0 if k in (0, n - k) else 2.0 for k in range(used)]) / n
+    turns = np.outer(np.arange(n), np.arange(used)) * (2 * np.pi / n)
+    cosine, sine = (te.constant((table(turns) * weights).astype(x.dtype)) for table in (np.cos, np.sin))
+    k = te.reduce_axis(used)
+
+    def element(*index: Expr) -> Expr:
+        at, i = (*index[:place], k, *index[place + 1 : -1]), index[place]
+        return te.sum(x[(*at, 0)] * cosine[i, k] - x[(*at, 1)] * sine[i, k], k)
+
+    return te.compute((*x.shape[:place], n, *x.shape[place + 1 : -1], 1), element)

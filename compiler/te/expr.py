@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Axis",
     "Binary",
+    "Bits",
     "Cast",
     "Compare",
     "Const",
@@ -245,6 +246,24 @@ class Cast(Expr):
 
     def __repr__(self) -> str:
         return f"{self.dtype}({self.value})"
+
+
+@dataclass(frozen=True, repr=False)
+class Bits(Expr):
+    """The bits of `value` read as `dtype`, which is as wide."""
+
+    value: Expr
+    dtype: str
+
+    @property
+    def children(self) -> tuple[Expr, ...]:
+        return (self.value,)
+
+    def rebuild(self, children: Sequence[Expr]) -> Expr:
+        return Bits(children[0], self.dtype)
+
+    def __repr__(self) -> str:
+        return f"bits[{self.dtype}]({self.value})"
 
 
 @dataclass(frozen=True, repr=False)

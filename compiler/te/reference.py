@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .expr import Axis, Binary, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
+from .expr import Axis, Binary, Bits, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
 from .tensor import Tensor
 
 __all__ = ["evaluate"]
@@ -94,6 +94,8 @@ def _value(node: Expr, grid: Mapping[Axis, np.ndarray], values: dict[Tensor, np.
     parts = [_value(child, grid, values) for child in node.children]
     if isinstance(node, Select):
         return np.where(*parts)
+    if isinstance(node, Bits):
+        return np.asarray(parts[0], node.value.dtype).view(node.dtype)
     if isinstance(node, Cast):
         return np.asarray(parts[0]).astype(node.dtype)
     if isinstance(node, Math):
