@@ -115,7 +115,7 @@ class _Importer:
         if known is not None:
             return Value(entry.name, tuple(known), self._dtype(entry.type.tensor_type.elem_type, entry.name))
         if not entry.type.HasField("tensor_type") or not entry.type.tensor_type.HasField("shape"):
-            raise UnsupportedOperator(f"input {entry.name!r} must be a tensor whose rank is stated")
+            raise UnsupportedOperator(f"{self._whose(entry.name)} {entry.name!r} must be a tensor whose rank is stated")
         shape = []
         for axis, dim in enumerate(entry.type.tensor_type.shape.dim):
             if dim.HasField("dim_value") and dim.dim_value > 0:
@@ -131,11 +131,18 @@ class _Importer:
             raise TilewrightError(f"input {entry.name!r} must have at most {_MOST_ELEMENTS} elements, not {shape}")
         return Value(entry.name, tuple(shape), self._dtype(entry.type.tensor_type.elem_type, entry.name))
 
+    def _whose(self, name: str) -> str:
+        """The beginning of a message about a tensor: the first node that reads it."""
+        reader = next((node for node in self.proto.node if name in node.input), None)
+        if reader is None:
+            return f"model {self.name}: its tensor"
+        return f"operator {reader.op_type} (node {reader.name!r}): its input"
+
     def _dtype(self, code: int, name: str) -> np.dtype[Any]:
         try:
             return np.dtype(helper.tensor_dtype_to_np_dtype(code))
         except (KeyError, ValueError):
-            raise UnsupportedOperator(f"tensor {name!r} has the unknown element type {code}") from None
+            raise UnsupportedOperator(f"{self._whose(name)} {name!r} has the unknown element type {code}") from None
 
     def _array(self, tensor: onnx.TensorProto) -> np.ndarray:
         if any(size < 0 for size in tensor.dims) or np.prod(tensor.dims, dtype=np.float64) > _MOST_ELEMENTS:
@@ -170,7 +177,7 @@ class _Importer:
             raise UnsupportedOperator(
                 f"operator {proto.domain}.{proto.op_type} (node {name!r}) is not supported; only ONNX's own domain is"
             )
-        attributes = {entry.name: self._attribute(entry, name) for entry in proto.attribute}
+        attributes = {entry.name: self._attribute(entry, proto.op_type, name) for entry in proto.attribute}
         if proto.op_type == "Constant":
             self._constant(proto, name, attributes)
             return None
@@ -186,9 +193,12 @@ class _Importer:
             self._define(value)
         return node
 
-    def _attribute(self, entry: onnx.AttributeProto, node: str) -> Any:
+    def _attribute(self, entry: onnx.AttributeProto, operator: str, node: str) -> Any:
         if entry.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-            raise UnsupportedOperator(f"node {node!r} has a subgraph ({entry.name}); control flow is not supported")
+            raise UnsupportedOperator(
+                f"operator {operator} (node {node!r}): its attribute {entry.name} is a subgraph; "
+                "control flow is not supported"
+            )
         if entry.type == onnx.AttributeProto.TENSOR:
             return self._array(entry.t)
         value = helper.get_attribute_value(entry)

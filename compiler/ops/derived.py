@@ -21,7 +21,7 @@ class DerivedOperator(Operator):
     """Subclasses define :meth:`expression`; the rest follows, and may be overridden where NumPy has the operator."""
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        results = self.expression(node, [_tensor(value) for value in arguments])
+        results = self.expression(node, [_tensor(node, value) for value in arguments])
         return [Signature(result.shape, np.dtype(result.dtype)) for result in results[: len(node.outputs)]]
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
@@ -29,9 +29,11 @@ class DerivedOperator(Operator):
         return te.evaluate(self.expression(node, tensors)[: len(node.outputs)], {})
 
 
-def _tensor(value: Value | None) -> te.Tensor | None:
+def _tensor(node: Node, value: Value | None) -> te.Tensor | None:
     if value is None:
         return None
+    if value.known_dtype.name not in te.DTYPES:
+        raise refuse(node, f"its inputs must be of {', '.join(te.DTYPES)}, not {value.dtype}")
     if value.data is not None:
         return te.constant(value.data)
     return te.placeholder(value.known_shape, value.known_dtype.name, value.name)

@@ -37,7 +37,7 @@ Expressions of the usual operators are in :mod:`.nn` and :mod:`.layout`; write o
 """
 
 from .analysis import Affine, address, affine, flat_index, interval, loads, stride_along, substitute, unravel, walk
-from .expr import Axis, Binary, Bits, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
+from .expr import DTYPES, Axis, Binary, Bits, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
 from .loops import Function
 from .lower import lower
 from .nests import InstructionNest, instruction_nest
@@ -73,6 +73,7 @@ from .tensor import (
 from .verify import VerificationError, verify
 
 __all__ = [
+    "DTYPES",
     "Affine",
     "Axis",
     "Binary",

@@ -97,10 +97,8 @@ def reason(message):
     if (found := re.match(r"operator (\S+) \(node .*?\)(?: is not supported.*|: (.*))", message)) is not None:
         why = found[2] or "no such operator here"
         return found[1].removeprefix("ai.onnx."), re.sub(r"\(.*\)|\[.*?\]|'[^']*'", "…", why)
-    if "subgraph" in message:
-        return "If, Loop, Scan", "control flow"
     if re.match(r"(input|tensor) ", message):
-        return "sequences, optionals", "inputs that are not tensors"
+        return "sequences, optionals", "types that are not tensors"
     return "the suite", re.sub(r"'[^']*'", "…", message)
 
 
