@@ -21,7 +21,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -q
 
 bench: $(VENV)/test.stamp
-	$(BIN)/pytest -q -s tests/performance
+	TILEWRIGHT_BENCH=1 $(BIN)/pytest -q -s tests/performance
 
 soak: TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
