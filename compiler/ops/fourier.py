@@ -1,4 +1,4 @@
-"""The discrete Fourier transform, from its definition, with tables made at compile time."""
+"""Discrete Fourier transforms, from their definition, with tables made at compile time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from .. import te
 from ..graph import Node
-from .derived import DerivedOperator, Expr, Tensors, constant_input, given
+from .derived import DerivedOperator, Expr, Tensors, constant_input, given, optional
 from .reduce import normalised_axes
-from .registry import operator
+from .registry import operator, refuse
 
 __all__: list[str] = []
 
@@ -50,6 +50,37 @@ class FourierTransform(DerivedOperator):
             return te.sum(te.where(te.equal(index[-1], 0), first, second), k)
 
         return [te.compute((*x.shape[:place], count, *x.shape[place + 1 : -1], 2), element)]
+
+
+@operator("STFT")
+class ShortTimeTransform(DerivedOperator):
+    """(batch, length, 1) real → (batch, frames, bins, 2): a transform of every window of frame_length."""
+
+    parameters = (1, 3)
+
+    def expression(self, node: Node, arguments: Tensors) -> list[te.Tensor]:
+        x, window = given(node, arguments), optional(arguments, 2)
+        step, length = (
+            constant_input(node, arguments, n, what) for n, what in ((1, "frame_step"), (3, "frame_length"))
+        )
+        n = int(length.reshape(())) if length is not None else window.shape[0] if window is not None else x.shape[1]
+        hop = 1 if step is None else int(step.reshape(()))
+        if hop < 1 or not 1 <= n <= x.shape[1] or len(x.shape) != 3 or x.shape[2] != 1:
+            raise refuse(
+                node, f"its frames of {n} must fit its real signal {list(x.shape)}, and its frame_step be positive"
+            )
+        count = n // 2 + 1 if node.get("onesided", 1) else n
+        turns = np.outer(np.arange(count), np.arange(n)) * (2 * np.pi / n)
+        cosine, sine = te.constant(np.cos(turns).astype(x.dtype)), te.constant(-np.sin(turns).astype(x.dtype))
+        k = te.reduce_axis(n)
+
+        def element(b: Expr, frame: Expr, i: Expr, part: Expr) -> Expr:
+            value = x[b, frame * hop + k, 0]
+            if window is not None:
+                value = value * window[k]
+            return te.sum(value * te.where(te.equal(part, 0), cosine[i, k], sine[i, k]), k)
+
+        return [te.compute((x.shape[0], (x.shape[1] - n) // hop + 1, count, 2), element)]
 
 
 def _real_inverse(x: te.Tensor, place: int, length: np.ndarray | None) -> te.Tensor:
