@@ -9,7 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 PACKAGES := g++ make verilator iverilog zlib1g-dev python3-venv
-export TILEWRIGHT_PROGRAMS
 
 .PHONY: demo test soak bench lint docs system clean
 .DELETE_ON_ERROR:
@@ -23,7 +22,7 @@ test: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	TILEWRIGHT_BENCH=1 $(BIN)/pytest -q -s tests/performance
 
-soak: TILEWRIGHT_PROGRAMS = 100000
+soak: export TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py
 

@@ -14,7 +14,8 @@ from tilewright.isa.program import Program, Run, encode_instructions
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.native import NativeSimulator
 
-COMMAND = (sys.executable, "-m", "tilewright")
+# A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+COMMAND = ("env", "--default-signal=INT", sys.executable, "-m", "tilewright")
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_ctrl_c_in_the_middle_of_a_run(endless: Path, device: str) -> None:
         printed, complaint = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130
     assert complaint.strip() == "tilewright: interrupted" and printed == ""
     assert time.monotonic() - started < 20

@@ -15,7 +15,7 @@ from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 
-PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS", "2000"))
+PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
 RANDOM_CORES = PROGRAMS // 5000 if PROGRAMS >= 100_000 else 0
 SHARDS = 4
 PROGRAMS_A_SHARD = 15

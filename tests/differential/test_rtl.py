@@ -15,7 +15,7 @@ CONFIGS = {
         name="16x8-2-rows", rows=2, block_in=16, block_out=8, multiplier_bits=16, reads_outstanding=2
     ),
 }
-PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS", "2000"))
+PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
 SHARD = 100
 SHARDS = max(1, -(-PROGRAMS // (SHARD * len(CONFIGS))))
 
