@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -140,10 +141,15 @@ def find_operator(node: Node) -> Operator:
     Raises
     ------
     UnsupportedOperator
-        There is none of that name; the message lists those that there are.
+        There is none of that name; the message names those spelt alike and where all are listed.
     """
     found = _OPERATORS.get(node.operator)
     if found is None:
-        known = ", ".join(sorted(name for name in _OPERATORS if name[0].isupper()))
-        raise UnsupportedOperator(f"operator {node.operator} (node {node.name!r}) is not supported; these are: {known}")
+        known = [name for name in _OPERATORS if name[0].isupper()]
+        alike = get_close_matches(node.operator, known)
+        near = f" ({', '.join(alike)} would be)" if alike else ""
+        raise UnsupportedOperator(
+            f"operator {node.operator} (node {node.name!r}) is not supported{near}: "
+            f"docs/onnx-support.md tells what is, use other operators or run that part elsewhere"
+        )
     return found
