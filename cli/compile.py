@@ -8,8 +8,10 @@ import click
 from ..config import load_config
 from ..errors import TilewrightError
 from .files import config_option, dense_rounding_option, out_option, read_arrays
+from .graphs import dump_option
 
 if TYPE_CHECKING:
+    from ..compiler.passes.manager import Dump
     from ..isa.program import Program
 
 __all__ = ["compile_model"]
@@ -28,6 +30,7 @@ __all__ = ["compile_model"]
 )
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=1,3,8,8", help="Shape of an input (host alone).")
 @click.option("--constants", type=click.Path(path_type=Path), help="npz file of inputs to fix (host alone).")
+@dump_option
 @dense_rounding_option
 def compile_model(
     model: Path,
@@ -36,12 +39,13 @@ def compile_model(
     target: str,
     shapes: tuple[str, ...],
     constants: Path | None,
+    dump: "Dump | None",
     dense_rounding: str,
 ) -> None:
     """Compile MODEL (ONNX quantised as QDQ, or TFLite in int8; with --target host any ONNX) to a program file."""
     chosen = load_config(config)
     if target == "host":
-        program = _for_host(model, shapes, constants)
+        program = _for_host(model, shapes, constants, dump)
         program.save(out)
         click.echo(f"{out}: {len(program.layers)} layers for the host alone")
         return
@@ -49,7 +53,7 @@ def compile_model(
         raise TilewrightError("--shape and --constants must go with --target host: add it, or leave them out")
     from ..compiler.compile import compile_model as compiler
 
-    program = compiler(model, chosen, dense_rounding=dense_rounding)  # type: ignore[arg-type]
+    program = compiler(model, chosen, dump=dump, dense_rounding=dense_rounding)  # type: ignore[arg-type]
     program.save(out)
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
     total = sum(layer.macs for layer in program.layers) or 1
@@ -59,12 +63,12 @@ def compile_model(
     )
 
 
-def _for_host(model: Path, shapes: tuple[str, ...], constants: Path | None) -> "Program":
+def _for_host(model: Path, shapes: tuple[str, ...], constants: Path | None, dump: "Dump | None") -> "Program":
     known: dict[str, Any] = dict(_shape(text) for text in shapes)
     known.update({} if constants is None else read_arrays(constants))
     from ..compiler.compile_host import compile_for_host
 
-    return compile_for_host(model, inputs=known)
+    return compile_for_host(model, inputs=known, dump=dump)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

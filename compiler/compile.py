@@ -67,7 +67,7 @@ def compile_model(
     accelerate
         Whether the accelerator is used at all.
     dump
-        Called with a name and the graph after each pass.
+        Called with a name and the graph: as imported, and after each pass.
     dense_rounding
         How a TFLite model's fully connected layers round: once (LiteRT) or twice, ``"double"`` (TFLite Micro).
 

@@ -39,7 +39,7 @@ def compile_for_host(
     host
         Whom the code is for: this machine unless given.
     dump
-        Called with a name and the graph after each pass.
+        Called with a name and the graph: as imported, and after each pass.
 
     Raises
     ------

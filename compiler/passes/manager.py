@@ -28,7 +28,9 @@ class Pass:
 
 
 def run_passes(graph: Graph, passes: Sequence[Pass], *, dump: Dump | None = None, limit: int | None = None) -> Graph:
-    """Apply `passes`, the first `limit` of them only; `dump` sees the graph after each, under ``03-name``.
+    """Apply `passes`, the first `limit` of them only.
+
+    `dump` sees the graph as it comes, under ``00-import``, and after each pass, under ``03-name``.
 
     Raises
     ------
@@ -36,6 +38,8 @@ def run_passes(graph: Graph, passes: Sequence[Pass], *, dump: Dump | None = None
         A pass left a broken graph behind; the message names the pass.
     """
     verify(graph, stage="import")
+    if dump is not None:
+        dump("00-import", graph)
     for number, entry in enumerate(passes[:limit], 1):
         graph = entry.transform(graph)
         verify(graph, stage=entry.name, typed=entry.typed)
