@@ -48,6 +48,20 @@ class Conv(Operator):
         window = geometry(node, shape[2:], filters[2:])
         return [Signature((shape[0], filters[0], *window.output), arguments[0].known_dtype)]
 
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        image, weight = arguments[:2]
+        bias = arguments[2] if len(arguments) > 2 else None
+        assert image is not None and weight is not None
+        groups, over = node.get("group", 1), tuple(range(2, image.ndim))
+        views = geometry(node, image.shape[2:], weight.shape[2:]).views(image, 0)
+        kernel = tuple(axis + image.ndim - 2 for axis in over)
+        products = [
+            np.moveaxis(np.tensordot(seen, filters, axes=((1, *kernel), (1, *over))), -1, 1)
+            for seen, filters in zip(np.split(views, groups, 1), np.split(weight, groups), strict=True)
+        ]
+        sums = np.concatenate(products, 1)
+        return [sums if bias is None else sums + bias.reshape(-1, *(1 for _ in over))]
+
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image, weight = arguments[:2]
         bias = arguments[2] if len(arguments) > 2 else None

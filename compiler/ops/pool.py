@@ -13,6 +13,7 @@ from ..graph import Node, Value
 from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
 from ..window import Window
+from .derived import DerivedOperator
 from .host_pool import host_pool
 from .registry import Arrays, Operator, Signature, operator
 from .site import Lowered, Site
@@ -27,13 +28,7 @@ def pooling_window(node: Node, image: tuple[int, ...]) -> Window:
     return window_of(node, image, tuple(node["kernel_shape"]))
 
 
-class _Pool(Operator):
-    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        image = arguments[0]
-        assert image is not None
-        results = host_pool(node, te.placeholder(image.known_shape, image.known_dtype.name))
-        return [Signature(result.shape, np.dtype(result.dtype)) for result in results]
-
+class _Pool(DerivedOperator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image = arguments[0]
         assert image is not None

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from .. import te
 from ..graph import Node
 from .derived import Expr
@@ -24,6 +26,15 @@ class Geometry:
     before: tuple[int, ...]
     after: tuple[int, ...]
     output: tuple[int, ...]
+
+    def views(self, image: np.ndarray, fill: float | int) -> np.ndarray:
+        """(N, C, …) → (N, C, …, kernel …): what each window sees, `fill` outside the image."""
+        padding = [(0, 0), (0, 0), *zip(self.before, self.after, strict=True)]
+        reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True)]
+        frame = np.pad(image, padding, constant_values=fill)
+        seen = np.lib.stride_tricks.sliding_window_view(frame, reach, axis=tuple(range(2, image.ndim)))
+        steps = [slice(None, None, step) for step in (*self.strides, *self.dilations)]
+        return np.asarray(seen[(slice(None), slice(None), *steps)])
 
 
 def geometry(node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> Geometry:
