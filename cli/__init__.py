@@ -8,6 +8,7 @@ import click
 from ..config import PRESETS
 from ..errors import TilewrightError
 from . import area, demo, hardware, program
+from . import bisect as bisect_command
 from . import compile as compile_command
 from . import inspect as inspect_command
 from . import verify as verify_command
@@ -29,6 +30,7 @@ for command in (
     compile_command.compile_model,
     inspect_command.inspect,
     verify_command.verify,
+    bisect_command.bisect,
     program.run,
     program.disassemble,
     program.assemble,

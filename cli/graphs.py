@@ -10,9 +10,10 @@ from .files import write_text
 
 if TYPE_CHECKING:
     from ..compiler.graph import Graph
-    from ..compiler.passes.manager import Dump
+    from ..compiler.passes.manager import Dump, Pass
+    from ..config import Config
 
-__all__ = ["dump_option"]
+__all__ = ["chosen_passes", "dump_option", "graph_after", "passes_option"]
 
 
 def _dumping(context: click.Context, parameter: click.Parameter, folder: Path | None) -> "Dump | None":
@@ -39,3 +40,28 @@ dump_option = click.option(
     callback=_dumping,
     help="Folder for the graph as text: as imported and after each pass.",
 )
+
+passes_option = click.option(
+    "--target",
+    type=click.Choice(["accelerator", "host"]),
+    default="accelerator",
+    show_default=True,
+    help="Whose passes: those for the accelerator, or those for the host alone.",
+)
+
+
+def chosen_passes(target: str, config: "Config") -> "list[Pass]":
+    """The passes that ``--target`` names."""
+    from ..compiler.pipeline import host_passes, passes_for
+
+    return host_passes() if target == "host" else passes_for(config)
+
+
+def graph_after(graph: "Graph", passes: "list[Pass]", count: int) -> str:
+    """The graph as text after the first `count` of `passes`."""
+    from ..compiler.graph import format_graph
+    from ..compiler.passes import run_passes
+
+    if count > len(passes):
+        raise TilewrightError(f"--passes must be from 0 to {len(passes)}, the number of passes, not {count}")
+    return format_graph(run_passes(graph, passes, limit=count))

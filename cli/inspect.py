@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import load_config
+from ..errors import TilewrightError
 from .files import config_option, dense_rounding_option
+from .graphs import chosen_passes, graph_after, passes_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,13 +25,21 @@ __all__ = ["inspect"]
 @config_option
 @dense_rounding_option
 @click.option("--json", "as_json", is_flag=True, help="Print the layers as JSON.")
-def inspect(model: Path, config: str, dense_rounding: str, as_json: bool) -> None:
+@click.option("--passes", type=click.IntRange(0), help="Print the graph after the compiler's first N passes instead.")
+@passes_option
+def inspect(model: Path, config: str, dense_rounding: str, as_json: bool, passes: int | None, target: str) -> None:
     """Show what MODEL is made of: operators, MACs, parameters, what runs where and why."""
     chosen = load_config(config)
     from ..compiler.compile import import_model
     from ..compiler.inspection import inspect_graph
 
-    plans = inspect_graph(import_model(model, dense_rounding=dense_rounding), chosen)  # type: ignore[arg-type]
+    graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
+    if passes is not None:
+        click.echo(graph_after(graph, chosen_passes(target, chosen), passes), nl=False)
+        return
+    if target == "host":
+        raise TilewrightError("--target must go with --passes here: the table is the accelerator's")
+    plans = inspect_graph(graph, chosen)
     if as_json:
         click.echo(json.dumps([asdict(plan) for plan in plans], indent=1))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ProgramError
 from .session import Session
 
-__all__ = ["Comparison", "GoldenSample", "compare_samples", "golden_samples"]
+__all__ = ["Comparison", "GoldenSample", "compare_runs", "compare_samples", "golden_samples"]
 
 _INPUT = re.compile(r"in_(\d+)_(\d+)")
 
@@ -97,19 +97,40 @@ def compare_samples(
     ProgramError
         The file's arrays are not those of the model.
     """
-    program = session.program
+    inputs = [tensor.name for tensor in session.program.inputs]
+    names = [tensor.name for tensor in session.program.outputs[:outputs]]
+    return compare_runs(
+        session.run, samples, inputs=inputs, outputs=names, tap=tap, answers=answers, tolerance=tolerance
+    )
+
+
+def compare_runs(
+    run: Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]],
+    samples: list[GoldenSample],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    tap: str | None,
+    answers: str,
+    tolerance: float,
+) -> Iterator[Comparison]:
+    """As :func:`compare_samples`, for whatever computes arrays by name from the model's `inputs`.
+
+    `outputs` are the names of the model's results, `tap` that of what feeds the softmax.
+    """
     for sample in samples:
-        if sorted(sample.inputs) != list(range(len(program.inputs))):
+        if sorted(sample.inputs) != list(range(len(inputs))):
             raise ProgramError(
-                f"sample {sample.number} must have the model's {len(program.inputs)} inputs, "
+                f"sample {sample.number} must have the model's {len(inputs)} inputs, "
                 f"not numbers {sorted(sample.inputs)}"
             )
-        given = {tensor.name: sample.inputs[place] for place, tensor in enumerate(program.inputs)}
-        results = session.run(given)
+        results = run({name: sample.inputs[place] for place, name in enumerate(inputs)})
         for place, expected in sorted(sample.outputs.items()):
-            if place >= outputs:
-                raise ProgramError(f"sample {sample.number} must have at most {outputs} outputs, not number {place}")
-            found = results[program.outputs[place].name]
+            if place >= len(outputs):
+                raise ProgramError(
+                    f"sample {sample.number} must have at most {len(outputs)} outputs, not number {place}"
+                )
+            found = results[outputs[place]]
             yield _compared(sample, f"{answers}_{sample.number}_{place}", found, expected, tolerance)
         if sample.tap is not None and tap is not None:
             yield _compared(sample, f"tap_{sample.number}_0", results[tap], sample.tap, tolerance)
