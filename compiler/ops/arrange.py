@@ -13,7 +13,8 @@ from ..graph import Node, Value
 from ..te import layout
 from .derived import DerivedOperator, Expr, Tensors, broadcast, constant_input, given, optional
 from .reduce import normalised_axes
-from .registry import operator, refuse
+from .registry import Arrays, operator, refuse
+from .site import Lowered, Site
 
 __all__: list[str] = []
 
@@ -49,6 +50,17 @@ class Concat(DerivedOperator):
             return value
 
         return [te.compute(_replaced(first.shape, axis, starts[-1]), element)]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        arrays = [array for array in arguments if array is not None]
+        return [np.concatenate(arrays, axis=_axis(node, arrays[0].ndim))]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        """The integers side by side, where all have the result's scale and zero point."""
+        sources = [site.activation(place) for place in range(len(site.operands))]
+        constant = any(operand.data is not None and operand.data.dtype != np.int8 for operand, _ in sources)
+        shared = all(meaning == site.output for _, meaning in sources) and (site.minimum, site.maximum) == (-128, 127)
+        return Lowered("Concat", site.node_inputs(), dict(site.node.attributes)) if shared and not constant else None
 
 
 @operator("Split")

@@ -38,6 +38,23 @@ def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(np.moveaxis(product, -1, 1))
 
 
+def _sums(views: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """(N, C, output …, kernel …) and (O, C / groups, kernel …) → (N, O, output …), in the views' dtype."""
+    outputs, inner, *kernel = weight.shape
+    rank = len(kernel)
+    if inner == 1 and outputs == groups:
+        total = np.zeros(views.shape[: 2 + rank], views.dtype)
+        for tap in np.ndindex(*kernel):
+            total += views[(..., *tap)] * weight[(slice(None), 0, *tap)].reshape(-1, *[1] * rank)
+        return total
+    over = (1, *range(2 + rank, 2 + 2 * rank)), tuple(range(1, 2 + rank))
+    products = [
+        np.moveaxis(np.tensordot(seen, filters, axes=over), -1, 1)
+        for seen, filters in zip(np.split(views, groups, 1), np.split(weight, groups), strict=True)
+    ]
+    return np.concatenate(products, 1)
+
+
 @operator("Conv")
 class Conv(Operator):
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
@@ -52,15 +69,9 @@ class Conv(Operator):
         image, weight = arguments[:2]
         bias = arguments[2] if len(arguments) > 2 else None
         assert image is not None and weight is not None
-        groups, over = node.get("group", 1), tuple(range(2, image.ndim))
         views = geometry(node, image.shape[2:], weight.shape[2:]).views(image, 0)
-        kernel = tuple(axis + image.ndim - 2 for axis in over)
-        products = [
-            np.moveaxis(np.tensordot(seen, filters, axes=((1, *kernel), (1, *over))), -1, 1)
-            for seen, filters in zip(np.split(views, groups, 1), np.split(weight, groups), strict=True)
-        ]
-        sums = np.concatenate(products, 1)
-        return [sums if bias is None else sums + bias.reshape(-1, *(1 for _ in over))]
+        sums = _sums(views, weight, node.get("group", 1))
+        return [sums if bias is None else sums + bias.reshape(-1, *[1] * (image.ndim - 2))]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image, weight = arguments[:2]

@@ -18,6 +18,7 @@ from .host_pool import host_pool
 from .registry import Arrays, Operator, Signature, operator
 from .site import Lowered, Site
 from .window import window_of
+from .windows import geometry
 
 __all__ = ["pooling_window"]
 
@@ -29,6 +30,17 @@ def pooling_window(node: Node, image: tuple[int, ...]) -> Window:
 
 
 class _Pool(DerivedOperator):
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        image = arguments[0]
+        assert image is not None
+        whole = node.operator.startswith("Global")
+        window = geometry(node, image.shape[2:], image.shape[2:] if whole else tuple(node["kernel_shape"]))
+        largest, inside = node.operator.endswith("MaxPool"), tuple(range(image.ndim, 2 * image.ndim - 2))
+        if len(node.outputs) == 1 and image.dtype.kind == "f" and (largest or not any((*window.before, *window.after))):
+            views = window.views(image, -np.inf)
+            return [np.asarray(views.max(axis=inside) if largest else views.mean(axis=inside), image.dtype)]
+        return te.evaluate(host_pool(node, te.constant(image)), {})
+
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image = arguments[0]
         assert image is not None
