@@ -101,6 +101,13 @@ class Requantiser:
         multiplier = np.minimum((self.multiplier + (1 << (cut - 1))) >> cut, (1 << (bits - 1)) - 1)
         return Requantiser(multiplier, self.left, self.right, self.single, bits)
 
+    def signed(self, signs: np.ndarray) -> Requantiser:
+        """The factors times `signs` (1 or −1, one a channel): what a sum of the opposite sign needs for the same result."""
+        if np.all(signs > 0):
+            return self
+        left, right = (np.broadcast_to(shift, signs.shape) for shift in (self.left, self.right))
+        return Requantiser(self.multiplier * signs, left, right, self.single, self.bits)
+
     def apply(self, accumulators: np.ndarray, axis: int = 1) -> np.ndarray:
         """int64: `accumulators` times the factor, channels along `axis`, as docs/isa.md has it."""
         shape = [1] * accumulators.ndim

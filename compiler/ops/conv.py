@@ -1,4 +1,4 @@
-"""Convolution: float Conv, which only a quantised model may use, and the integer qconv."""
+"""Convolution: float Conv, and the integer forms qconv and qdepthwise."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from math import prod
 import numpy as np
 
 from .. import te
-from ..expressions import clamped, convolution, requantised, with_padding
+from ..expressions import clamped, convolution, depthwise, requantised, with_padding
 from ..graph import Node, Value
 from ..schedule.conv import Convolution, schedule_convolution
+from ..schedule.depthwise import schedule_depthwise
 from ..schedule.scope import Scope
+from ..window import Window
 from .groups import ungrouped
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
@@ -19,17 +21,6 @@ from .window import window_of
 from .windows import convolve, geometry
 
 __all__ = ["accumulate"]
-
-
-def _result(node: Node, image: Value | None, weight: Value | None, dtype: np.dtype) -> list[Signature]:
-    assert image is not None and weight is not None
-    shape, filters = image.known_shape, weight.known_shape
-    if len(filters) != 4 or len(shape) != 4:
-        raise refuse(node, f"it must work on images (4 dimensions), not on {list(shape)} and weights {list(filters)}")
-    if filters[1] * node.get("group", 1) != shape[1]:
-        raise refuse(node, f"its weights {list(filters)} must match the {shape[1]} channels of its input")
-    window = window_of(node, shape, filters[2:])
-    return [Signature((shape[0], filters[0], *window.output), dtype)]
 
 
 def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -85,12 +76,9 @@ class Conv(Operator):
 
     def quantise(self, site: Site) -> Lowered | None:
         image, x = site.activation(0)
-        weight = site.weight(1)
-        assert weight.data is not None
-        if weight.scale.ndim and weight.axis % 4 != 0:
-            raise site.refuse("its weights must be quantised per output channel (axis 0) or as a whole")
-        window = window_of(site.node, image.shape, weight.data.shape[2:])
-        scale = x.scale * weight.scale
+        weight, scales = site.weight(1, axis=0)
+        window = window_of(site.node, image.shape, weight.shape[2:])
+        scale = x.scale * scales
         attributes = {
             "strides": window.strides,
             "dilations": window.dilations,
@@ -99,32 +87,54 @@ class Conv(Operator):
             "requantiser": site.requantiser(scale / site.output.scale),
             **site.clamp(),
         }
-        bias = site.bias(2, scale, weight.data.shape[0]).astype(np.int32)
+        bias = site.bias(2, scale, weight.shape[0]).astype(np.int32)
         try:
-            lowered, filters = ungrouped(weight.data, image.shape[1])
+            lowered, filters = ungrouped(weight, image.shape[1])
         except ValueError as error:
             raise site.refuse(str(error)) from None
         return Lowered(lowered, (image.name, filters, bias), attributes)
 
 
-@operator("qconv")
-class QuantisedConv(Operator):
-    """int8 image (N, C, H, W), int8 weights (O, C, KH, KW), int32 bias (O,) → int8 (N, O, OH, OW).
+class _QuantisedConv(Operator):
+    """int8 image (N, C, H, W), weights (O, …, KH, KW), int32 bias (O,) → int8 (N, O, OH, OW).
 
-    Padding stands for the real number 0, that is, it holds x_zero.
+    Weights are int8, or int16 from −255 to 255 that span at most 255 in each output channel: 8-bit ones less their
+    zero points. Padding stands for the real number 0, that is, it holds x_zero.
     """
 
     accelerated = True
 
+    def _require_match(self, node: Node, shape: tuple[int, ...], filters: tuple[int, ...]) -> None:
+        """Refuse weights that do not fit the image."""
+        raise NotImplementedError
+
+    def _sums(self, views: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """float64 (N, C, OH, OW, KH, KW) and weights → (N, O, OH, OW), exact."""
+        raise NotImplementedError
+
+    def _expression(self, image: te.Tensor, weight: te.Tensor, window: Window, x_zero: int) -> te.Tensor:
+        """The same of a padded image, as a tensor expression."""
+        raise NotImplementedError
+
+    def _schedule(self, scope: Scope, conv: Convolution) -> None:
+        raise NotImplementedError
+
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        return _result(node, arguments[0], arguments[1], np.dtype(np.int8))
+        image, weight = arguments[:2]
+        assert image is not None and weight is not None
+        shape, filters = image.known_shape, weight.known_shape
+        if len(filters) != 4 or len(shape) != 4:
+            raise refuse(node, f"it must work on images (4 dimensions), not on {list(shape)} and {list(filters)}")
+        self._require_match(node, shape, filters)
+        window = window_of(node, shape, filters[2:])
+        return [Signature((shape[0], filters[0], *window.output), np.dtype(np.int8))]
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         image, weight, bias = arguments
         assert image is not None and weight is not None and bias is not None
         window = window_of(node, image.shape, weight.shape[2:])
-        centred = image.astype(np.float64) - node["x_zero"]
-        sums = accumulate(window.views(centred, 0.0), weight.astype(np.float64)).astype(np.int64)
+        views = window.views(image.astype(np.float64) - node["x_zero"], 0.0)
+        sums = self._sums(views, weight.astype(np.float64)).astype(np.int64)
         scaled = node["requantiser"].apply(sums + bias.reshape(1, -1, 1, 1)) + node["y_zero"]
         return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
 
@@ -137,7 +147,7 @@ class QuantisedConv(Operator):
         image, weight, bias = arguments
         assert image is not None and weight is not None and bias is not None
         window = window_of(node, image.shape, weight.shape[2:])
-        sums = convolution(with_padding(image, window, node["x_zero"]), weight, window, node["x_zero"])
+        sums = self._expression(with_padding(image, window, node["x_zero"]), weight, window, node["x_zero"])
         biased = te.compute(sums.shape, lambda n, c, h, w: sums[n, c, h, w] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
@@ -146,4 +156,40 @@ class QuantisedConv(Operator):
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
         window = window_of(node, x.shape, weight.shape[2:])
         limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        schedule_convolution(scope, Convolution(x, y, weight, bias, window, *limits))
+        self._schedule(scope, Convolution(x, y, weight, bias, window, *limits))
+
+
+@operator("qconv")
+class QuantisedConv(_QuantisedConv):
+    """Weights (O, C, KH, KW): every output channel sees every input channel."""
+
+    def _require_match(self, node: Node, shape: tuple[int, ...], filters: tuple[int, ...]) -> None:
+        if filters[1] != shape[1]:
+            raise refuse(node, f"its weights {list(filters)} must match the {shape[1]} channels of its input")
+
+    def _sums(self, views: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return accumulate(views, weight)
+
+    def _expression(self, image: te.Tensor, weight: te.Tensor, window: Window, x_zero: int) -> te.Tensor:
+        return convolution(image, weight, window, x_zero)
+
+    def _schedule(self, scope: Scope, conv: Convolution) -> None:
+        schedule_convolution(scope, conv)
+
+
+@operator("qdepthwise")
+class QuantisedDepthwise(_QuantisedConv):
+    """Weights (C, 1, KH, KW): each channel has a window of its own."""
+
+    def _require_match(self, node: Node, shape: tuple[int, ...], filters: tuple[int, ...]) -> None:
+        if filters[:2] != (shape[1], 1):
+            raise refuse(node, f"its weights {list(filters)} must be one window for each channel of {list(shape)}")
+
+    def _sums(self, views: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return np.asarray(np.einsum("nchwij,cij->nchw", views, weight[:, 0]))
+
+    def _expression(self, image: te.Tensor, weight: te.Tensor, window: Window, x_zero: int) -> te.Tensor:
+        return depthwise(image, weight, window, x_zero)
+
+    def _schedule(self, scope: Scope, conv: Convolution) -> None:
+        schedule_depthwise(scope, conv)

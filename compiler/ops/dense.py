@@ -24,16 +24,11 @@ from .site import Lowered, Site
 def _lowered(site: Site, transposed: bool, bias: int) -> Lowered:
     """`transposed`: the weights are (outputs, inputs)."""
     data, x = site.activation(0)
-    weight = site.weight(1)
-    assert weight.data is not None
-    if len(data.shape) != 2 or weight.data.ndim != 2:
-        raise site.refuse(
-            f"it must multiply matrices (2 dimensions), not {list(data.shape)} and {list(weight.data.shape)}"
-        )
-    if weight.scale.ndim and weight.axis % 2 != (0 if transposed else 1):
-        raise site.refuse("its weights must be quantised per output or as a whole")
-    rows = weight.data if transposed else np.ascontiguousarray(weight.data.T)
-    scale = x.scale * weight.scale
+    weight, scales = site.weight(1, axis=0 if transposed else 1)
+    if len(data.shape) != 2 or weight.ndim != 2:
+        raise site.refuse(f"it must multiply matrices (2 dimensions), not {list(data.shape)} and {list(weight.shape)}")
+    rows = weight if transposed else np.ascontiguousarray(weight.T)
+    scale = x.scale * scales
     attributes = {
         "x_zero": x.zero_point,
         "requantiser": site.requantiser(scale / site.output.scale),
@@ -101,7 +96,7 @@ class MatMul(Operator):
 
 @operator("qdense")
 class QuantisedDense(Operator):
-    """int8 (N, …), int8 weights (O, …), int32 bias (O,) → int8 (N, O).
+    """int8 (N, …), weights (O, …) as those of qconv, int32 bias (O,) → int8 (N, O).
 
     The input may have any rank; the weights have its shape behind the first dimension. So a flattening
     before it costs nothing.

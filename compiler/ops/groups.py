@@ -12,7 +12,7 @@ _MOST_WEIGHTS = 1 << 26
 
 
 def ungrouped(weight: np.ndarray, channels: int) -> tuple[str, np.ndarray]:
-    """(integer operator, its weights) of int8 (O, I, KH, KW) over an image of `channels`, `I` of them a group.
+    """(integer operator, its weights) of (O, I, KH, KW) over an image of `channels`, `I` of them a group.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def ungrouped(weight: np.ndarray, channels: int) -> tuple[str, np.ndarray]:
         return "qdepthwise", weight
     if outputs * channels * prod(kernel) > _MOST_WEIGHTS:
         raise ValueError(f"its groups must be fewer: as one convolution it has over {_MOST_WEIGHTS} weights")
-    dense = np.zeros((outputs, channels, *kernel), np.int8)
+    dense = np.zeros((outputs, channels, *kernel), weight.dtype)
     each = outputs // groups
     for group in range(groups):
         rows = slice(group * each, (group + 1) * each)

@@ -39,17 +39,25 @@ class Operand:
     data: np.ndarray | None
     shape: tuple[int, ...]
 
+    def _along_axis(self, parameter: np.ndarray) -> np.ndarray:
+        """A scale or zero point so that it broadcasts over the data."""
+        shape = [-1 if d == self.axis % len(self.shape) else 1 for d in range(len(self.shape))]
+        return parameter.reshape(shape) if parameter.ndim else parameter
+
+    @property
+    def centred(self) -> np.ndarray:
+        """A constant's integers less their zero points, int64."""
+        assert self.data is not None
+        return np.asarray(self.data.astype(np.int64) - self._along_axis(self.zero_point))
+
     @property
     def real(self) -> np.ndarray | None:
         """A constant's real numbers, float64."""
         if self.data is None:
             return None
-        shape = [1] * self.data.ndim
-        if self.scale.ndim:
-            shape[self.axis] = -1
-        scale, zero = self.scale.reshape(shape if self.scale.ndim else ()), self.zero_point
-        zero = zero.reshape(shape) if zero.ndim else zero
-        return np.asarray((self.data.astype(np.float64) - zero) * scale)
+        if self.data.dtype.kind == "f":
+            return self.data.astype(np.float64)
+        return np.asarray(self.centred * self._along_axis(self.scale))
 
 
 @dataclass(frozen=True)
@@ -94,17 +102,23 @@ class Site:
             raise self.refuse(f"input {index} must have at most 4 dimensions, not {len(operand.shape)}")
         return operand, Quantisation(float(operand.scale), int(operand.zero_point))
 
-    def weight(self, index: int) -> Operand:
-        """Operand `index`, which must be a constant of int8 with zero point 0."""
+    def weight(self, index: int, *, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """(integers less their zero points, scales) of operand `index`, a constant of 8 bits or fewer.
+
+        The integers are int8, or int16 where zero points push them out of it; scales have shape () or one a slice
+        along `axis`, the only one along which scales and zero points may differ.
+        """
         operand = self.operands[index]
         if operand is None or operand.data is None:
             raise self.refuse("its weights must be constant")
-        if np.any(operand.zero_point):
-            zero = int(np.asarray(operand.zero_point).flat[np.flatnonzero(operand.zero_point)[0]])
-            raise self.refuse(
-                f"its weights must have the zero point 0 (128 if unsigned), not {zero} (after the shift to int8)"
-            )
-        return operand
+        if operand.data.dtype.itemsize > 1 or operand.data.dtype.kind == "f":
+            raise self.refuse(f"its weights must be quantised to 8 bits, not {operand.data.dtype}")
+        varying = operand.scale.ndim or operand.zero_point.ndim
+        if varying and operand.axis % operand.data.ndim != axis:
+            raise self.refuse(f"its weights must be quantised as a whole or along axis {axis}, not {operand.axis}")
+        centred = operand.centred
+        fits = -128 <= centred.min(initial=0) <= centred.max(initial=0) <= 127
+        return centred.astype(np.int8 if fits else np.int16), operand.scale
 
     def node_inputs(self) -> tuple[str, ...]:
         """The node's inputs, with the integers in place of what was made from them."""

@@ -101,7 +101,7 @@ def _absorbed(graph: Graph, node: Node, values: dict[str, Value]) -> Node:
             places = places.transpose(movement["perm"])
         else:
             places = places.reshape(1, *graph.values[movement.outputs[0]].known_shape[1:])
-    rearranged = np.empty((len(weight.data), places.size), np.int8)
+    rearranged = np.empty((len(weight.data), places.size), weight.data.dtype)
     rearranged[:, places.reshape(-1)] = weight.data.reshape(len(weight.data), -1)
     name = f"{node.outputs[0]}/shaped"
     values[name] = Value.constant(name, rearranged.reshape(-1, *shape[1:]))

@@ -21,13 +21,14 @@ from .loops import Loop, fit
 from .scope import Need, Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
+from .weights import eight_bit_parts, scale_cells
 
 __all__ = ["Convolution", "schedule_convolution"]
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """int8 `x`, int8 `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operator qconv."""
+    """int8 `x`, `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operators qconv and qdepthwise."""
 
     x: Blocked
     y: Blocked
@@ -51,7 +52,8 @@ class _Schedule:
         config = scope.config
         self.scope = scope
         self.conv = conv
-        self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window)
+        self.parts, signs = eight_bit_parts(conv.weight)
+        self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window, parts=len(self.parts))
         self.tiling = choose_tiling(config, self.shape, scope.layer)
         self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}
@@ -60,22 +62,21 @@ class _Schedule:
         self.sub_out = config.channels // config.block_out
         self.tiles = self._packed_weights()
         channels = conv.y.blocks * config.channels
-        folded = conv.bias.astype(np.int64) - conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3))
+        folded = signs * (conv.bias.astype(np.int64) - conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3)))
         self.biases = np.zeros(channels, dtype=np.int32)
         self.biases[: len(folded)] = ((folded + (1 << 31)) & 0xFFFF_FFFF) - (1 << 31)
-        self.scales = np.frombuffer(conv.requantiser.cells(channels), dtype=np.uint8).reshape(channels, 8).copy()
-        self.scales[len(folded) :, :4] = 0
+        self.scales = scale_cells(conv.requantiser.signed(signs), len(folded), channels)
 
     def _packed_weights(self) -> np.ndarray:
-        """int8 (output tiles, input blocks, tiles of a block, KH, KW, block_out, block_in), zeros beyond channels."""
-        config, weight = self.scope.config, self.conv.weight
-        outputs, inputs, *kernel = weight.shape
+        """int8 (output tiles, input blocks, tiles of a block, parts, KH, KW, block_out, block_in), zeros beyond."""
+        config = self.scope.config
+        parts, outputs, inputs, *kernel = self.parts.shape
         blocks_out = self.shape.blocks_out * self.sub_out
         width = self.shape.blocks_in * config.channels
-        padded = np.zeros((blocks_out * config.block_out, width, *kernel), dtype=np.int8)
-        padded[:outputs, :inputs] = weight
-        split = padded.reshape(blocks_out, config.block_out, self.shape.blocks_in, -1, config.block_in, *kernel)
-        return np.ascontiguousarray(split.transpose(0, 2, 3, 5, 6, 1, 4)[:, :, : self.sub_in])
+        padded = np.zeros((parts, blocks_out * config.block_out, width, *kernel), dtype=np.int8)
+        padded[:, :outputs, :inputs] = self.parts
+        split = padded.reshape(parts, blocks_out, config.block_out, self.shape.blocks_in, -1, config.block_in, *kernel)
+        return np.ascontiguousarray(split.transpose(1, 3, 4, 0, 6, 7, 2, 5)[:, :, : self.sub_in])
 
     def run(self) -> None:
         parts = list(tiles(self.conv.y, self.tiling.rows, self.tiling.columns))
@@ -132,10 +133,11 @@ class _Schedule:
         ]
 
     def _multiply_loops(self, tile: Tile, frame: Frame, blocks: int) -> list[Loop]:
-        """Steps of ACT, WGT and ACC: weight tiles outside, pixels inside."""
+        """Steps of ACT, WGT and ACC: weight tiles outside, pixels inside; each part meets the same pixels."""
         config, (kernel_rows, kernel_columns) = self.scope.config, self.conv.window.kernel
         inputs, outputs = (frame.blocks, self.sub_in), blocks * self.sub_out
-        taps = kernel_rows * kernel_columns
+        part = kernel_rows * kernel_columns
+        taps = part * len(self.parts)
         x = te.placeholder((1, prod(inputs) * config.block_in, frame.height, frame.width), "int8", "x")
         w = te.placeholder((outputs * config.block_out, x.shape[1], kernel_rows, kernel_columns), "int8", "w")
         y = convolution(x, w, self.conv.window)
@@ -161,7 +163,8 @@ class _Schedule:
             ),
         }
         n, channel, row, column = y.axes
-        return nest_loops(y, layouts, [n, channel, *y.reduce_axes, row, column])
+        loops = nest_loops(y, layouts, [n, channel, *y.reduce_axes, row, column])
+        return [Loop(len(self.parts), (0, part, 0), reduction=True), *loops]
 
     def _multiply(self, tile: Tile, frame: Frame, blocks: int, places: Sequence[int], *, accumulate: bool) -> None:
         shape = (tile.rows, tile.columns, frame.blocks, blocks)

@@ -36,6 +36,8 @@ class ConvShape:
         Channel blocks of ``config.channels``.
     sub_in
         Weight tiles that an input block takes, fewer than usual where the only block is partly empty.
+    parts
+        Into how many int8 each weight is split.
     bands
         Bands of rows that are computed at once, one by each row of the core.
     """
@@ -47,21 +49,22 @@ class ConvShape:
     blocks_out: int
     sub_in: int
     sub_out: int
+    parts: int
     bands: int
     window: Window
 
     @classmethod
-    def of(cls, config: Config, x: tuple[int, ...], y: tuple[int, ...], window: Window) -> ConvShape:
+    def of(cls, config: Config, x: tuple[int, ...], y: tuple[int, ...], window: Window, *, parts: int) -> ConvShape:
         blocks_in = -(-x[1] // config.channels)
         sub = config.channels // config.block_in if blocks_in > 1 else -(-x[1] // config.block_in)
         blocks_out = -(-y[1] // config.channels)
-        return cls(
-            y[0], y[2], y[3], blocks_in, blocks_out, sub, config.channels // config.block_out, config.rows, window
-        )
+        sub_out = config.channels // config.block_out
+        return cls(y[0], y[2], y[3], blocks_in, blocks_out, sub, sub_out, parts, config.rows, window)
 
     @property
     def taps(self) -> int:
-        return self.window.kernel[0] * self.window.kernel[1]
+        """Weight tiles for a tile of inputs and one of outputs."""
+        return self.window.kernel[0] * self.window.kernel[1] * self.parts
 
     def frame_pixels(self, tiling: ConvTiling) -> int:
         (down, right), (reach_down, reach_right) = self.window.strides, self.window.reach

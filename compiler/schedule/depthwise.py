@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,58 +11,52 @@ from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
 from .. import te
 from ..expressions import depthwise
-from ..requantise import Requantiser
-from ..window import Window
+from .conv import Convolution
 from .frame import Edges, Frame
-from .layout import Blocked, pack
+from .layout import pack
 from .loops import Loop, fit
 from .scope import Need, Scope
 from .tensorise import Layout, Piece, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
+from .weights import eight_bit_parts, scale_cells, shifted_to_eight_bits
 from .window_tiling import TileSize, choose_tile, frame_pixels
 
-__all__ = ["Depthwise", "schedule_depthwise"]
+__all__ = ["schedule_depthwise"]
 
 
-@dataclass(frozen=True)
-class Depthwise:
-    """int8 `x`, int8 `weight` (C, 1, KH, KW), `bias` (C,) → `y`; see the operator qdepthwise."""
-
-    x: Blocked
-    y: Blocked
-    weight: np.ndarray
-    bias: np.ndarray
-    window: Window
-    requantiser: Requantiser
-    x_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
-
-
-def schedule_depthwise(scope: Scope, conv: Depthwise) -> None:
+def schedule_depthwise(scope: Scope, conv: Convolution) -> None:
     """Add the items of `conv`, one a group of channel blocks and tile."""
     _Schedule(scope, conv).run()
 
 
 class _Schedule:
-    """Weights lie with the results, in other banks than the image: each step reads one cell of both."""
+    """Weights lie with the results, in other banks than the image: each step reads one cell of both.
 
-    def __init__(self, scope: Scope, conv: Depthwise) -> None:
+    Parts of weights with more than eight bits lie one after the other, and each meets the same pixels.
+    """
+
+    def __init__(self, scope: Scope, conv: Convolution) -> None:
         config = scope.config
         self.scope = scope
         self.conv = conv
         self.pixel = config.channels // config.granule
         self.step = config.block_out // config.granule
-        self.parts = config.channels // config.block_out
-        self.taps = conv.window.kernel[0] * conv.window.kernel[1]
+        self.sub_out = config.channels // config.block_out
         channels = conv.y.blocks * config.channels
         count = len(conv.weight)
-        self.weights = pack(conv.weight.transpose(1, 0, 2, 3), config.channels)[0]
+        signs = np.ones(count, np.int64)
+        shifted = shifted_to_eight_bits(conv.weight)
+        if shifted is None:
+            self.parts, signs = eight_bit_parts(conv.weight)
+            self.weight_zero = 0
+        else:
+            self.parts, self.weight_zero = shifted[0][np.newaxis], shifted[1]
+        self.taps = conv.window.kernel[0] * conv.window.kernel[1] * len(self.parts)
+        stacked = self.parts.transpose(2, 1, 0, 3, 4).reshape(1, count, -1, conv.window.kernel[1])
+        self.weights = pack(stacked, config.channels)[0]
         self.biases = np.zeros(channels, dtype=np.int32)
-        self.biases[:count] = conv.bias
-        self.scales = np.frombuffer(conv.requantiser.cells(channels), dtype=np.uint8).reshape(channels, 8).copy()
-        self.scales[count:, :4] = 0
+        self.biases[:count] = signs * conv.bias.astype(np.int64)
+        self.scales = scale_cells(conv.requantiser.signed(signs), count, channels)
         self.edges = [Edges() for _ in range(config.rows)]
 
     def run(self) -> None:
@@ -81,7 +75,7 @@ class _Schedule:
         return (
             blocks * frame_pixels(self.conv.window, rows, columns) * self.pixel * copies <= config.act_depth // 2
             and places <= outputs.size
-            and blocks * self.parts * copies <= min(config.bias_depth, config.scale_depth)
+            and blocks * self.sub_out * copies <= min(config.bias_depth, config.scale_depth)
         )
 
     def _add_item(self, tile: Tile, blocks: tuple[int, int]) -> None:
@@ -120,7 +114,7 @@ class _Schedule:
         y = depthwise(x, w, self.conv.window)
 
         def in_blocks(stride: int) -> tuple[Piece, ...]:
-            return lanes((frame.blocks, stride), (self.parts, self.step), lanes=config.block_out)
+            return lanes((frame.blocks, stride), (self.sub_out, self.step), lanes=config.block_out)
 
         layouts: dict[te.Tensor, Layout] = {
             x: (plain(1, 0), in_blocks(frame.block), plain(frame.height, frame.row), plain(frame.width, frame.pixel)),
@@ -137,8 +131,10 @@ class _Schedule:
                 plain(tile.columns, frame.pixel),
             ),
         }
+        part = self.taps // len(self.parts) * self.pixel
         loops = nest_loops(y, layouts, [*y.axes, *y.reduce_axes])
-        cells = (0, self.parts, 1, 0, 0, 0, 0)
+        loops.append(Loop(len(self.parts), (0, part, 0), reduction=True))
+        cells = (0, self.sub_out, 1, 0, 0, 0, 0, 0)
         return [replace(loop, strides=(*loop.strides, cell)) for loop, cell in zip(loops, cells, strict=True)]
 
     def _reduce(self, tile: Tile, frame: Frame, places: Sequence[int]) -> None:
@@ -157,6 +153,7 @@ class _Schedule:
                     scale=scale + piece.bases[3],
                     channel_strides=piece.strides(3),
                     a_zero=conv.x_zero,
+                    b_zero=self.weight_zero,
                     zero_point=conv.y_zero,
                     minimum=conv.minimum,
                     maximum=conv.maximum,

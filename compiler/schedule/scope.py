@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ...isa.table import TRANSFER_DIMS, Memory
 from ..graph import Graph
 from .builder import ProgramBuilder
 from .layout import Blocked
-from .loops import Loop, Piece, fit
+from .loops import Loop, fit
 from .residency import Region
 
 __all__ = ["ACTIVATIONS", "CONSTANTS", "ConstantPool", "Item", "Need", "OnChip", "Scope"]
@@ -142,49 +143,28 @@ class Scope:
         self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop], *, row: int = 0
     ) -> None:
         """LOAD to one row, over `loops` with strides (DRAM bytes, cells), the innermost over neighbouring cells."""
-        for piece, bounds, dram, mem in self._transfers(memory, loops):
-            self.emit(
-                load(
-                    memory=memory,
-                    segment=segment,
-                    offset=offset + piece.bases[0],
-                    bounds=bounds,
-                    dram_strides=dram,
-                    mem=(base + piece.bases[1], mem),
-                    row_mask=1 << row,
-                )
-            )
+        for transfer in self._transfers(memory, offset, base, loops):
+            self.emit(load(memory=memory, segment=segment, row_mask=1 << row, **transfer))
 
     def store(
         self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop], *, row: int = 0
     ) -> None:
         """STORE from one row, over `loops` as in :meth:`load`."""
-        for piece, bounds, dram, mem in self._transfers(memory, loops):
-            self.emit(
-                store(
-                    memory=memory,
-                    segment=segment,
-                    offset=offset + piece.bases[0],
-                    bounds=bounds,
-                    dram_strides=dram,
-                    mem=(base + piece.bases[1], mem),
-                    row=row,
-                )
-            )
+        for transfer in self._transfers(memory, offset, base, loops):
+            self.emit(store(memory=memory, segment=segment, row=row, **transfer))
 
-    def _transfers(self, memory: Memory, loops: Sequence[Loop]) -> list[tuple[Piece, list[int], list[int], list[int]]]:
-        """(piece, bounds, DRAM strides, memory strides) of each transfer; its innermost loop is a run."""
+    def _transfers(self, memory: Memory, offset: int, base: int, loops: Sequence[Loop]) -> Iterator[dict[str, Any]]:
+        """The operands of each LOAD or STORE; its innermost loop is a run."""
         cell = memory_shape(self.config, memory).cell_bytes
         pieces = list(fit(loops, TRANSFER_DIMS))
         run = pieces[0].loops[-1].strides[0] == cell
         if not run:
             pieces = list(fit(loops, TRANSFER_DIMS - 1))
-        result = []
         for piece in pieces:
             bounds, dram, mem = piece.bounds, piece.strides(0), piece.strides(1)
             if run:
                 dram = dram[:-1]
             else:
                 bounds, mem = [*bounds, 1], [*mem, 1]
-            result.append((piece, bounds, dram, mem))
-        return result
+            place = (base + piece.bases[1], mem)
+            yield {"offset": offset + piece.bases[0], "bounds": bounds, "dram_strides": dram, "mem": place}
