@@ -16,9 +16,11 @@ from .graph import Graph, Node
 from .host_calls import HostCall, is_large, lower_host_call
 from .ops import find_operator
 from .schedule.builder import ProgramBuilder
-from .schedule.layout import Blocked, image_shape, pack
+from .schedule.layout import Blocked, Resident, image_shape, pack
 from .schedule.memory_plan import Lifetime, plan_memory
 from .schedule.pipeline import LayerWork, emit_layers
+from .schedule.places import surround
+from .schedule.resident import margins, plan_residents
 from .schedule.scope import ACTIVATIONS, CONSTANTS, ConstantPool, OnChip, Scope
 
 __all__ = ["HostTarget", "assemble"]
@@ -66,8 +68,14 @@ class _Assembler:
             for name in (*node.inputs, *node.outputs)
         )
         self.blocked = [name for name in touched if graph.values[name].data is None]
-        offsets, self.activation_bytes = plan_memory([self._lifetime(name) for name in self.blocked])
-        self.tensors = {name: self._tensor(name, ACTIVATIONS, offset) for name, offset in offsets.items()}
+        self.residents: dict[str, Resident] = {}
+        self.limits: dict[str, int] = {}
+        for part in self.parts:
+            if part.target == "accelerator":
+                self._plan_residents(part)
+        self.stored = [name for name in self.blocked if name not in self.residents or self._leaves(name)]
+        offsets, self.activation_bytes = plan_memory([self._lifetime(name) for name in self.stored])
+        self.tensors = {name: self._tensor(name, ACTIVATIONS, offsets.get(name, 0)) for name in self.blocked}
         self.instructions: list[Instruction] = []
         self.calls: list[HostCall] = []
         self.steps: list[Run | Call] = []
@@ -107,15 +115,47 @@ class _Assembler:
         return Lifetime(name, self._tensor(name, ACTIVATIONS, 0).nbytes, min(places), max(places))
 
     def _tensor(self, name: str, segment: int, offset: int) -> Blocked:
-        return Blocked(image_shape(self.graph.values[name].known_shape), segment, offset, self.config)
+        shape = image_shape(self.graph.values[name].known_shape)
+        return Blocked(shape, segment, offset, self.config, self.residents.get(name), name in self.stored)
+
+    def _leaves(self, name: str) -> bool:
+        """Whether others than the part that makes `name` need it."""
+        made = next(part for part in self.parts if any(name in node.outputs for node in part.nodes))
+        inside = set(map(id, made.nodes))
+        return name in self.graph.outputs or any(id(node) not in inside for node in self.graph.consumers.get(name, []))
+
+    def _plan_residents(self, part: _Part) -> None:
+        """Which activations of `part` stay on chip. Rows of the core hold different parts of an image: not of several."""
+        nodes, values = part.nodes, self.graph.values
+        candidates = {}
+        for first, node in enumerate(nodes):
+            for name in node.outputs if self.config.rows == 1 else ():
+                readers = [(n, reader) for n, reader in enumerate(nodes) if name in reader.inputs]
+                readings = [find_operator(reader).reading(reader, self.graph.arguments(reader)) for _, reader in readers]
+                if not readers or not find_operator(node).leaves_resident or None in readings:
+                    continue
+                shape = image_shape(values[name].known_shape)
+                if (frame := margins(shape, readings)) is not None:
+                    image = Blocked(shape, ACTIVATIONS, 0, self.config)
+                    candidates[name] = (image, frame, first, readers[-1][0])
+        streaming = [
+            [name for name in (*node.inputs, *node.outputs) if values[name].data is None] for node in nodes
+        ]
+        residents, limits = plan_residents(self.config, candidates, streaming)
+        self.residents.update(residents)
+        self.limits.update((node.name, limit) for node, limit in zip(nodes, limits, strict=True))
 
     def _add_run(self, part: _Part) -> None:
         builder = ProgramBuilder(self.config, [0, self.activation_bytes], constant=[CONSTANTS])
-        scope = Scope(self.config, builder, OnChip(self.config), self.constants, self.tensors, self.graph)
+        memories = OnChip(self.config, self._act_constants(part))
+        scope = Scope(self.config, builder, memories, self.constants, self.tensors, self.graph)
         work = []
         for node in part.nodes:
             self._place_constant_terms(node)
             scope.layer, scope.items = node.name, []
+            memories.divide(self.limits[node.name])
+            for name in node.outputs:
+                scope.items += [item for item in (surround(scope, self.tensors[name]),) if item is not None]
             find_operator(node).schedule(node, scope)
             work.append(LayerWork(node.name, tuple(scope.items)))
         ends = emit_layers(builder, work)
@@ -124,6 +164,12 @@ class _Assembler:
         self.steps.append(Run(first=first, count=len(self.instructions) - first))
         for node, start, end in zip(part.nodes, [0, *ends], ends, strict=False):
             self.layers.append(self._layer(node, first + start, end - start))
+
+    def _act_constants(self, part: _Part) -> int:
+        """Granules of ACT for weights that the vector engine reads: of two layers, as far as a quarter of ACT goes."""
+        wanted = [find_operator(node).act_constants(node, self.graph.arguments(node), self.config) for node in part.nodes]
+        whole, least = (max((pair[place] for pair in wanted), default=0) for place in range(2))
+        return min(max(min(2 * whole, self.config.act_depth // 4), least), self.config.act_depth // 2)
 
     def _place_constant_terms(self, node: Node) -> None:
         """A sum's constant term lies in blocks among the constants."""
@@ -173,7 +219,7 @@ class _Assembler:
         )
 
     def _buffers(self) -> Iterator[Buffer]:
-        for name in self.blocked:
+        for name in self.stored:
             tensor = self.tensors[name]
             yield Buffer(name=name, size=tensor.nbytes, segment=ACTIVATIONS, offset=tensor.offset)
         handed = (name for call in self.calls for name in (*call.inputs, *call.outputs))

@@ -7,11 +7,13 @@ from math import prod
 
 import numpy as np
 
+from ...config import Config
 from .. import te
 from ..expressions import clamped, convolution, depthwise, requantised, with_padding
 from ..graph import Node, Value
 from ..schedule.conv import Convolution, schedule_convolution
-from ..schedule.depthwise import schedule_depthwise
+from ..schedule.depthwise import depthwise_granules, schedule_depthwise
+from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
 from .groups import ungrouped
@@ -103,6 +105,7 @@ class _QuantisedConv(Operator):
     """
 
     accelerated = True
+    leaves_resident = True
 
     def _require_match(self, node: Node, shape: tuple[int, ...], filters: tuple[int, ...]) -> None:
         """Refuse weights that do not fit the image."""
@@ -151,6 +154,11 @@ class _QuantisedConv(Operator):
         biased = te.compute(sums.shape, lambda n, c, h, w: sums[n, c, h, w] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
+    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading:
+        image, weight = arguments[:2]
+        assert image is not None and weight is not None
+        return Reading(window_of(node, image.known_shape, weight.known_shape[2:]), node["x_zero"])
+
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
@@ -190,6 +198,11 @@ class QuantisedDepthwise(_QuantisedConv):
 
     def _expression(self, image: te.Tensor, weight: te.Tensor, window: Window, x_zero: int) -> te.Tensor:
         return depthwise(image, weight, window, x_zero)
+
+    def act_constants(self, node: Node, arguments: Sequence[Value | None], config: Config) -> tuple[int, int]:
+        weight = arguments[1]
+        assert weight is not None and weight.data is not None
+        return depthwise_granules(config, weight.data)
 
     def _schedule(self, scope: Scope, conv: Convolution) -> None:
         schedule_depthwise(scope, conv)

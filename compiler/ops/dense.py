@@ -13,6 +13,7 @@ from ..expressions import clamped, requantised
 from ..graph import Node, Value
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.layout import pack
+from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..te import layout, nn
 from ..window import Window
@@ -103,6 +104,7 @@ class QuantisedDense(Operator):
     """
 
     accelerated = True
+    leaves_resident = True
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         data, weight = arguments[:2]
@@ -134,11 +136,17 @@ class QuantisedDense(Operator):
         biased = te.compute(sums.shape, lambda n, c: sums[n, c] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
+    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading:
+        assert arguments[0] is not None
+        return Reading(flat=prod(arguments[0].known_shape[2:]) > 1)
+
     def schedule(self, node: Node, scope: Scope) -> None:
         """A convolution of one pixel: in memory, an image in blocks of channels is a long row of them."""
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
-        row = replace(x, shape=(x.shape[0], x.blocks * prod(x.shape[2:]) * scope.config.channels, 1, 1))
+        place = x.resident and replace(x.resident, height=1, width=1)
+        flat = (x.shape[0], x.blocks * prod(x.shape[2:]) * scope.config.channels, 1, 1)
+        row = replace(x, shape=flat, resident=place)
         table = pack(weight.reshape(len(weight), *x.shape[1:]), scope.config.channels).reshape(len(weight), -1, 1, 1)
         if x.shape[2:] == (1, 1):
             row, table = x, weight.reshape(len(weight), -1, 1, 1)

@@ -11,6 +11,7 @@ from .. import te
 from ..expressions import clamped, requantised, window_reduction, with_padding
 from ..graph import Node, Value
 from ..schedule.pool import Pooling, schedule_pooling
+from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
 from .derived import DerivedOperator
@@ -83,6 +84,7 @@ class AveragePool(_Pool):
 
 class _QuantisedPool(Operator):
     accelerated = True
+    leaves_resident = True
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         image = arguments[0]
@@ -111,6 +113,10 @@ class _QuantisedPool(Operator):
         centred = te.compute(reduced.shape, lambda *index: reduced[index] - offset)
         scaled = requantised(centred, node["requantiser"])
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
+
+    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading:
+        assert arguments[0] is not None
+        return Reading(pooling_window(node, arguments[0].known_shape), self._padding(node))
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]

@@ -13,7 +13,9 @@ from ...errors import UnsupportedOperator
 from ..graph import Node, Value
 
 if TYPE_CHECKING:
+    from ...config import Config
     from .. import te
+    from ..schedule.resident import Reading
     from ..schedule.scope import Scope
     from .site import Lowered, Site
 
@@ -42,11 +44,14 @@ class Operator:
     -------
     accelerated
         Whether :meth:`schedule` puts it on the accelerator.
+    leaves_resident
+        Whether its result may stay on the accelerator.
     parameters
         Places of inputs that must be constants, mostly since shapes follow from them.
     """
 
     accelerated = False
+    leaves_resident = False
     parameters: tuple[int, ...] = ()
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
@@ -72,6 +77,14 @@ class Operator:
     def schedule(self, node: Node, scope: Scope) -> None:
         """Put its work on the accelerator."""
         raise refuse(node, "it can't run on the accelerator")
+
+    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading | None:
+        """How it reads its first argument on the accelerator; None where that must come from DRAM."""
+        return None
+
+    def act_constants(self, node: Node, arguments: Sequence[Value | None], config: Config) -> tuple[int, int]:
+        """Granules of ACT for constants on the accelerator: of the whole layer, and of the least part that works."""
+        return 0, 0
 
     def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
         """Multiply-accumulates."""

@@ -18,6 +18,7 @@ from .conv_tiling import ConvShape, choose_tiling
 from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
+from .places import Target, source, target
 from .scope import Need, Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
@@ -54,7 +55,7 @@ class _Schedule:
         self.conv = conv
         self.parts, signs = eight_bit_parts(conv.weight)
         self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window, parts=len(self.parts))
-        self.tiling = choose_tiling(config, self.shape, scope.layer)
+        self.tiling = choose_tiling(config, self.shape, scope.layer, scope.room(conv.x, conv.y))
         self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}
         self.pixel = config.channels // config.granule
@@ -94,28 +95,24 @@ class _Schedule:
     ) -> None:
         memories, layer = self.scope.memories, self.scope.layer
         conv = self.conv
-        frame = tile.frame(conv.x, conv.window, inputs, conv.x_zero)
+        image, frame = source(self.scope, conv.x, tile, conv.window, inputs, conv.x_zero, self.edges)
+        result = target(self.scope, conv.y, tile, group)
         pixels = tile.rows * tile.columns
         blocks = group[1] - group[0]
         needs = [
-            Need(
-                memories.inputs,
-                (layer, "x", tile, inputs),
-                frame.size,
-                lambda base: tile.load(self.scope, frame, conv.window, base, self.edges),
-            ),
+            image,
             self._weights(group, inputs),
             Need(memories.accumulators, (layer, "sum", tile, group), blocks * self.sub_out * pixels),
         ]
         if last:
             needs += self._parameters(group)
-            needs.append(Need(memories.outputs, (layer, "y", tile, group), blocks * pixels * self.pixel))
+            needs.append(result.need)
 
         def work(places: Sequence[int]) -> None:
             self._multiply(tile, frame, blocks, places, accumulate=not first)
             if last:
-                self._requantise(tile, blocks, places)
-                tile.store(self.scope, conv.y, group, places[5])
+                self._requantise(tile, blocks, result, places)
+                tile.store(self.scope, conv.y, group, places[5], result.row, result.block)
 
         self.scope.add(needs, work)
 
@@ -177,14 +174,15 @@ class _Schedule:
             overwrite = [] if adds else piece.reductions
             self.scope.emit(gemm(bounds=piece.bounds, act=act, wgt=wgt, acc=acc, accumulate=adds, overwrite=overwrite))
 
-    def _requantise(self, tile: Tile, blocks: int, places: Sequence[int]) -> None:
+    def _requantise(self, tile: Tile, blocks: int, result: Target, places: Sequence[int]) -> None:
         _, _, acc, bias, scale, out = places
         conv, pixels = self.conv, tile.rows * tile.columns
         granules = self.scope.config.block_out // self.scope.config.granule
         loops = [
-            Loop(blocks, (self.sub_out * pixels, pixels * self.pixel, self.sub_out)),
+            Loop(blocks, (self.sub_out * pixels, result.block, self.sub_out)),
             Loop(self.sub_out, (pixels, granules, 1)),
-            Loop(pixels, (1, self.pixel, 0)),
+            Loop(tile.rows, (tile.columns, result.row, 0)),
+            Loop(tile.columns, (1, self.pixel, 0)),
         ]
         for piece in fit(loops, VECTOR_DIMS):
             self.scope.emit(

@@ -9,6 +9,7 @@ from itertools import product
 from ...config import Config
 from ...errors import TilewrightError
 from ..window import Window
+from .scope import UNBOUNDED
 
 __all__ = ["ConvShape", "ConvTiling", "choose_tiling"]
 
@@ -75,8 +76,10 @@ class ConvShape:
         return tiling.outputs * self.sub_out * tiling.inputs * self.sub_in * self.taps
 
 
-def choose_tiling(config: Config, shape: ConvShape, layer: str) -> ConvTiling:
+def choose_tiling(config: Config, shape: ConvShape, layer: str, room: tuple[int, int]) -> ConvTiling:
     """The fastest by estimate among those that leave room for two tiles; else among those that fit at all.
+
+    `room`: granules of ACT for images and for results; UNBOUNDED for what is resident.
 
     Raises
     ------
@@ -85,9 +88,9 @@ def choose_tiling(config: Config, shape: ConvShape, layer: str) -> ConvTiling:
     """
     candidates = list(_candidates(shape))
     for share in (2, 1):
-        fitting = [tiling for tiling in candidates if _fits(config, shape, tiling, share)]
+        fitting = [tiling for tiling in candidates if _fits(config, shape, tiling, share, room)]
         if fitting:
-            return min(fitting, key=lambda tiling: _cycles(config, shape, tiling))
+            return min(fitting, key=lambda tiling: _cycles(config, shape, tiling, room))
     kernel, channels = "×".join(map(str, shape.window.kernel)), config.channels
     raise TilewrightError(
         f"layer {layer!r} must fit the memories of {config.name}, but one output of its {kernel} windows over "
@@ -112,25 +115,26 @@ def _candidates(shape: ConvShape) -> Iterator[ConvTiling]:
             yield ConvTiling(rows, columns, outputs, inputs, groups_outside)
 
 
-def _fits(config: Config, shape: ConvShape, tiling: ConvTiling, share: int) -> bool:
+def _fits(config: Config, shape: ConvShape, tiling: ConvTiling, share: int, room: tuple[int, int]) -> bool:
     pixel, pixels = config.channels // config.granule, tiling.rows * tiling.columns
-    half = config.act_depth // 2
+    images, results = room
     cells = tiling.outputs * shape.sub_out
     return (
-        tiling.inputs * shape.frame_pixels(tiling) * pixel * share <= half
-        and tiling.outputs * pixels * pixel * share <= half
+        tiling.inputs * shape.frame_pixels(tiling) * pixel * share <= images
+        and tiling.outputs * pixels * pixel * share <= results
         and cells * pixels * share <= config.acc_depth
         and shape.chunk(tiling) * share <= config.wgt_depth
         and cells * share <= min(config.bias_depth, config.scale_depth)
     )
 
 
-def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling) -> float:
+def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling, room: tuple[int, int]) -> float:
     """Estimate: the larger of computing and loading, plus what nothing overlaps."""
+    resident, stays_there = (granules == UNBOUNDED for granules in room)
     tiles = shape.images * -(-shape.rows // (tiling.rows * shape.bands)) * -(-shape.columns // tiling.columns)
     groups, passes = -(-shape.blocks_out // tiling.outputs), -(-shape.blocks_in // tiling.inputs)
     tile_bytes = config.block_in * config.block_out
-    frame = shape.bands * tiling.inputs * shape.frame_pixels(tiling) * config.channels
+    frame = 0 if resident else shape.bands * tiling.inputs * shape.frame_pixels(tiling) * config.channels
     all_weights = shape.blocks_out * shape.sub_out * shape.blocks_in * shape.sub_in * shape.taps
     stays = all_weights <= config.wgt_depth or (passes == 1 and tiling.groups_outside)
     weights = all_weights * tile_bytes * (1 if stays else tiles)
@@ -138,10 +142,7 @@ def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling) -> float:
     loaded = weights + tiles * passes * again * frame
     work = shape.images * -(-shape.rows // shape.bands) * shape.columns * all_weights
     pixels = tiling.rows * tiling.columns
-    start = (frame + shape.chunk(tiling) * tile_bytes) / config.bus_bytes
-    end = (
-        pixels
-        * tiling.outputs
-        * (shape.sub_out * config.block_out / config.vector_lanes + config.channels / config.bus_bytes)
-    )
+    start = 0 if resident else (frame + shape.chunk(tiling) * tile_bytes) / config.bus_bytes
+    stored = 0 if stays_there else config.channels / config.bus_bytes
+    end = pixels * tiling.outputs * (shape.sub_out * config.block_out / config.vector_lanes + stored)
     return max(work, loaded / config.bus_bytes) + start + end + _ITEM_OVERHEAD * tiles * groups * passes

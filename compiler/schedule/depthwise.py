@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...config import Config
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
 from .. import te
@@ -15,18 +16,35 @@ from .conv import Convolution
 from .frame import Edges, Frame
 from .layout import pack
 from .loops import Loop, fit
-from .scope import Need, Scope
+from .places import Target, source, target
+from .scope import Scope
 from .tensorise import Layout, Piece, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
 from .weights import eight_bit_parts, scale_cells, shifted_to_eight_bits
-from .window_tiling import TileSize, choose_tile, frame_pixels
+from .window_tiling import TileSize, choose_tile, frame_pixels, pipelined
 
-__all__ = ["schedule_depthwise"]
+__all__ = ["depthwise_granules", "schedule_depthwise"]
 
 
 def schedule_depthwise(scope: Scope, conv: Convolution) -> None:
     """Add the items of `conv`, one a group of channel blocks and tile."""
     _Schedule(scope, conv).run()
+
+
+def depthwise_granules(config: Config, weight: np.ndarray) -> tuple[int, int]:
+    """Granules of ACT that `weight` (C, 1, KH, KW) takes, and of one channel block of it."""
+    parts = _parts(weight)[0]
+    block = len(parts) * weight.shape[2] * weight.shape[3] * (config.channels // config.granule)
+    return -(-len(weight) // config.channels) * block, block
+
+
+def _parts(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """What is multiplied instead of `weight`: int8 (P, C, 1, KH, KW), each channel's sign, and a zero point."""
+    shifted = shifted_to_eight_bits(weight)
+    if shifted is not None:
+        return shifted[0][np.newaxis], np.ones(len(weight), np.int64), shifted[1]
+    parts, signs = eight_bit_parts(weight)
+    return parts, signs, 0
 
 
 class _Schedule:
@@ -44,13 +62,7 @@ class _Schedule:
         self.sub_out = config.channels // config.block_out
         channels = conv.y.blocks * config.channels
         count = len(conv.weight)
-        signs = np.ones(count, np.int64)
-        shifted = shifted_to_eight_bits(conv.weight)
-        if shifted is None:
-            self.parts, signs = eight_bit_parts(conv.weight)
-            self.weight_zero = 0
-        else:
-            self.parts, self.weight_zero = shifted[0][np.newaxis], shifted[1]
+        self.parts, signs, self.weight_zero = _parts(conv.weight)
         self.taps = conv.window.kernel[0] * conv.window.kernel[1] * len(self.parts)
         stacked = self.parts.transpose(2, 1, 0, 3, 4).reshape(1, count, -1, conv.window.kernel[1])
         self.weights = pack(stacked, config.channels)[0]
@@ -62,19 +74,19 @@ class _Schedule:
     def run(self) -> None:
         conv = self.conv
         size, rows, columns = choose_tile(self.scope.config, conv.y, conv.window, self.scope.layer, self._fits)
+        rows = pipelined(conv.x, conv.y, rows)
         for blocks in ranges(conv.y.blocks, size):
             for tile in tiles(conv.y, rows, columns):
                 self._add_item(tile, blocks)
 
     def _fits(self, size: TileSize, copies: int) -> bool:
         blocks, rows, columns = size
-        config, outputs = self.scope.config, self.scope.memories.outputs
-        places = outputs.span(blocks * rows * columns * self.pixel) * copies + outputs.span(
-            blocks * self.taps * self.pixel
-        )
+        config = self.scope.config
+        inputs, outputs = self.scope.room(self.conv.x, self.conv.y)
         return (
-            blocks * frame_pixels(self.conv.window, rows, columns) * self.pixel * copies <= config.act_depth // 2
-            and places <= outputs.size
+            blocks * frame_pixels(self.conv.window, rows, columns) * self.pixel * copies <= inputs
+            and blocks * rows * columns * self.pixel * copies <= outputs
+            and blocks * self.taps * self.pixel <= self.scope.memories.act_constants.size
             and blocks * self.sub_out * copies <= min(config.bias_depth, config.scale_depth)
         )
 
@@ -82,32 +94,26 @@ class _Schedule:
         scope, conv = self.scope, self.conv
         memories, channels = scope.memories, scope.config.channels
         span = slice(blocks[0] * channels, blocks[1] * channels)
-        frame = tile.frame(conv.x, conv.window, blocks, conv.x_zero)
-        size = (blocks[1] - blocks[0]) * tile.rows * tile.columns * self.pixel
+        image, frame = source(scope, conv.x, tile, conv.window, blocks, conv.x_zero, self.edges)
+        result = target(scope, conv.y, tile, blocks)
         weights = self.weights[blocks[0] : blocks[1]].tobytes()
         needs = [
-            Need(
-                memories.inputs,
-                (scope.layer, "x", tile, blocks),
-                frame.size,
-                lambda base: tile.load(scope, frame, conv.window, base, self.edges),
-            ),
-            scope.constant(memories.outputs, Memory.ACT, weights, blocks),
+            image,
+            scope.constant(memories.act_constants, Memory.ACT, weights, blocks),
             scope.constant(memories.biases, Memory.BIAS, self.biases[span].tobytes(), blocks),
             scope.constant(memories.scales, Memory.SCALE, self.scales[span].tobytes(), blocks),
-            Need(memories.outputs, (scope.layer, "y", tile, blocks), size),
+            result.need,
         ]
 
         def work(places: Sequence[int]) -> None:
-            self._reduce(tile, frame, places)
-            tile.store(scope, conv.y, blocks, places[4])
+            self._reduce(tile, frame, result, places)
+            tile.store(scope, conv.y, blocks, places[4], result.row, result.block)
 
         scope.add(needs, work)
 
-    def _loops(self, tile: Tile, frame: Frame) -> list[Loop]:
+    def _loops(self, tile: Tile, frame: Frame, result: Target) -> list[Loop]:
         """Steps of the frame, the weights, the result and the channels' parameters."""
         config, kernel = self.scope.config, self.conv.window.kernel
-        line = tile.columns * self.pixel
         channels = frame.blocks * config.channels
         x = te.placeholder((1, channels, frame.height, frame.width), "int8", "x")
         w = te.placeholder((channels, 1, *kernel), "int8", "w")
@@ -126,8 +132,8 @@ class _Schedule:
             ),
             y: (
                 plain(1, 0),
-                in_blocks(tile.rows * line),
-                plain(tile.rows, line),
+                in_blocks(result.block),
+                plain(tile.rows, result.row),
                 plain(tile.columns, frame.pixel),
             ),
         }
@@ -137,10 +143,10 @@ class _Schedule:
         cells = (0, self.sub_out, 1, 0, 0, 0, 0, 0)
         return [replace(loop, strides=(*loop.strides, cell)) for loop, cell in zip(loops, cells, strict=True)]
 
-    def _reduce(self, tile: Tile, frame: Frame, places: Sequence[int]) -> None:
+    def _reduce(self, tile: Tile, frame: Frame, result: Target, places: Sequence[int]) -> None:
         x, weights, bias, scale, y = places
         conv = self.conv
-        for piece in fit(self._loops(tile, frame), VECTOR_DIMS):
+        for piece in fit(self._loops(tile, frame, result), VECTOR_DIMS):
             self.scope.emit(
                 vector(
                     function=Function.MAC,

@@ -24,6 +24,8 @@ class Frame:
         In the image's coordinates; negative in its padding.
     fill
         What padding holds.
+    pitch
+        Pixels from a row to the next, and rows from a channel block to the next, where it is part of something larger.
     """
 
     image: Blocked
@@ -35,21 +37,22 @@ class Frame:
     height: int
     width: int
     fill: int
+    pitch: tuple[int, int] | None = None
 
     @property
     def pixel(self) -> int:
         """Granules of a pixel of one block."""
-        return self.image.config.channels // self.image.config.granule
+        return self.image.pixel
 
     @property
     def row(self) -> int:
         """Granules from a row to the next."""
-        return self.width * self.pixel
+        return (self.pitch[0] if self.pitch else self.width) * self.pixel
 
     @property
     def block(self) -> int:
         """Granules from a channel block to the next."""
-        return self.height * self.row
+        return (self.pitch[1] if self.pitch else self.height) * self.row
 
     @property
     def size(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...config import Config
 
-__all__ = ["Blocked", "blocked_shape", "image_shape", "pack"]
+__all__ = ["Blocked", "Resident", "blocked_shape", "image_shape", "pack"]
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -27,21 +28,63 @@ def blocked_shape(shape: tuple[int, ...], channels: int) -> tuple[int, int, int,
 
 
 @dataclass(frozen=True)
+class Resident:
+    """Where an activation lies in ACT: ``[N][blocks][height][width]`` pixels from granule `base` on.
+
+    Members
+    -------
+    top, left
+        Rows above the image, and columns to its left, that hold padding.
+    height, width
+        Of a block, with the padding around it.
+    fill
+        What the padding holds.
+    """
+
+    base: int
+    top: int
+    left: int
+    height: int
+    width: int
+    fill: int
+
+    def moved(self, base: int) -> Resident:
+        return replace(self, base=base)
+
+    def rectangles(self, shape: Sequence[int]) -> list[tuple[int, int, int, int]]:
+        """(first row, rows, first column, columns) of the padding around an image of `shape`, in the block."""
+        rows, columns = shape[2:]
+        bottom, right = self.top + rows, self.left + columns
+        return [
+            (0, self.top, 0, self.width),
+            (bottom, self.height - bottom, 0, self.width),
+            (self.top, rows, 0, self.left),
+            (self.top, rows, right, self.width - right),
+        ]
+
+
+@dataclass(frozen=True)
 class Blocked:
-    """An activation in DRAM.
+    """An activation in DRAM, in ACT, or in both.
 
     Members
     -------
     shape
         (N, C, H, W).
     segment, offset
-        Where its first byte lies.
+        Where its first byte lies in DRAM.
+    resident
+        Where it lies in ACT while it is needed; None: only tiles of it come and go.
+    stored
+        Whether DRAM holds it.
     """
 
     shape: tuple[int, int, int, int]
     segment: int
     offset: int
     config: Config
+    resident: Resident | None = None
+    stored: bool = True
 
     @property
     def blocks(self) -> int:
@@ -58,6 +101,11 @@ class Blocked:
     @property
     def nbytes(self) -> int:
         return self.shape[0] * self.blocks * self.block_bytes
+
+    @property
+    def pixel(self) -> int:
+        """Granules of a pixel of one block."""
+        return self.config.channels // self.config.granule
 
     def at(self, n: int, block: int, row: int, column: int) -> int:
         """Byte offset in the segment."""

@@ -14,10 +14,11 @@ from ..window import Window
 from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
-from .scope import Need, Scope
+from .places import Target, source, target
+from .scope import Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
-from .window_tiling import TileSize, choose_tile, frame_pixels
+from .window_tiling import TileSize, choose_tile, frame_pixels, pipelined
 
 __all__ = ["Pooling", "schedule_pooling"]
 
@@ -49,43 +50,38 @@ def schedule_pooling(scope: Scope, pool: Pooling) -> None:
 
 def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
     config = scope.config
-    pixel, half = config.channels // config.granule, config.act_depth // 2
+    inputs, outputs = scope.room(pool.x, pool.y)
 
     def fits(size: TileSize, copies: int) -> bool:
         blocks, rows, columns = size
-        return blocks * pixel * max(frame_pixels(pool.window, rows, columns), rows * columns) * copies <= half
+        granules = blocks * pool.y.pixel * copies
+        return (
+            granules * frame_pixels(pool.window, rows, columns) <= inputs and granules * rows * columns <= outputs
+        )
 
-    return choose_tile(config, pool.y, pool.window, scope.layer, fits)
+    blocks, rows, columns = choose_tile(config, pool.y, pool.window, scope.layer, fits)
+    return blocks, pipelined(pool.x, pool.y, rows), columns
 
 
 def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], edges: list[Edges]) -> None:
-    memories, count = scope.memories, blocks[1] - blocks[0]
-    frame = tile.frame(pool.x, pool.window, blocks, pool.padding)
-    size = count * tile.rows * tile.columns * frame.pixel
-    needs = [
-        Need(
-            memories.inputs,
-            (scope.layer, "x", tile, blocks),
-            frame.size,
-            lambda base: tile.load(scope, frame, pool.window, base, edges),
-        ),
-        Need(memories.outputs, (scope.layer, "y", tile, blocks), size),
-    ]
+    image, frame = source(scope, pool.x, tile, pool.window, blocks, pool.padding, edges)
+    result = target(scope, pool.y, tile, blocks)
+    needs = [image, result.need]
     if pool.requantiser is not None:
         content = pool.requantiser.cells(scope.config.block_out)
-        needs.append(scope.constant(memories.scales, Memory.SCALE, content, "scale"))
+        needs.append(scope.constant(scope.memories.scales, Memory.SCALE, content, "scale"))
 
     def work(places: Sequence[int]) -> None:
-        _reduce(scope, pool, tile, frame, places)
-        tile.store(scope, pool.y, blocks, places[1])
+        _reduce(scope, pool, tile, frame, result, places)
+        tile.store(scope, pool.y, blocks, places[1], result.row, result.block)
 
     scope.add(needs, work)
 
 
-def _reduce_loops(scope: Scope, pool: Pooling, tile: Tile, frame: Frame) -> list[Loop]:
+def _reduce_loops(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, result: Target) -> list[Loop]:
     """Steps of the frame and of the result, both in ACT; the windows are walked inside."""
     config = scope.config
-    step, line = config.block_out // config.granule, tile.columns * frame.pixel
+    step = config.block_out // config.granule
     parts = frame.pixel // step
     x = te.placeholder((1, frame.blocks * config.channels, frame.height, frame.width), "int8", "x")
     y = window_reduction(x, pool.window, largest=pool.function is Function.MAX)
@@ -98,16 +94,16 @@ def _reduce_loops(scope: Scope, pool: Pooling, tile: Tile, frame: Frame) -> list
         ),
         y: (
             plain(1, 0),
-            lanes((frame.blocks, tile.rows * line), (parts, step), lanes=config.block_out),
-            plain(tile.rows, line),
+            lanes((frame.blocks, result.block), (parts, step), lanes=config.block_out),
+            plain(tile.rows, result.row),
             plain(tile.columns, frame.pixel),
         ),
     }
     return nest_loops(y, layouts, [*y.axes, *y.reduce_axes])
 
 
-def _reduce(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, places: Sequence[int]) -> None:
-    loops = _reduce_loops(scope, pool, tile, frame)
+def _reduce(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, result: Target, places: Sequence[int]) -> None:
+    loops = _reduce_loops(scope, pool, tile, frame, result)
     for piece in fit(loops, VECTOR_DIMS):
         scope.emit(
             vector(

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
-__all__ = ["Region"]
+__all__ = ["Fixed", "Region"]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A place that is known: what lies there is the planner's affair."""
+
+    base: int
+
+    def place(self, key: Hashable, size: int, pinned: Collection[Hashable] = ()) -> tuple[int, bool]:
+        return self.base, True
 
 
 @dataclass

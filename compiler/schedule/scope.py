@@ -18,12 +18,13 @@ from ..graph import Graph
 from .builder import ProgramBuilder
 from .layout import Blocked
 from .loops import Loop, fit
-from .residency import Region
+from .residency import Fixed, Region
 
-__all__ = ["ACTIVATIONS", "CONSTANTS", "ConstantPool", "Item", "Need", "OnChip", "Scope"]
+__all__ = ["ACTIVATIONS", "CONSTANTS", "ConstantPool", "Item", "Need", "OnChip", "Scope", "UNBOUNDED"]
 
 CONSTANTS = 0
 ACTIVATIONS = 1
+UNBOUNDED = 1 << 40
 
 
 class ConstantPool:
@@ -44,22 +45,38 @@ class ConstantPool:
 
 
 class OnChip:
-    """The memories divided: half of ACT holds what the engines read, half what the store engine takes away.
+    """The memories divided.
 
-    Input and output regions lie in different banks, and so do neighbouring places in ACC: engines that
-    work on different tiles do not disturb each other.
+    In ACT lie, from its beginning: `act_constants` granules of constants (weights of depthwise convolutions), results on
+    their way to DRAM, images on their way from there, and activations that stay (see resident.py), which may
+    leave more or less to the others from layer to layer. Images lie in other banks than constants and results, as
+    far as there is room, and neighbouring places in ACC lie in different banks: engines that work on
+    different tiles do not disturb each other.
     """
 
-    def __init__(self, config: Config) -> None:
-        half = config.act_depth // 2
-        step = min(config.act_depth // config.act_banks, half // 2)
-        self.inputs = Region(0, half, step)
-        self.outputs = Region(half, half, step)
+    def __init__(self, config: Config, act_constants: int = 0) -> None:
+        self._config = config
+        self.act_constants = Region(0, act_constants)
+        self._divided: dict[int, tuple[Region, Region]] = {}
+        self.divide(config.act_depth)
         acc_step = min(config.acc_depth // config.acc_banks, config.acc_depth // 2)
         self.accumulators = Region(0, config.acc_depth, acc_step)
         self.weights = Region(0, config.wgt_depth)
         self.biases = Region(0, config.bias_depth)
         self.scales = Region(0, config.scale_depth)
+
+    def divide(self, limit: int) -> None:
+        """Let images and results of tiles have ACT up to granule `limit`."""
+        if limit not in self._divided:
+            first, bank = self.act_constants.size, self._config.act_depth // self._config.act_banks
+            pixel = self._config.channels // self._config.granule
+            middle = max(limit // 2, first + (limit - first) // 2) // pixel * pixel
+            step = max(min(bank, (limit - middle) // 2) // pixel * pixel, pixel)
+            self._divided[limit] = (
+                Region(first, middle - first, step),
+                Region(middle, limit - middle, step),
+            )
+        self.outputs, self.inputs = self._divided[limit]
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,7 @@ class Need:
         Whether filling may begin before the layer's inputs exist: constants.
     """
 
-    region: Region
+    region: Region | Fixed
     key: Hashable
     size: int
     fill: Callable[[int], None] | None = None
@@ -113,6 +130,13 @@ class Scope:
     graph: Graph
     layer: str = ""
     items: list[Item] = field(default_factory=list)
+
+    def room(self, x: Blocked, y: Blocked) -> tuple[int, int]:
+        """Granules of ACT for a tile's image and for its result; UNBOUNDED for what is resident."""
+        return (
+            UNBOUNDED if x.resident else self.memories.inputs.size,
+            UNBOUNDED if y.resident else self.memories.outputs.size,
+        )
 
     def constant_data(self, name: str) -> np.ndarray:
         """The elements of the graph's constant `name`."""

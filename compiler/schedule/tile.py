@@ -48,16 +48,21 @@ class Tile:
             moved = frame.moved(band * self.rows * window.strides[0])
             moved.load(scope, base, edges[band], band)
 
-    def store(self, scope: Scope, y: Blocked, blocks: tuple[int, int], base: int) -> None:
-        """Take channel blocks [first, end) of the tile from ACT to `y`."""
-        config = scope.config
-        line = self.columns * (config.channels // config.granule)
+    def store(
+        self, scope: Scope, y: Blocked, blocks: tuple[int, int], base: int, row_step: int, block_step: int
+    ) -> None:
+        """Take channel blocks [first, end) of the tile from ACT to `y`, if it is wanted in DRAM.
+
+        Rows and blocks lie `row_step` and `block_step` granules apart.
+        """
+        if not y.stored:
+            return
         for band in range(self.bands):
             row = self.row + band * self.rows
             loops = [
-                Loop(blocks[1] - blocks[0], (y.block_bytes, self.rows * line)),
-                Loop(min(self.rows, y.shape[2] - row), (y.row_bytes, line)),
-                Loop(line, (config.granule, 1)),
+                Loop(blocks[1] - blocks[0], (y.block_bytes, block_step)),
+                Loop(min(self.rows, y.shape[2] - row), (y.row_bytes, row_step)),
+                Loop(self.columns * y.pixel, (y.config.granule, 1)),
             ]
             offset = y.at(self.n, blocks[0], row, self.column)
             scope.store(Memory.ACT, y.segment, offset, base, loops, row=band)

@@ -9,7 +9,9 @@ from ...errors import TilewrightError
 from ..window import Window
 from .layout import Blocked
 
-__all__ = ["TileSize", "choose_tile", "frame_pixels"]
+__all__ = ["TileSize", "choose_tile", "frame_pixels", "pipelined"]
+
+_BANDS = 4
 
 TileSize = tuple[int, int, int]
 
@@ -19,6 +21,13 @@ def frame_pixels(window: Window, rows: int, columns: int) -> int:
     height = (rows - 1) * window.strides[0] + window.reach[0]
     width = (columns - 1) * window.strides[1] + window.reach[1]
     return height * width
+
+
+def pipelined(x: Blocked, y: Blocked, rows: int) -> int:
+    """`rows` of a tile, fewer where that lets the next engine begin before the whole image is done."""
+    if x.resident is None and y.resident is None:
+        return rows
+    return min(rows, -(-y.shape[2] // _BANDS))
 
 
 def choose_tile(
