@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ...config import Config
 from ...isa.dependence import AccessHistory, Footprint, TokenClocks, footprint
 from ...isa.instruction import Instruction, finish, sync
-from ...isa.table import ENGINES, Engine
+from ...isa.memories import memory_shape
+from ...isa.table import ENGINES, Engine, Memory
 
 __all__ = ["ProgramBuilder"]
 
@@ -25,6 +26,11 @@ class ProgramBuilder:
         Bytes of each segment.
     constant
         Segments that no instruction writes.
+
+    Members
+    -------
+    loaded
+        Bytes that the instructions so far bring from DRAM.
     """
 
     def __init__(self, config: Config, segments: Sequence[int], constant: Sequence[int] = ()) -> None:
@@ -36,6 +42,7 @@ class ProgramBuilder:
         self._index: dict[Engine, list[int]] = {engine: [] for engine in ENGINES}
         self._taken: dict[tuple[Engine, Engine], list[int]] = {(a, b): [] for a in ENGINES for b in ENGINES}
         self._most_tokens = (1 << config.token_bits) - 1
+        self.loaded = 0
 
     def __len__(self) -> int:
         return len(self._instructions)
@@ -50,6 +57,9 @@ class ProgramBuilder:
         for giver, _ in tokens:
             self._taken[giver, engine].append(len(self._instructions))
         wait = sum(1 << giver for giver, _ in tokens)
+        if engine is Engine.LOAD:
+            cell = memory_shape(self.config, Memory(instruction["memory"])).cell_bytes
+            self.loaded += instruction.nest.points * cell
         self._history.record(engine, self._clocks.count(engine), touched)
         self._append(instruction.replace(wait=wait, signal=0), engine, self._clocks.before(engine, tokens))
 

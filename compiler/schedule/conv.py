@@ -114,7 +114,8 @@ class _Schedule:
                 self._requantise(tile, blocks, result, places)
                 tile.store(self.scope, conv.y, group, places[5], result.row, result.block)
 
-        self.scope.add(needs, work)
+        steps = pixels * blocks * self.sub_out * (inputs[1] - inputs[0]) * self.sub_in * self.shape.taps
+        self.scope.add(needs, work, steps)
 
     def _weights(self, group: tuple[int, int], inputs: tuple[int, int]) -> Need:
         chosen = self.tiles[group[0] * self.sub_out : group[1] * self.sub_out, inputs[0] : inputs[1]]

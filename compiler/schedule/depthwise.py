@@ -109,7 +109,8 @@ class _Schedule:
             self._reduce(tile, frame, result, places)
             tile.store(scope, conv.y, blocks, places[4], result.row, result.block)
 
-        scope.add(needs, work)
+        steps = (blocks[1] - blocks[0]) * self.sub_out * tile.rows * tile.columns * self.taps
+        scope.add(needs, work, steps)
 
     def _loops(self, tile: Tile, frame: Frame, result: Target) -> list[Loop]:
         """Steps of the frame, the weights, the result and the channels' parameters."""

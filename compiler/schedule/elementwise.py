@@ -135,7 +135,7 @@ def schedule_rescale(scope: Scope, rescale: Rescale) -> None:
             )
             chunks.store(rescale.y, chunk, y)
 
-        scope.add(needs, work)
+        scope.add(needs, work, chunk.count)
 
 
 def schedule_addition(scope: Scope, add: Addition) -> None:
@@ -156,7 +156,7 @@ def schedule_addition(scope: Scope, add: Addition) -> None:
             _add_chunk(scope, add, chunk, chunks.step, places)
             chunks.store(add.y, chunk, places[3])
 
-        scope.add(needs, work)
+        scope.add(needs, work, 3 * chunk.count)
 
 
 def _add_chunk(scope: Scope, add: Addition, chunk: _Chunk, step: int, places: Sequence[int]) -> None:

@@ -75,7 +75,9 @@ def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], 
         _reduce(scope, pool, tile, frame, result, places)
         tile.store(scope, pool.y, blocks, places[1], result.row, result.block)
 
-    scope.add(needs, work)
+    kernel = pool.window.kernel[0] * pool.window.kernel[1]
+    parts = pool.y.pixel * scope.config.granule // scope.config.block_out
+    scope.add(needs, work, (blocks[1] - blocks[0]) * parts * tile.rows * tile.columns * kernel)
 
 
 def _reduce_loops(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, result: Target) -> list[Loop]:

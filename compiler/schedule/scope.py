@@ -102,10 +102,19 @@ class Need:
 
 @dataclass(frozen=True)
 class Item:
-    """A tile's work: what it needs, and what is done once it is there (the addresses, in the order of `needs`)."""
+    """A tile's work.
+
+    Members
+    -------
+    work
+        What is done once all needs are there; it is given their addresses, in their order.
+    cycles
+        Estimate of what the busiest engine takes.
+    """
 
     needs: tuple[Need, ...]
     work: Callable[[Sequence[int]], None]
+    cycles: int = 0
 
 
 @dataclass
@@ -147,8 +156,9 @@ class Scope:
     def emit(self, instruction: Instruction) -> None:
         self.builder.emit(instruction)
 
-    def add(self, needs: Sequence[Need], work: Callable[[Sequence[int]], None]) -> None:
-        self.items.append(Item(tuple(needs), work))
+    def add(self, needs: Sequence[Need], work: Callable[[Sequence[int]], None], cycles: int) -> None:
+        """See :class:`Item`."""
+        self.items.append(Item(tuple(needs), work, cycles))
 
     def constant(self, region: Region, memory: Memory, content: bytes, key: Hashable) -> Need:
         """The need for a constant that fills whole cells of `memory`."""
