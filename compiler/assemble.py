@@ -126,8 +126,8 @@ class _Assembler:
             self.layers.append(self._layer(node, first + start, end - start))
 
     def _place_constant_terms(self, node: Node) -> None:
-        """A sum's constant term lies in blocks among the constants."""
-        for name in node.inputs if node.operator == "qadd" else ():
+        """A sum's or product's constant term lies in blocks among the constants."""
+        for name in node.inputs if find_operator(node).blocked_constants else ():
             data = self.graph.constant(name)
             if data is not None and name not in self.tensors:
                 offset = self.constants.add(pack(data, self.config.channels).tobytes())

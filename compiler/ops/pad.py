@@ -14,7 +14,27 @@ from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
 from ..window import Window
 from .registry import Arrays, Operator, Signature, operator
+from .site import Lowered, Site
 from .window import window_of
+
+__all__ = ["lower_padding"]
+
+
+def lower_padding(site: Site, before: Sequence[int], after: Sequence[int]) -> Lowered:
+    """A Pad with as much `before` and `after` each dimension."""
+    data, x = site.activation(0)
+    if len(site.shape) != 4 or any((*before[:2], *after[:2])) or min(*before, *after) < 0:
+        raise site.refuse("it must pad the height and width of images, and cut nothing off")
+    if site.node.get("mode", "constant") != "constant":
+        raise site.refuse(f"its mode must be constant, not {site.node['mode']}")
+    if x != site.output or (site.minimum, site.maximum) != (-128, 127):
+        raise site.refuse("its result must have the scale and zero point of its input")
+    value = site.operands[2] if len(site.operands) > 2 else None
+    real = np.zeros(1) if value is None else value.real
+    if real is None or real.size != 1:
+        raise site.refuse("its value must be one constant")
+    fill = int(np.clip(np.rint(real.reshape(-1)[0] / x.scale) + x.zero_point, -128, 127))
+    return Lowered("qpad", (data.name,), {"pads": (*before[2:], *after[2:]), "fill": fill})
 
 
 @operator("qpad")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..schedule.scope import Scope
     from .site import Lowered, Site
 
-__all__ = ["Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "refuse"]
+__all__ = ["Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "reason_of", "refuse"]
 
 Arrays = Sequence[np.ndarray | None]
 
@@ -32,7 +32,16 @@ class Signature:
 
 def refuse(node: Node, what: str) -> UnsupportedOperator:
     """The error that says what of `node` is not supported and what would be."""
-    return UnsupportedOperator(f"operator {node.operator} (node {node.name!r}): {what}")
+    return UnsupportedOperator(f"{_whose(node)}{what}")
+
+
+def reason_of(node: Node, error: UnsupportedOperator) -> str:
+    """What :func:`refuse` was told."""
+    return str(error).removeprefix(_whose(node))
+
+
+def _whose(node: Node) -> str:
+    return f"operator {node.operator} (node {node.name!r}): "
 
 
 class Operator:
@@ -44,9 +53,12 @@ class Operator:
         Whether :meth:`schedule` puts it on the accelerator.
     parameters
         Places of inputs that must be constants, mostly since shapes follow from them.
+    blocked_constants
+        Whether constants among the inputs lie in memory as activations do.
     """
 
     accelerated = False
+    blocked_constants = False
     parameters: tuple[int, ...] = ()
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:

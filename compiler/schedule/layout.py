@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class Blocked:
     @property
     def nbytes(self) -> int:
         return self.shape[0] * self.blocks * self.block_bytes
+
+    def part(self, n: int, block: int) -> Blocked:
+        """One channel block of image `n`."""
+        return replace(self, shape=(1, self.config.channels, *self.shape[2:]), offset=self.at(n, block, 0, 0))
 
     def at(self, n: int, block: int, row: int, column: int) -> int:
         """Byte offset in the segment."""

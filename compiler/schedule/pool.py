@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
@@ -24,7 +24,15 @@ __all__ = ["Pooling", "schedule_pooling"]
 
 @dataclass(frozen=True)
 class Pooling:
-    """int8 `x` → `y` by MAX or SUM over windows; `padding` is what the windows see outside the image."""
+    """int8 `x` → `y` by MAX or SUM over windows.
+
+    Members
+    -------
+    padding
+        What the windows see outside the image.
+    rectangle
+        [first, end) rows and columns of `y`, where it is not all of it.
+    """
 
     x: Blocked
     y: Blocked
@@ -36,13 +44,14 @@ class Pooling:
     y_zero: int
     minimum: int
     maximum: int
+    rectangle: tuple[tuple[int, int], tuple[int, int]] | None = None
 
 
 def schedule_pooling(scope: Scope, pool: Pooling) -> None:
     """Add the items of `pool`, one a tile and group of channel blocks."""
     edges = [Edges() for _ in range(scope.config.rows)]
     size, rows, columns = _tile_sizes(scope, pool)
-    for tile in tiles(pool.y, rows, columns):
+    for tile in tiles(pool.y, rows, columns, pool.rectangle):
         for blocks in ranges(pool.y.blocks, size):
             _add_item(scope, pool, tile, blocks, edges)
 
@@ -55,7 +64,11 @@ def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
         blocks, rows, columns = size
         return blocks * pixel * max(frame_pixels(pool.window, rows, columns), rows * columns) * copies <= half
 
-    return choose_tile(config, pool.y, pool.window, scope.layer, fits)
+    part = pool.y
+    if pool.rectangle is not None:
+        sizes = [end - first for first, end in pool.rectangle]
+        part = replace(part, shape=(*part.shape[:2], *sizes))
+    return choose_tile(config, part, pool.window, scope.layer, fits)
 
 
 def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], edges: list[Edges]) -> None:
@@ -73,7 +86,7 @@ def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], 
     ]
     if pool.requantiser is not None:
         content = pool.requantiser.cells(scope.config.block_out)
-        needs.append(scope.constant(memories.scales, Memory.SCALE, content, "scale"))
+        needs.append(scope.constant(memories.scales, Memory.SCALE, content, content))
 
     def work(places: Sequence[int]) -> None:
         _reduce(scope, pool, tile, frame, places)

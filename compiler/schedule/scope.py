@@ -20,10 +20,11 @@ from .layout import Blocked
 from .loops import Loop, fit
 from .residency import Region
 
-__all__ = ["ACTIVATIONS", "CONSTANTS", "ConstantPool", "Item", "Need", "OnChip", "Scope"]
+__all__ = ["ACTIVATIONS", "CONSTANTS", "TABLE_ENTRIES", "ConstantPool", "Item", "Need", "OnChip", "Scope"]
 
 CONSTANTS = 0
 ACTIVATIONS = 1
+TABLE_ENTRIES = 256
 
 
 class ConstantPool:
@@ -60,6 +61,7 @@ class OnChip:
         self.weights = Region(0, config.wgt_depth)
         self.biases = Region(0, config.bias_depth)
         self.scales = Region(0, config.scale_depth)
+        self.tables = Region(0, config.tables * TABLE_ENTRIES, TABLE_ENTRIES)
 
 
 @dataclass(frozen=True)
