@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .compiler.compile import compile_model
+    from .compiler.compile import compile_graph, compile_model
+    from .compiler.quantise.model import quantise_model
     from .config import PRESETS, Config, load_config
     from .driver.device import open_device
     from .driver.session import Session
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from .isa.program import Program
 
 __all__ = [
-    "PRESETS", "Config", "Program", "Session", "TilewrightError", "check_program", "compile_model", "core_verilog",
-    "load_config", "open_device", "run",
+    "PRESETS", "Config", "Program", "Session", "TilewrightError", "check_program", "compile_graph", "compile_model",
+    "core_verilog", "load_config", "open_device", "quantise_model", "run",
 ]  # fmt: skip
 
 _HOMES = {
@@ -36,7 +37,9 @@ _HOMES = {
     "TilewrightError": "errors",
     "Program": "isa.program",
     "check_program": "isa.checker",
+    "compile_graph": "compiler.compile",
     "compile_model": "compiler.compile",
+    "quantise_model": "compiler.quantise.model",
     "core_verilog": "hw.verilog",
     "open_device": "driver.device",
     "Session": "driver.session",

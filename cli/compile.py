@@ -9,6 +9,7 @@ from ..config import load_config
 from ..errors import TilewrightError
 from .files import config_option, dense_rounding_option, out_option, read_arrays
 from .graphs import dump_option
+from .quantise import CalibrationOptions, calibration_options
 
 if TYPE_CHECKING:
     from ..compiler.passes.manager import Dump
@@ -30,6 +31,7 @@ __all__ = ["compile_model"]
 )
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=1,3,8,8", help="Shape of an input (host alone).")
 @click.option("--constants", type=click.Path(path_type=Path), help="npz file of inputs to fix (host alone).")
+@calibration_options
 @dump_option
 @dense_rounding_option
 def compile_model(
@@ -41,19 +43,29 @@ def compile_model(
     constants: Path | None,
     dump: "Dump | None",
     dense_rounding: str,
+    **calibration: Any,
 ) -> None:
-    """Compile MODEL (ONNX quantised as QDQ, or TFLite in int8; with --target host any ONNX) to a program file."""
-    chosen = load_config(config)
+    """Compile MODEL to a program file.
+
+    ONNX quantised as QDQ, or TFLite in int8; with --calibrate in floating point; with --target host any ONNX.
+    """
+    chosen, calibrated = load_config(config), CalibrationOptions(**calibration)
+    calibrated.require_sense()
     if target == "host":
+        if calibrated.calibrate is not None:
+            raise TilewrightError("--calibrate must go with --target accelerator: leave one of them out")
         program = _for_host(model, shapes, constants, dump)
         program.save(out)
         click.echo(f"{out}: {len(program.layers)} layers for the host alone")
         return
     if shapes or constants:
         raise TilewrightError("--shape and --constants must go with --target host: add it, or leave them out")
-    from ..compiler.compile import compile_model as compiler
+    from ..compiler.compile import compile_graph, import_model
 
-    program = compiler(model, chosen, dump=dump, dense_rounding=dense_rounding)  # type: ignore[arg-type]
+    graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
+    if calibrated.calibrate is not None:
+        graph = calibrated.quantised(graph, chosen)
+    program = compile_graph(graph, chosen, dump=dump)
     program.save(out)
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
     total = sum(layer.macs for layer in program.layers) or 1

@@ -125,22 +125,26 @@ class _Assembler:
         return name in self.graph.outputs or any(id(node) not in inside for node in self.graph.consumers.get(name, []))
 
     def _plan_residents(self, part: _Part) -> None:
-        """Which activations of `part` stay on chip. Rows of the core hold different parts of an image: not of several."""
+        """Which activations of `part` stay on chip: none where the core has rows, each with its own part of an image."""
         nodes, values = part.nodes, self.graph.values
         candidates = {}
         for first, node in enumerate(nodes):
             for name in node.outputs if self.config.rows == 1 else ():
-                readers = [(n, reader) for n, reader in enumerate(nodes) if name in reader.inputs]
-                readings = [find_operator(reader).reading(reader, self.graph.arguments(reader)) for _, reader in readers]
-                if not readers or not find_operator(node).leaves_resident or None in readings:
-                    continue
+                readers = [
+                    (number, reader, place)
+                    for number, reader in enumerate(nodes)
+                    for place, read in enumerate(reader.inputs)
+                    if read == name
+                ]
+                readings = [
+                    find_operator(reader).reading(reader, self.graph.arguments(reader), place)
+                    for _, reader, place in readers
+                ]
                 shape = image_shape(values[name].known_shape)
-                if (frame := margins(shape, readings)) is not None:
+                if readers and (frame := margins(shape, readings)) is not None:
                     image = Blocked(shape, ACTIVATIONS, 0, self.config)
                     candidates[name] = (image, frame, first, readers[-1][0])
-        streaming = [
-            [name for name in (*node.inputs, *node.outputs) if values[name].data is None] for node in nodes
-        ]
+        streaming = [[name for name in (*node.inputs, *node.outputs) if values[name].data is None] for node in nodes]
         residents, limits = plan_residents(self.config, candidates, streaming)
         self.residents.update(residents)
         self.limits.update((node.name, limit) for node, limit in zip(nodes, limits, strict=True))
@@ -166,14 +170,16 @@ class _Assembler:
             self.layers.append(self._layer(node, first + start, end - start))
 
     def _act_constants(self, part: _Part) -> int:
-        """Granules of ACT for weights that the vector engine reads: of two layers, as far as a quarter of ACT goes."""
-        wanted = [find_operator(node).act_constants(node, self.graph.arguments(node), self.config) for node in part.nodes]
+        """Granules of ACT for weights that the vector engine reads: two layers', as far as a quarter of ACT goes."""
+        wanted = [
+            find_operator(node).act_constants(node, self.graph.arguments(node), self.config) for node in part.nodes
+        ]
         whole, least = (max((pair[place] for pair in wanted), default=0) for place in range(2))
         return min(max(min(2 * whole, self.config.act_depth // 4), least), self.config.act_depth // 2)
 
     def _place_constant_terms(self, node: Node) -> None:
-        """A sum's constant term lies in blocks among the constants."""
-        for name in node.inputs if node.operator == "qadd" else ():
+        """A sum's or product's constant term lies in blocks among the constants."""
+        for name in node.inputs if find_operator(node).blocked_constants else ():
             data = self.graph.constant(name)
             if data is not None and name not in self.tensors:
                 offset = self.constants.add(pack(data, self.config.channels).tobytes())

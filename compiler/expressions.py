@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .requantise import Requantiser
 from .te import layout, nn
 from .window import Window
 
-__all__ = ["clamped", "convolution", "depthwise", "requantised", "window_reduction", "with_padding"]
+__all__ = ["centred", "clamped", "convolution", "depthwise", "requantised", "window_reduction", "with_padding"]
 
 
 def with_padding(x: te.Tensor, window: Window, fill: int) -> te.Tensor:
@@ -53,8 +54,10 @@ def window_reduction(x: te.Tensor, window: Window, *, largest: bool) -> te.Tenso
     return te.compute((*x.shape[:2], *size), element)
 
 
-def requantised(x: te.Tensor, requantiser: Requantiser | None, axis: int = 1) -> te.Tensor:
-    """int32 `x` times a factor, channels along `axis`, rounded as docs/isa.md has it."""
+def requantised(
+    x: te.Tensor, requantiser: Requantiser | None, place: Callable[[Sequence[Any]], Any] = lambda index: index[1]
+) -> te.Tensor:
+    """int32 `x` times a factor, rounded as docs/isa.md has it; `place` tells which one: the channel's."""
     if requantiser is None:
         return x
     down = requantiser.right + (requantiser.bits - 1 if requantiser.single else 0)
@@ -62,7 +65,7 @@ def requantised(x: te.Tensor, requantiser: Requantiser | None, axis: int = 1) ->
     half = _per_channel((np.int64(1) << down) >> 1)
 
     def element(*index: Any) -> Any:
-        channel = index[axis] if x.shape else 0
+        channel = place(index) if requantiser.multiplier.size > 1 else 0
         shifted = x[index].astype("int32") << left(channel).astype("int32")
         product = shifted.astype("int64") * multiplier(channel)
         if requantiser.single:
@@ -80,6 +83,11 @@ def _halved_high(product: Any, bits: int) -> Any:
     half = 1 << (bits - 2)
     nudged = product + te.where(product >= 0, half, 1 - half)
     return te.where(nudged >= 0, nudged >> (bits - 1), -((-nudged) >> (bits - 1)))
+
+
+def centred(x: te.Tensor, zero: int) -> te.Tensor:
+    """int32: 8-bit `x` less its zero point."""
+    return te.compute(x.shape, lambda *index: x[index].astype("int32") - zero)
 
 
 def clamped(x: te.Tensor, y_zero: int, minimum: int, maximum: int) -> te.Tensor:

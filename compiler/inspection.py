@@ -68,6 +68,8 @@ def _plan(graph: Graph, node: Node) -> LayerPlan:
 
 
 def _reason(graph: Graph, node: Node) -> str:
+    if node.reason:
+        return node.reason
     if node.operator in _MOVEMENTS:
         return "only moves elements"
     values = [value for value in graph.arguments(node) if value is not None and value.data is None]

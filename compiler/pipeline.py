@@ -39,7 +39,7 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("bias", fuse_bias),
         Pass("signed", make_signed),
         Pass("movement", sink_dequantisation),
-        Pass("integers", partial(lower_qdq, multiplier_bits=config.multiplier_bits)),
+        Pass("integers", partial(lower_qdq, multiplier_bits=config.multiplier_bits, channels=config.channels)),
         Pass("dead-borders", remove_dead),
         Pass("multipliers", partial(narrow_multipliers, bits=config.multiplier_bits)),
         Pass("rescales", remove_rescales),

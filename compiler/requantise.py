@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ class Requantiser:
 
     @classmethod
     def from_factor(cls, factor: float | np.ndarray, *, bits: int, pre_shift: int = 0) -> Requantiser:
-        """The nearest representation of `factor` (≥ 0), rounding once.
+        """The nearest representation of `factor`, rounding once.
 
         `pre_shift` asks for that many left shifts more than needed, which the factor's right shift makes up
         for: used where the product must keep bits below the point.
@@ -54,7 +55,7 @@ class Requantiser:
 
     @classmethod
     def from_tflite(cls, factor: float | np.ndarray, *, pre_shift: int = 0, single: bool = False) -> Requantiser:
-        """What TFLite's QuantizeMultiplier makes of `factor` (≥ 0, float64); `pre_shift` as for :meth:`from_factor`."""
+        """What TFLite's QuantizeMultiplier makes of `factor` (float64); `pre_shift` as for :meth:`from_factor`."""
         fraction, exponent = np.frexp(np.atleast_1d(np.asarray(factor, dtype=np.float64)))
         multiplier = np.floor(fraction * float(1 << (TFLITE_BITS - 1)) + 0.5).astype(np.int64)
         parts = (multiplier, exponent.astype(np.int64))
@@ -64,7 +65,7 @@ class Requantiser:
     def _of_parts(
         cls, multiplier: np.ndarray, exponent: np.ndarray, *, bits: int, pre_shift: int, single: bool
     ) -> Requantiser:
-        carried = multiplier == 1 << (bits - 1)
+        carried = np.abs(multiplier) == 1 << (bits - 1)
         multiplier = np.where(carried, multiplier >> 1, multiplier)
         exponent = np.where(carried, exponent + 1, exponent)
         left, right = np.maximum(exponent, 0) + pre_shift, np.maximum(-exponent, 0) + 0
@@ -101,8 +102,21 @@ class Requantiser:
         multiplier = np.minimum((self.multiplier + (1 << (cut - 1))) >> cut, (1 << (bits - 1)) - 1)
         return Requantiser(multiplier, self.left, self.right, self.single, bits)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Requantiser]) -> Requantiser:
+        """The factors of several, one after the other; they round alike."""
+        arrays = (
+            np.concatenate(arrays) for arrays in zip(*((p.multiplier, p.left, p.right) for p in parts), strict=True)
+        )
+        return cls(*arrays, parts[0].single, parts[0].bits)
+
+    def at(self, place: int) -> Requantiser:
+        """The factor at `place` alone."""
+        one = slice(place, place + 1)
+        return Requantiser(self.multiplier[one], self.left[one], self.right[one], self.single, self.bits)
+
     def signed(self, signs: np.ndarray) -> Requantiser:
-        """The factors times `signs` (1 or −1, one a channel): what a sum of the opposite sign needs for the same result."""
+        """The factors times `signs`, 1 or −1, one a channel: a sum of the opposite sign then gives the same result."""
         if np.all(signs > 0):
             return self
         left, right = (np.broadcast_to(shift, signs.shape) for shift in (self.left, self.right))

@@ -9,7 +9,9 @@ import numpy as np
 from tflite import ActivationFunctionType
 
 from ..graph import Node, Quantisation, Value
+from ..ops.arithmetic import SUM_SHIFT
 from ..ops.groups import ungrouped
+from ..ops.pool_counted import counted_average, counts_of
 from ..requantise import Requantiser
 from .tflite_builder import Builder
 from .tflite_file import TfliteOperator, TfliteTensor
@@ -20,7 +22,6 @@ __all__ = ["convert"]
 
 _Converter = Callable[[Builder, TfliteOperator], None]
 _CONVERTERS: dict[str, _Converter] = {}
-_SUM_SHIFT = 20
 
 
 def _converts(*kinds: str) -> Callable[[_Converter], _Converter]:
@@ -165,25 +166,44 @@ def _reshape(builder: Builder, op: TfliteOperator) -> None:
     _finish_reshape(builder, op, builder.last(tensor))
 
 
-@_converts("ADD")
-def _add(builder: Builder, op: TfliteOperator) -> None:
-    options = op.options("AddOptions")
-    tensors = [builder.input(op, position) for position in range(2)]
-    a, b = (builder.activation(op, tensor) for tensor in tensors)
-    y = builder.activation(op, op.outputs[0])
-    if all(tensor.data is not None for tensor in tensors):
-        raise op.refuse("one of its terms must be computed")
-    terms = [_term(builder, op, tensor) for tensor in tensors]
+@_converts("ADD", "SUB")
+def _sum(builder: Builder, op: TfliteOperator) -> None:
+    options = op.options("AddOptions" if op.kind == "ADD" else "SubOptions")
+    terms, a, b, y = _pair(builder, op)
     twice = 2 * max(a.scale, b.scale)
+    second = builder.requantiser(op, b.scale / twice, pre_shift=SUM_SHIFT)
     attributes = {
         "a_zero": a.zero_point,
         "b_zero": b.zero_point,
-        "a_requantiser": builder.requantiser(op, a.scale / twice, pre_shift=_SUM_SHIFT),
-        "b_requantiser": builder.requantiser(op, b.scale / twice, pre_shift=_SUM_SHIFT),
-        "requantiser": builder.requantiser(op, twice / ((1 << _SUM_SHIFT) * y.scale)),
+        "a_requantiser": builder.requantiser(op, a.scale / twice, pre_shift=SUM_SHIFT),
+        "b_requantiser": second if op.kind == "ADD" else second.signed(np.array([-1])),
+        "requantiser": builder.requantiser(op, twice / ((1 << SUM_SHIFT) * y.scale)),
         **builder.limits(op, options.FusedActivationFunction(), y),
     }
     builder.add(op, "qadd", terms, attributes)
+
+
+@_converts("MUL")
+def _product(builder: Builder, op: TfliteOperator) -> None:
+    terms, a, b, y = _pair(builder, op)
+    attributes = {
+        "a_zero": a.zero_point,
+        "b_zero": b.zero_point,
+        "requantiser": builder.requantiser(op, np.float64(a.scale) * b.scale / y.scale),
+        **builder.limits(op, op.options("MulOptions").FusedActivationFunction(), y),
+    }
+    builder.add(op, "qmul", terms, attributes)
+
+
+def _pair(
+    builder: Builder, op: TfliteOperator
+) -> tuple[list[str | np.ndarray], Quantisation, Quantisation, Quantisation]:
+    """The two terms, and the quantisations of both and of the result."""
+    tensors = [builder.input(op, position) for position in range(2)]
+    if all(tensor.data is not None for tensor in tensors):
+        raise op.refuse("one of its terms must be computed")
+    a, b = (builder.activation(op, tensor) for tensor in tensors)
+    return [_term(builder, op, tensor) for tensor in tensors], a, b, builder.activation(op, op.outputs[0])
 
 
 def _term(builder: Builder, op: TfliteOperator, tensor: TfliteTensor) -> str | np.ndarray:
@@ -214,14 +234,10 @@ def _pool(builder: Builder, op: TfliteOperator) -> None:
     kernel = (options.FilterHeight(), options.FilterWidth())
     window = window_of_options(op, image, kernel, options, dilated=False)
     limits = builder.limits(op, options.FusedActivationFunction(), y)
-    attributes = {"kernel_shape": kernel, **geometry(window), **limits, "x_zero": 0, "y_zero": 0}
-    if op.kind == "MAX_POOL_2D":
-        operator, requantiser = "qmaxpool", None
-    elif window.padded:
-        operator, requantiser = "qavgpool_inside", None
-    else:
-        operator, requantiser = "qavgpool", Requantiser.from_average(prod(kernel))
-    builder.add(op, operator, (builder.first(tensor),), {**attributes, "requantiser": requantiser})
+    operator, attributes = "qmaxpool", {"kernel_shape": kernel, **geometry(window), "requantiser": None}
+    if op.kind == "AVERAGE_POOL_2D":
+        operator, attributes = counted_average(window, counts_of(window, image[2:]), Requantiser.from_average)
+    builder.add(op, operator, (builder.first(tensor),), {**attributes, **limits, "x_zero": 0, "y_zero": 0})
 
 
 @_converts("MEAN")

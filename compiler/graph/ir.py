@@ -69,6 +69,8 @@ class Node:
     -------
     target
         ``"host"`` or ``"accelerator"`` once the graph is partitioned.
+    reason
+        Why the accelerator can't do it, where it does others of the same operator.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     target: str = "host"
+    reason: str = ""
 
     def replace(self, **changes: Any) -> Node:
         return replace(self, **changes)

@@ -11,7 +11,9 @@ import numpy as np
 from .. import te
 from ..graph import Node, Value
 from ..te import layout
+from .concat import in_blocks, lower_concat
 from .derived import DerivedOperator, Expr, Tensors, broadcast, constant_input, given, optional
+from .pad import lower_padding
 from .reduce import normalised_axes
 from .registry import Arrays, operator, refuse
 from .site import Lowered, Site
@@ -37,30 +39,20 @@ class Concat(DerivedOperator):
         if len(rests) > 1:
             raise refuse(node, f"its inputs must match but for axis {axis}: {[list(t.shape) for t in tensors]}")
         tensors = [tensor for tensor in tensors if tensor.size] or tensors[:1]
-        starts = np.cumsum([0, *(tensor.shape[axis] for tensor in tensors)]).tolist()
-
-        def element(*index: Expr) -> Expr:
-            place = index[axis]
-            if len(tensors) == 1:
-                return tensors[0][index]
-            value: Expr = te.Const(0, first.dtype) if first.dtype != "bool" else te.Const(False, "bool")
-            for tensor, start, end in reversed(list(zip(tensors, starts, starts[1:], strict=False))):
-                inside = te.all_of(place >= start, place < end)
-                value = te.where(inside, tensor[_replaced(index, axis, place - start)], value)
-            return value
-
-        return [te.compute(_replaced(first.shape, axis, starts[-1]), element)]
+        return [layout.concatenate(tensors, axis)]
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         arrays = [array for array in arguments if array is not None]
         return [np.concatenate(arrays, axis=_axis(node, arrays[0].ndim))]
 
     def quantise(self, site: Site) -> Lowered | None:
-        """The integers side by side, where all have the result's scale and zero point."""
+        """In whole blocks of channels; else the integers side by side, where all have the result's scale and zero."""
         sources = [site.activation(place) for place in range(len(site.operands))]
         constant = any(operand.data is not None and operand.data.dtype != np.int8 for operand, _ in sources)
         shared = all(meaning == site.output for _, meaning in sources) and (site.minimum, site.maximum) == (-128, 127)
-        return Lowered("Concat", site.node_inputs(), dict(site.node.attributes)) if shared and not constant else None
+        if not shared or constant or (len(site.shape) in (2, 4) and in_blocks(site)):
+            return lower_concat(site)
+        return Lowered("Concat", site.node_inputs(), dict(site.node.attributes))
 
 
 @operator("Split")
@@ -119,15 +111,8 @@ class Pad(DerivedOperator):
     parameters = (1, 3)
 
     def expression(self, node: Node, arguments: Tensors) -> list[te.Tensor]:
-        x, rank = given(node, arguments), len(given(node, arguments).shape)
-        pads = constant_input(node, arguments, 1, "pads")
-        axes = constant_input(node, arguments, 3, "axes")
-        places = range(rank) if axes is None else [int(axis) % rank for axis in axes]
-        if pads is None or pads.size != 2 * len(places):
-            raise refuse(node, f"its pads must be {2 * len(places)} numbers")
-        before, after = dict.fromkeys(range(rank), 0), dict.fromkeys(range(rank), 0)
-        before.update(zip(places, pads[: len(places)].tolist(), strict=True))
-        after.update(zip(places, pads[len(places) :].tolist(), strict=True))
+        x = given(node, arguments)
+        before, after = self._amounts(node, arguments, len(x.shape))
         shape = [size + before[d] + after[d] for d, size in enumerate(x.shape)]
         mode = node.get("mode", "constant")
         if mode not in ("constant", "edge", "reflect", "wrap"):
@@ -143,6 +128,22 @@ class Pad(DerivedOperator):
             return te.where(inside, x[tuple(moved)], outside)
 
         return [te.compute(shape, element)]
+
+    def _amounts(self, node: Node, arguments: Sequence[Any], rank: int) -> tuple[list[int], list[int]]:
+        """How much is added before and after each dimension."""
+        pads = constant_input(node, arguments, 1, "pads")
+        axes = constant_input(node, arguments, 3, "axes")
+        places = range(rank) if axes is None else [int(axis) % rank for axis in axes]
+        if pads is None or pads.size != 2 * len(places):
+            raise refuse(node, f"its pads must be {2 * len(places)} numbers")
+        before, after = [0] * rank, [0] * rank
+        for place, low, high in zip(places, pads[: len(places)], pads[len(places) :], strict=True):
+            before[place], after[place] = int(low), int(high)
+        return before, after
+
+    def quantise(self, site: Site) -> Lowered | None:
+        constants = [None if operand is None else operand.data for operand in site.operands]
+        return lower_padding(site, *self._amounts(site.node, constants, len(site.shape)))
 
 
 def _mirrored(mode: str, i: Expr, size: int) -> Expr:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 
+import numpy as np
+
 from .. import te
 from ..graph import Node
 from ..te import functions as f
+from .arithmetic import lower_difference, lower_product, lower_sum
 from .derived import DerivedOperator, Expr, Tensors, elementwise, given
-from .registry import operator, refuse
+from .registry import Arrays, operator, refuse
+from .site import Lowered, Site
+from .table import tabulated
 
 Element = Callable[[Node, Expr, Expr], Expr]
 
@@ -72,6 +77,7 @@ def _channel_slopes(x: te.Tensor, slope: te.Tensor) -> te.Tensor:
 
 
 _BINARY: dict[str, Element] = {
+    "Add": lambda _, a, b: a + b,
     "Sub": lambda _, a, b: a - b,
     "Mul": lambda _, a, b: a * b,
     "Div": _div,
@@ -91,6 +97,12 @@ _BINARY: dict[str, Element] = {
     "Greater": lambda _, a, b: a > b,
     "GreaterOrEqual": lambda _, a, b: a >= b,
 }
+_NUMPY: dict[str, Callable[..., np.ndarray]] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply}
+_LOWERED: dict[str, Callable[[Site], Lowered | None]] = {
+    "Add": lower_sum,
+    "Sub": lower_difference,
+    "Mul": lower_product,
+}
 _VARIADIC: dict[str, Element] = {
     "Max": _largest,
     "Min": _smallest,
@@ -108,6 +120,16 @@ class Binary(DerivedOperator):
         if node.operator == "PRelu" and node.get("opset", 7) < 7:
             return [_channel_slopes(given(node, arguments), given(node, arguments, 1))]
         return [elementwise(lambda a, b: function(node, a, b), given(node, arguments), given(node, arguments, 1))]
+
+    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
+        if node.operator in _NUMPY and all(array is not None for array in arguments):
+            return [np.asarray(_NUMPY[node.operator](*arguments))]
+        return super().reference(node, arguments)
+
+    def quantise(self, site: Site) -> Lowered | None:
+        """By table with a constant of one element; else sums, differences and products."""
+        lower = _LOWERED.get(site.node.operator)
+        return tabulated(site, self) or (None if lower is None else lower(site))
 
 
 @operator(*_VARIADIC)

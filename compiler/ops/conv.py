@@ -105,7 +105,6 @@ class _QuantisedConv(Operator):
     """
 
     accelerated = True
-    leaves_resident = True
 
     def _require_match(self, node: Node, shape: tuple[int, ...], filters: tuple[int, ...]) -> None:
         """Refuse weights that do not fit the image."""
@@ -154,7 +153,7 @@ class _QuantisedConv(Operator):
         biased = te.compute(sums.shape, lambda n, c, h, w: sums[n, c, h, w] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
         image, weight = arguments[:2]
         assert image is not None and weight is not None
         return Reading(window_of(node, image.known_shape, weight.known_shape[2:]), node["x_zero"])

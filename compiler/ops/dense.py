@@ -104,7 +104,6 @@ class QuantisedDense(Operator):
     """
 
     accelerated = True
-    leaves_resident = True
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         data, weight = arguments[:2]
@@ -136,7 +135,7 @@ class QuantisedDense(Operator):
         biased = te.compute(sums.shape, lambda n, c: sums[n, c] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
         assert arguments[0] is not None
         return Reading(flat=prod(arguments[0].known_shape[2:]) > 1)
 

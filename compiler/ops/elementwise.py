@@ -1,4 +1,4 @@
-"""Add, and changes of scale: ReLU and Clip in a quantised model, and their integer forms."""
+"""Changes of scale: ReLU and Clip in a quantised model, and their integer form."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import te
-from ..expressions import clamped, requantised
+from ..expressions import centred, clamped, requantised
 from ..graph import Node, Quantisation, Value
-from ..schedule.elementwise import Addition, Rescale, schedule_addition, schedule_rescale
+from ..schedule.elementwise import Rescale, schedule_rescale
 from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 
 __all__ = ["in_steps", "limits_of", "rescaled"]
-
-_SUM_SHIFT = 20
 
 
 def limits_of(node: Node, arguments: Sequence[np.ndarray | None]) -> tuple[float, float]:
@@ -89,10 +87,6 @@ class Limit(Operator):
         return Lowered(lowered.operator, lowered.inputs, attributes)
 
 
-def _centred(data: te.Tensor, zero: int) -> te.Tensor:
-    return te.compute(data.shape, lambda *index: data[index].astype("int32") - zero)
-
-
 @operator("qrescale")
 class QuantisedRescale(Operator):
     """int8 → int8: another scale and zero point, and limits; without a requantiser the scale stays."""
@@ -113,102 +107,10 @@ class QuantisedRescale(Operator):
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
-        scaled = requantised(_centred(data, node["x_zero"]), node["requantiser"])
+        scaled = requantised(centred(data, node["x_zero"]), node["requantiser"])
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
         schedule_rescale(scope, Rescale(x, y, *limits))
-
-
-@operator("Add")
-class Add(Operator):
-    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        a, b = arguments
-        assert a is not None and b is not None
-        try:
-            shape = np.broadcast_shapes(a.known_shape, b.known_shape)
-        except ValueError:
-            raise refuse(node, f"its terms {list(a.known_shape)} and {list(b.known_shape)} must match") from None
-        return [Signature(shape, a.known_dtype)]
-
-    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
-        a, b = arguments
-        assert a is not None and b is not None
-        return [np.asarray(a + b)]
-
-    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
-        a, b = arguments
-        assert a is not None and b is not None
-        shape = np.broadcast_shapes(a.shape, b.shape)
-
-        def at(tensor: te.Tensor, index: Sequence[Any]) -> Any:
-            tail = index[len(index) - len(tensor.shape) :]
-            return tensor[tuple(0 if size == 1 else i for size, i in zip(tensor.shape, tail, strict=True))]
-
-        return [te.compute(shape, lambda *index: at(a, index) + at(b, index))]
-
-    def quantise(self, site: Site) -> Lowered | None:
-        first, a = site.activation(0)
-        second, b = site.activation(1)
-        constants = [operand.data for operand in (first, second) if operand.data is not None]
-        if len(constants) == 2 or any(data.dtype != np.int8 for data in constants):
-            return None
-        terms: list[str | np.ndarray] = []
-        for operand in (first, second):
-            if operand.data is not None:
-                terms.append(np.ascontiguousarray(np.broadcast_to(operand.data, site.shape)).astype(np.int8))
-            elif operand.shape == site.shape:
-                terms.append(operand.name)
-            else:
-                raise site.refuse(
-                    f"its terms must have the result's shape {list(site.shape)}, not {list(operand.shape)}"
-                )
-        twice = 2 * max(a.scale, b.scale)
-        attributes = {
-            "a_zero": a.zero_point,
-            "b_zero": b.zero_point,
-            "a_requantiser": site.requantiser(a.scale / twice, pre_shift=_SUM_SHIFT),
-            "b_requantiser": site.requantiser(b.scale / twice, pre_shift=_SUM_SHIFT),
-            "requantiser": site.requantiser(twice / site.output.scale / (1 << _SUM_SHIFT)),
-            **site.clamp(),
-        }
-        return Lowered("qadd", tuple(terms), attributes)
-
-
-@operator("qadd")
-class QuantisedAdd(Operator):
-    """int8 + int8 → int8: both terms are brought to a common scale with 20 more bits, added, and scaled back."""
-
-    accelerated = True
-
-    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        a, b = arguments
-        assert a is not None and b is not None
-        if a.known_shape != b.known_shape:
-            raise refuse(node, f"its terms {list(a.known_shape)} and {list(b.known_shape)} must match")
-        return [Signature(a.known_shape, np.dtype(np.int8))]
-
-    def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
-        a, b = arguments
-        assert a is not None and b is not None
-        total = node["a_requantiser"].apply(a.astype(np.int64) - node["a_zero"])
-        total = total + node["b_requantiser"].apply(b.astype(np.int64) - node["b_zero"])
-        scaled = node["requantiser"].apply(total) + node["y_zero"]
-        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
-
-    def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
-        terms = []
-        for data, term in zip(arguments, "ab", strict=True):
-            assert data is not None
-            terms.append(requantised(_centred(data, node[f"{term}_zero"]), node[f"{term}_requantiser"]))
-        a, b = terms
-        total = te.compute(a.shape, lambda *index: a[index] + b[index])
-        return [clamped(requantised(total, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
-
-    def schedule(self, node: Node, scope: Scope) -> None:
-        a, b, y = (scope.tensors[name] for name in (*node.inputs, *node.outputs))
-        factors = (node["a_requantiser"], node["b_requantiser"], node["requantiser"])
-        limits = (node["a_zero"], node["b_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        schedule_addition(scope, Addition(a, b, y, *factors, *limits))

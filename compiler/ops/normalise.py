@@ -10,9 +10,11 @@ import numpy as np
 
 from .. import te
 from ..graph import Node
+from .arithmetic import lower_affine
 from .derived import DerivedOperator, Expr, Tensors, constant_input, elementwise, given, optional
 from .reduce import normalised_axes, reduced
 from .registry import operator, refuse
+from .site import Lowered, Site
 
 __all__: list[str] = []
 
@@ -60,6 +62,15 @@ class BatchNormalization(DerivedOperator):
             return value.astype(scale.dtype).astype(x.dtype) * scale[c].astype(x.dtype) + bias[c].astype(x.dtype)
 
         return [te.compute(x.shape, element), *results]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        """A factor and an offset for each channel."""
+        reals = [None if operand is None else operand.real for operand in site.operands[1:]]
+        if site.node.get("training_mode", 0) or len(site.node.outputs) > 1 or any(real is None for real in reals):
+            raise site.refuse("it must have constant parameters, and not be in training mode")
+        scale, bias, mean, variance = (real.reshape(-1) for real in reals if real is not None)
+        factors = scale / np.sqrt(variance + site.node.get("epsilon", 1e-5))
+        return lower_affine(site, 0, factors, bias - mean * factors)
 
 
 def _channels(x: te.Tensor) -> te.Tensor:

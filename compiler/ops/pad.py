@@ -11,10 +11,31 @@ from .. import te
 from ..expressions import with_padding
 from ..graph import Node, Value
 from ..schedule.pool import Pooling, schedule_pooling
+from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
 from .registry import Arrays, Operator, Signature, operator
+from .site import Lowered, Site
 from .window import window_of
+
+__all__ = ["lower_padding"]
+
+
+def lower_padding(site: Site, before: Sequence[int], after: Sequence[int]) -> Lowered:
+    """A Pad with as much `before` and `after` each dimension."""
+    data, x = site.activation(0)
+    if len(site.shape) != 4 or any((*before[:2], *after[:2])) or min(*before, *after) < 0:
+        raise site.refuse("it must pad the height and width of images, and cut nothing off")
+    if site.node.get("mode", "constant") != "constant":
+        raise site.refuse(f"its mode must be constant, not {site.node['mode']}")
+    if x != site.output or (site.minimum, site.maximum) != (-128, 127):
+        raise site.refuse("its result must have the scale and zero point of its input")
+    value = site.operands[2] if len(site.operands) > 2 else None
+    real = np.zeros(1) if value is None else value.real
+    if real is None or real.size != 1:
+        raise site.refuse("its value must be one constant")
+    fill = int(np.clip(np.rint(real.reshape(-1)[0] / x.scale) + x.zero_point, -128, 127))
+    return Lowered("qpad", (data.name,), {"pads": (*before[2:], *after[2:]), "fill": fill})
 
 
 @operator("qpad")
@@ -42,6 +63,10 @@ class QuantisedPad(Operator):
         assert image is not None
         padded = with_padding(image, self._window(node, image.shape), node["fill"])
         return [te.compute(padded.shape, lambda *index: padded[index])]
+
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+        assert arguments[0] is not None
+        return Reading(self._window(node, arguments[0].known_shape), node["fill"])
 
     def schedule(self, node: Node, scope: Scope) -> None:
         """Windows of one pixel."""

@@ -16,6 +16,7 @@ from ..schedule.scope import Scope
 from ..window import Window
 from .derived import DerivedOperator
 from .host_pool import host_pool
+from .pool_counted import counted_average, counts_of
 from .registry import Arrays, Operator, Signature, operator
 from .site import Lowered, Site
 from .window import window_of
@@ -76,15 +77,23 @@ class AveragePool(_Pool):
     def quantise(self, site: Site) -> Lowered | None:
         data, x = site.activation(0)
         window = pooling_window(site.node, data.shape)
-        if window.padded and (not site.node.get("count_include_pad", 0) or site.node.get("ceil_mode", 0)):
-            raise site.refuse("it must not be padded, or count its padding (count_include_pad 1, ceil_mode 0)")
-        factor = x.scale / site.output.scale / (window.kernel[0] * window.kernel[1])
-        return Lowered("qavgpool", (data.name,), _attributes(site, window, factor, x.zero_point))
+        factor = x.scale / site.output.scale
+        counts = counts_of(window, data.shape[2:], _counted_padding(site.node, window))
+        if 0 in (*counts[0], *counts[1]):
+            raise site.refuse("each of its windows must see an element")
+        operator_, attributes = counted_average(window, counts, lambda count: site.requantiser(factor / count))
+        return Lowered(operator_, (data.name,), {**attributes, "x_zero": x.zero_point, **site.clamp()})
+
+
+def _counted_padding(node: Node, window: Window) -> tuple[int, ...]:
+    """Padding that an average counts: what the node states, without the rest of windows that ceil_mode adds."""
+    if not node.get("count_include_pad", 0):
+        return 0, 0, 0, 0
+    return window.pads if node.get("auto_pad", "NOTSET") != "NOTSET" else tuple(node.get("pads", (0, 0, 0, 0)))
 
 
 class _QuantisedPool(Operator):
     accelerated = True
-    leaves_resident = True
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         image = arguments[0]
@@ -114,7 +123,7 @@ class _QuantisedPool(Operator):
         scaled = requantised(centred, node["requantiser"])
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
         assert arguments[0] is not None
         return Reading(pooling_window(node, arguments[0].known_shape), self._padding(node))
 

@@ -12,6 +12,7 @@ from .. import te
 from ..graph import Node, Value
 from .derived import DerivedOperator, Expr, Tensors, constant_input, given
 from .registry import Arrays, Signature, operator, refuse
+from .site import Lowered, Site
 
 __all__ = ["normalised_axes", "reduced"]
 
@@ -117,6 +118,24 @@ class Reduce(DerivedOperator):
             return _finished(node.operator, value, count).astype(x.dtype)
 
         return [te.compute(shape, element)]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        """Means: over height and width a pooling, over channels a convolution with ones."""
+        if site.node.operator != "ReduceMean":
+            return None
+        data, x = site.activation(0)
+        axes = self._axes(site.node, [None if operand is None else operand.data for operand in site.operands], 4)
+        if len(data.shape) != 4 or not axes or 0 in axes:
+            raise site.refuse("it must be over channels, height or width of images")
+        kernel = tuple(data.shape[d] if d in axes else 1 for d in (2, 3))
+        channels = data.shape[1] if 1 in axes else 1
+        factor = site.requantiser(x.scale / site.output.scale / (channels * prod(kernel)))
+        whole = tuple(1 if d in axes else size for d, size in enumerate(data.shape))
+        attributes = {"x_zero": x.zero_point, "requantiser": factor, **site.clamp()}
+        if 1 in axes:
+            ones = np.ones((1, channels, *kernel), np.int8)
+            return Lowered("qconv", (data.name, ones, np.zeros(1, np.int32)), attributes, whole)
+        return Lowered("qavgpool", (data.name,), {"kernel_shape": kernel, **attributes}, whole)
 
     def _folded(self, node: Node, x: te.Tensor, axes: Sequence[int]) -> te.Tensor:
         fold, element = _FOLDS[node.operator]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..schedule.scope import Scope
     from .site import Lowered, Site
 
-__all__ = ["Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "refuse"]
+__all__ = ["Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "reason_of", "refuse"]
 
 Arrays = Sequence[np.ndarray | None]
 
@@ -34,7 +34,16 @@ class Signature:
 
 def refuse(node: Node, what: str) -> UnsupportedOperator:
     """The error that says what of `node` is not supported and what would be."""
-    return UnsupportedOperator(f"operator {node.operator} (node {node.name!r}): {what}")
+    return UnsupportedOperator(f"{_whose(node)}{what}")
+
+
+def reason_of(node: Node, error: UnsupportedOperator) -> str:
+    """What :func:`refuse` was told."""
+    return str(error).removeprefix(_whose(node))
+
+
+def _whose(node: Node) -> str:
+    return f"operator {node.operator} (node {node.name!r}): "
 
 
 class Operator:
@@ -44,14 +53,14 @@ class Operator:
     -------
     accelerated
         Whether :meth:`schedule` puts it on the accelerator.
-    leaves_resident
-        Whether its result may stay on the accelerator.
     parameters
         Places of inputs that must be constants, mostly since shapes follow from them.
+    blocked_constants
+        Whether constants among the inputs lie in memory as activations do.
     """
 
     accelerated = False
-    leaves_resident = False
+    blocked_constants = False
     parameters: tuple[int, ...] = ()
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
@@ -78,9 +87,11 @@ class Operator:
         """Put its work on the accelerator."""
         raise refuse(node, "it can't run on the accelerator")
 
-    def reading(self, node: Node, arguments: Sequence[Value | None]) -> Reading | None:
-        """How it reads its first argument on the accelerator; None where that must come from DRAM."""
-        return None
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+        """How it reads the argument at `place` on the accelerator: element by element, unless it says otherwise."""
+        from ..schedule.resident import Reading
+
+        return Reading()
 
     def act_constants(self, node: Node, arguments: Sequence[Value | None], config: Config) -> tuple[int, int]:
         """Granules of ACT for constants on the accelerator: of the whole layer, and of the least part that works."""

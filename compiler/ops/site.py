@@ -62,11 +62,18 @@ class Operand:
 
 @dataclass(frozen=True)
 class Lowered:
-    """An integer operator: its inputs are values by name, or new constants."""
+    """An integer operator: its inputs are values by name, or new constants.
+
+    Members
+    -------
+    shape
+        Of its result, where a reshape has to make the site's from it.
+    """
 
     operator: str
     inputs: tuple[str | np.ndarray, ...]
     attributes: Mapping[str, Any]
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class Site:
         Limits of the result in its own integers: int8's, narrowed by a ReLU or Clip in between.
     bits
         Width of the hardware's multiplier.
+    channels
+        How many channels a block of the hardware's tensors has.
     """
 
     node: Node
@@ -92,6 +101,7 @@ class Site:
     minimum: int
     maximum: int
     bits: int
+    channels: int
 
     def activation(self, index: int) -> tuple[Operand, Quantisation]:
         """Operand `index`, which must be 8-bit with one scale for the whole tensor."""

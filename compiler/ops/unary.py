@@ -11,6 +11,8 @@ from ..graph import Node
 from ..te import functions as f
 from .derived import DerivedOperator, Expr, Tensors, elementwise, given
 from .registry import operator
+from .site import Lowered, Site
+from .table import tabulated
 
 Element = Callable[[Node, Expr], Expr]
 
@@ -118,3 +120,6 @@ class Unary(DerivedOperator):
     def expression(self, node: Node, arguments: Tensors) -> list[te.Tensor]:
         function = _FUNCTIONS[node.operator]
         return [elementwise(lambda x: function(node, x), given(node, arguments))]
+
+    def quantise(self, site: Site) -> Lowered | None:
+        return tabulated(site, self)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import UnsupportedOperator
 from ..graph import Graph, Node, Quantisation, Value
 from ..ops import find_operator
 from ..ops.elementwise import in_steps, limits_of
-from ..ops.registry import refuse
+from ..ops.registry import reason_of, refuse
 from ..ops.site import Lowered, Operand, Site
 
 __all__ = ["lower_qdq"]
@@ -34,10 +35,17 @@ class _Exit:
     maximum: int
 
 
-def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
+def lower_qdq(graph: Graph, *, multiplier_bits: int, channels: int) -> Graph:
     """Replace every operator that has an integer form and stands between quantised values.
 
-    The others stay as they are, in floating point, between the borders that they have.
+    The others stay as they are, in floating point, between the borders that they have, with the reason why.
+
+    Parameters
+    ----------
+    multiplier_bits
+        Width of the hardware's multiplier.
+    channels
+        How many channels a block of its tensors has.
     """
     values, nodes = dict(graph.values), list[Node]()
     renamed: dict[str, str] = {}
@@ -50,19 +58,30 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int) -> Graph:
         if site_exit is None or operands is None:
             nodes.append(node)
             continue
-        shape = graph.values[node.outputs[0]].known_shape
-        quantisation = site_exit.quantisation
-        site = Site(node, operands, quantisation, shape, site_exit.minimum, site_exit.maximum, multiplier_bits)
-        lowered = find_operator(node).quantise(site)
+        lowered, reason = _lowered(graph, node, operands, site_exit, (multiplier_bits, channels))
         if lowered is None:
-            nodes.append(node)
+            nodes.append(node.replace(reason=reason))
             continue
         result = f"{site_exit.quantisers[0].outputs[0]}/integer"
+        shape, quantisation = graph.values[node.outputs[0]].known_shape, site_exit.quantisation
         values[result] = Value(result, shape, np.dtype(np.int8), None, quantisation)
         renamed.update({quantiser.outputs[0]: result for quantiser in site_exit.quantisers})
         absorbed.update(site_exit.passed[1:])
-        nodes.append(_integer_node(node, lowered, result, values))
+        nodes += _integer_nodes(node, lowered, values[result], values)
     return _drop_quantisers(graph.edit(nodes=nodes, values=values.values()), renamed)
+
+
+def _lowered(
+    graph: Graph, node: Node, operands: tuple[Operand | None, ...], site_exit: _Exit, sizes: tuple[int, int]
+) -> tuple[Lowered | None, str]:
+    """The integer form of `node`, if there is one; else why not, where that is known."""
+    shape = graph.values[node.outputs[0]].known_shape
+    limits = (site_exit.minimum, site_exit.maximum)
+    site = Site(node, operands, site_exit.quantisation, shape, *limits, *sizes)
+    try:
+        return find_operator(node).quantise(site), ""
+    except UnsupportedOperator as error:
+        return None, reason_of(node, error)
 
 
 def _drop_quantisers(graph: Graph, renamed: dict[str, str]) -> Graph:
@@ -77,16 +96,25 @@ def _drop_quantisers(graph: Graph, renamed: dict[str, str]) -> Graph:
     return graph.edit(nodes=nodes)
 
 
-def _integer_node(node: Node, lowered: Lowered, result: str, values: dict[str, Value]) -> Node:
+def _integer_nodes(node: Node, lowered: Lowered, result: Value, values: dict[str, Value]) -> list[Node]:
+    """The integer operator, and a reshape after it where its result has another shape."""
     inputs = []
     for position, given in enumerate(lowered.inputs):
         if isinstance(given, np.ndarray):
-            name = f"{result}/constant{position}"
+            name = f"{result.name}/constant{position}"
             values[name] = Value.constant(name, given)
             inputs.append(name)
         else:
             inputs.append(given)
-    return Node(node.name, lowered.operator, tuple(inputs), (result,), lowered.attributes)
+    if lowered.shape is None or lowered.shape == result.shape:
+        return [Node(node.name, lowered.operator, tuple(inputs), (result.name,), lowered.attributes)]
+    whole = result.replace(name=f"{result.name}/whole", shape=lowered.shape)
+    wanted = Value.constant(f"{result.name}/shape", np.array(result.known_shape, np.int64))
+    values |= {whole.name: whole, wanted.name: wanted}
+    return [
+        Node(node.name, lowered.operator, tuple(inputs), (whole.name,), lowered.attributes),
+        Node(f"{node.name}/reshape", "Reshape", (whole.name, wanted.name), (result.name,)),
+    ]
 
 
 def _exit_of(graph: Graph, node: Node) -> _Exit | None:

@@ -1,23 +1,32 @@
-"""Element by element: sums of two tensors, and changes of scale. Order within the tensors does not matter."""
+"""Element by element: what such layers share, and changes of scale and functions by table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ...isa.instruction import vector
-from ...isa.table import Function, Memory
+from ...isa.table import VECTOR_DIMS, Function, Memory
 from ..requantise import Requantiser
+from ..window import Window
+from .frame import Edges
 from .layout import Blocked
-from .loops import Loop
+from .loops import Loop, Piece, fit
+from .places import Target, source, target
+from .residency import Region
 from .scope import Need, Scope
+from .tile import Tile, ranges, tiles
+from .window_tiling import TileSize, choose_tile, pipelined
 
-__all__ = ["Addition", "Rescale", "schedule_addition", "schedule_rescale"]
+__all__ = ["Part", "Parts", "Rescale", "Steps", "schedule_rescale"]
+
+Steps = tuple[int, int, int, int]
+"""From a channel block, a row, a column and a part of a block to the next."""
 
 
 @dataclass(frozen=True)
 class Rescale:
-    """int8 `x` → `y`; see the operator qrescale."""
+    """int8 `x` → `y`; see the operators qrescale and qtable, whose 256 results are the `table`."""
 
     x: Blocked
     y: Blocked
@@ -26,168 +35,149 @@ class Rescale:
     y_zero: int
     minimum: int
     maximum: int
+    table: bytes | None = None
 
 
 @dataclass(frozen=True)
-class Addition:
-    """int8 `a` + `b` → `y`; see the operator qadd."""
+class Part:
+    """Channel blocks [first, end) of a tile."""
 
-    a: Blocked
-    b: Blocked
-    y: Blocked
-    a_requantiser: Requantiser
-    b_requantiser: Requantiser
-    requantiser: Requantiser
-    a_zero: int
-    b_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """`count` vectors of `block_out` channels for each row of the core, from `first` on; `total` in all."""
-
-    first: int
-    count: int
-    total: int
+    tile: Tile
+    blocks: tuple[int, int]
 
     @property
-    def shares(self) -> list[tuple[int, int]]:
-        """(first, count) of each row of the core that has any."""
-        starts = range(0, self.total, self.count)
-        return [(self.first + start, min(self.count, self.total - start)) for start in starts]
-
-    @property
-    def row_mask(self) -> int:
-        return (1 << len(self.shares)) - 1
+    def pixels(self) -> int:
+        return (self.blocks[1] - self.blocks[0]) * self.tile.rows * self.tile.columns
 
 
-class _Chunks:
-    """A tensor in chunks of which four leave room in ACT."""
+class Parts:
+    """A result in parts of which two fit the memories, with what each of them needs.
 
-    def __init__(self, scope: Scope, tensor: Blocked) -> None:
+    Parameters
+    ----------
+    operands
+        What is read element by element.
+    beside
+        What is read likewise, but passes through ACT among the results.
+    sums
+        Whether ACC takes part.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        y: Blocked,
+        operands: Sequence[Blocked],
+        *,
+        beside: Sequence[Blocked] = (),
+        sums: bool = False,
+    ) -> None:
         config = scope.config
         self.scope = scope
+        self.y = y
+        self.vectors = config.channels // config.block_out
         self.step = config.block_out // config.granule
-        total = tensor.nbytes // config.block_out
-        largest = max(1, min(config.act_depth // 8 // self.step, config.acc_depth // 2))
-        pixel = config.channels // config.block_out
-        largest = max(largest // pixel * pixel, pixel)
-        parts = -(-total // (largest * config.rows))
-        size = -(-total // (parts * config.rows * pixel)) * pixel
-        width = size * config.rows
-        self.chunks = [_Chunk(first, size, min(width, total - first)) for first in range(0, total, width)]
+        images = sum(operand.resident is None for operand in operands)
+        results = sum(operand.resident is None for operand in (*beside, y))
+        memories = scope.memories
 
-    def operand(self, tensor: Blocked, name: str, chunk: _Chunk) -> Need:
-        """The chunk of `tensor`, in ACT."""
-        block = self.scope.config.block_out
+        def fits(size: TileSize, copies: int) -> bool:
+            pixels = size[0] * size[1] * size[2] * copies
+            return (
+                pixels * y.pixel * images <= memories.inputs.size
+                and pixels * y.pixel * results <= memories.outputs.size
+                and (not sums or pixels * self.vectors <= config.acc_depth)
+            )
 
-        def fill(base: int) -> None:
-            for row, (first, count) in enumerate(chunk.shares):
-                offset = tensor.offset + first * block
-                self.scope.load(Memory.ACT, tensor.segment, offset, base, self._run(count), row=row)
+        self._window = Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0), (y.shape[2], y.shape[3]))
+        blocks, rows, columns = choose_tile(config, y, self._window, scope.layer, fits)
+        self._size = blocks, pipelined(operands[0], y, rows), columns
 
-        return Need(self.scope.memories.inputs, (self.scope.layer, name, chunk), chunk.count * self.step, fill)
+    def __iter__(self) -> Iterator[Part]:
+        blocks, rows, columns = self._size
+        for tile in tiles(self.y, rows, columns):
+            for pair in ranges(self.y.blocks, blocks):
+                yield Part(tile, pair)
 
-    def result(self, chunk: _Chunk) -> Need:
-        return Need(self.scope.memories.outputs, (self.scope.layer, "y", chunk), chunk.count * self.step)
+    def operand(self, x: Blocked, part: Part, region: Region | None = None) -> tuple[Need, Steps]:
+        """What `part` sees of `x`, and how that lies; an `x` of one pixel meets all of them.
 
-    def store(self, tensor: Blocked, chunk: _Chunk, base: int) -> None:
-        for row, (first, count) in enumerate(chunk.shares):
-            offset = tensor.offset + first * self.scope.config.block_out
-            self.scope.store(Memory.ACT, tensor.segment, offset, base, self._run(count), row=row)
+        `region`: where it passes through, unless among the images.
+        """
+        tile, window = part.tile, self._window
+        if x.shape[0] != self.y.shape[0]:
+            tile = replace(tile, n=0)
+        spread = x.shape[2:] != self.y.shape[2:]
+        if spread:
+            tile = replace(tile, row=0, rows=1, column=0, columns=1, end=1)
+            window = replace(window, strides=(0, 0))
+        edges = [Edges() for _ in range(self.scope.config.rows)]
+        need, frame = source(self.scope, x, tile, window, part.blocks, 0, edges)
+        if region is not None and x.resident is None:
+            need = replace(need, region=region)
+        return need, (frame.block, 0 if spread else frame.row, 0 if spread else frame.pixel, self.step)
 
-    def _run(self, count: int) -> list[Loop]:
-        return [Loop(count * self.step, (self.scope.config.granule, 1))]
+    def result(self, part: Part) -> tuple[Target, Steps]:
+        """Room for `part`, and how it will lie."""
+        place = target(self.scope, self.y, part.tile, part.blocks)
+        return place, (place.block, place.row, self.y.pixel, self.step)
 
-    def scale(self, requantiser: Requantiser, name: str) -> Need:
+    def sums(self, part: Part) -> tuple[Need, Steps]:
+        """Room in ACC for `part`, and how it will lie."""
+        key = (self.scope.layer, "sum", self.y.offset, part)
+        line = part.tile.columns * self.vectors
+        need = Need(self.scope.memories.accumulators, key, part.pixels * self.vectors)
+        return need, (part.tile.rows * line, line, self.vectors, 1)
+
+    def nest(self, part: Part, *operands: Steps) -> Piece:
+        """The nest over the vectors of `part`."""
+        count = part.blocks[1] - part.blocks[0]
+        extents = (count, part.tile.rows, part.tile.columns, self.vectors)
+        loops = [Loop(extent, steps) for extent, steps in zip(extents, zip(*operands, strict=True), strict=True)]
+        (piece,) = fit(loops, VECTOR_DIMS)
+        return piece
+
+    def scale(self, requantiser: Requantiser) -> Need:
         """A SCALE cell with the factor in every channel."""
         content = requantiser.cells(self.scope.config.block_out)
-        return self.scope.constant(self.scope.memories.scales, Memory.SCALE, content, name)
+        return self.scope.constant(self.scope.memories.scales, Memory.SCALE, content, content)
 
 
 def schedule_rescale(scope: Scope, rescale: Rescale) -> None:
-    """Add the items of `rescale`: one pass of the vector engine a chunk."""
-    chunks = _Chunks(scope, rescale.y)
-    for chunk in chunks.chunks:
-        needs = [chunks.operand(rescale.x, "x", chunk), chunks.result(chunk)]
+    """Add the items of `rescale`: one pass of the vector engine a part."""
+    parts = Parts(scope, rescale.y, [rescale.x])
+    for part in parts:
+        image, read = parts.operand(rescale.x, part)
+        result, written = parts.result(part)
+        needs = [image, result.need]
         if rescale.requantiser is not None:
-            needs.append(chunks.scale(rescale.requantiser, "scale"))
+            needs.append(parts.scale(rescale.requantiser))
+        if rescale.table is not None:
+            needs.append(scope.constant(scope.memories.tables, Memory.TABLE, rescale.table, "table"))
+        nest = parts.nest(part, read, written)
 
-        def work(places: Sequence[int], chunk: _Chunk = chunk) -> None:
-            x, y, *scale = places
-            scope.emit(
-                vector(
-                    function=Function.SUM,
-                    bounds=[chunk.count],
-                    a=(Memory.ACT, x, [chunks.step]),
-                    dst=(Memory.ACT, y, [chunks.step]),
-                    scale=scale[0] if scale else None,
-                    scale_shared=bool(scale),
-                    a_zero=rescale.x_zero,
-                    zero_point=rescale.y_zero,
-                    minimum=rescale.minimum,
-                    maximum=rescale.maximum,
-                    row_mask=chunk.row_mask,
-                )
-            )
-            chunks.store(rescale.y, chunk, y)
+        def work(places: Sequence[int], part: Part = part, nest: Piece = nest, result: Target = result) -> None:
+            _rescale(scope, rescale, part, nest, places)
+            part.tile.store(scope, rescale.y, part.blocks, places[1], result.row, result.block)
 
-        scope.add(needs, work, chunk.count)
+        scope.add(needs, work, part.pixels * parts.vectors)
 
 
-def schedule_addition(scope: Scope, add: Addition) -> None:
-    """Add the items of `add`: each term is scaled into ACC, then the sum is requantised."""
-    chunks = _Chunks(scope, add.y)
-    for chunk in chunks.chunks:
-        needs = [
-            chunks.operand(add.a, "a", chunk),
-            chunks.operand(add.b, "b", chunk),
-            Need(scope.memories.accumulators, (scope.layer, "sum", chunk), chunk.count),
-            chunks.result(chunk),
-            chunks.scale(add.a_requantiser, "a scale"),
-            chunks.scale(add.b_requantiser, "b scale"),
-            chunks.scale(add.requantiser, "y scale"),
-        ]
-
-        def work(places: Sequence[int], chunk: _Chunk = chunk) -> None:
-            _add_chunk(scope, add, chunk, chunks.step, places)
-            chunks.store(add.y, chunk, places[3])
-
-        scope.add(needs, work, 3 * chunk.count)
-
-
-def _add_chunk(scope: Scope, add: Addition, chunk: _Chunk, step: int, places: Sequence[int]) -> None:
-    a, b, acc, y, *scales = places
-    total = (Memory.ACC, acc, [1])
-    for operand, zero, scale, residual in ((a, add.a_zero, scales[0], False), (b, add.b_zero, scales[1], True)):
-        scope.emit(
-            vector(
-                function=Function.SUM,
-                bounds=[chunk.count],
-                a=(Memory.ACT, operand, [step]),
-                b=total if residual else None,
-                dst=total,
-                residual=residual,
-                scale=scale,
-                scale_shared=True,
-                a_zero=zero,
-                row_mask=chunk.row_mask,
-            )
-        )
+def _rescale(scope: Scope, rescale: Rescale, part: Part, nest: Piece, places: Sequence[int]) -> None:
+    scale = places[2] if rescale.requantiser is not None else None
     scope.emit(
         vector(
             function=Function.SUM,
-            bounds=[chunk.count],
-            a=total,
-            dst=(Memory.ACT, y, [step]),
-            scale=scales[2],
-            scale_shared=True,
-            zero_point=add.y_zero,
-            minimum=add.minimum,
-            maximum=add.maximum,
-            row_mask=chunk.row_mask,
+            bounds=nest.bounds,
+            a=(Memory.ACT, places[0], nest.strides(0)),
+            dst=(Memory.ACT, places[1], nest.strides(1)),
+            scale=scale,
+            scale_shared=scale is not None,
+            table=places[-1] // scope.memories.tables.step if rescale.table is not None else None,
+            a_zero=rescale.x_zero,
+            zero_point=rescale.y_zero,
+            minimum=rescale.minimum,
+            maximum=rescale.maximum,
+            row_mask=part.tile.row_mask,
         )
     )

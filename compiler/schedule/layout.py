@@ -107,6 +107,15 @@ class Blocked:
         """Granules of a pixel of one block."""
         return self.config.channels // self.config.granule
 
+    def part(self, n: int, block: int) -> Blocked:
+        """One channel block of image `n`."""
+        place = self.resident
+        if place is not None:
+            granules = (n * self.blocks + block) * place.height * place.width * self.pixel
+            place = place.moved(place.base + granules)
+        shape = (1, self.config.channels, *self.shape[2:])
+        return replace(self, shape=shape, offset=self.at(n, block, 0, 0), resident=place)
+
     def at(self, n: int, block: int, row: int, column: int) -> int:
         """Byte offset in the segment."""
         block_index = n * self.blocks + block

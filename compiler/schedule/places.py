@@ -1,4 +1,4 @@
-"""Where in ACT a tile reads its image and leaves its result: rooms that tiles pass through, or a resident activation."""
+"""Where in ACT a tile reads its image and leaves its result: room to pass through, or an activation that stays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def source(
 ) -> tuple[Need, Frame]:
     """The need for what `tile` sees of channel blocks [first, end), and how it will lie."""
     frame = tile.frame(x, window, blocks, fill)
-    key = (scope.layer, "x", tile, blocks)
+    key = (scope.layer, "x", x.segment, x.offset, tile, blocks)
     if x.resident is None:
         return Need(
             scope.memories.inputs, key, frame.size, lambda base: tile.load(scope, frame, window, base, edges)
@@ -44,7 +44,7 @@ def source(
 
 def target(scope: Scope, y: Blocked, tile: Tile, blocks: tuple[int, int]) -> Target:
     """The need for the result of `tile` in channel blocks [first, end)."""
-    count, key = blocks[1] - blocks[0], (scope.layer, "y", tile, blocks)
+    count, key = blocks[1] - blocks[0], (scope.layer, "y", y.offset, tile, blocks)
     if y.resident is None:
         row = tile.columns * y.pixel
         return Target(Need(scope.memories.outputs, key, count * tile.rows * row), row, tile.rows * row)

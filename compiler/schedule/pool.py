@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
@@ -25,7 +25,15 @@ __all__ = ["Pooling", "schedule_pooling"]
 
 @dataclass(frozen=True)
 class Pooling:
-    """int8 `x` → `y` by MAX or SUM over windows; `padding` is what the windows see outside the image."""
+    """int8 `x` → `y` by MAX or SUM over windows.
+
+    Members
+    -------
+    padding
+        What the windows see outside the image.
+    rectangle
+        [first, end) rows and columns of `y`, where it is not all of it.
+    """
 
     x: Blocked
     y: Blocked
@@ -37,13 +45,14 @@ class Pooling:
     y_zero: int
     minimum: int
     maximum: int
+    rectangle: tuple[tuple[int, int], tuple[int, int]] | None = None
 
 
 def schedule_pooling(scope: Scope, pool: Pooling) -> None:
     """Add the items of `pool`, one a tile and group of channel blocks."""
     edges = [Edges() for _ in range(scope.config.rows)]
     size, rows, columns = _tile_sizes(scope, pool)
-    for tile in tiles(pool.y, rows, columns):
+    for tile in tiles(pool.y, rows, columns, pool.rectangle):
         for blocks in ranges(pool.y.blocks, size):
             _add_item(scope, pool, tile, blocks, edges)
 
@@ -55,11 +64,13 @@ def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
     def fits(size: TileSize, copies: int) -> bool:
         blocks, rows, columns = size
         granules = blocks * pool.y.pixel * copies
-        return (
-            granules * frame_pixels(pool.window, rows, columns) <= inputs and granules * rows * columns <= outputs
-        )
+        return granules * frame_pixels(pool.window, rows, columns) <= inputs and granules * rows * columns <= outputs
 
-    blocks, rows, columns = choose_tile(config, pool.y, pool.window, scope.layer, fits)
+    part = pool.y
+    if pool.rectangle is not None:
+        sizes = [end - first for first, end in pool.rectangle]
+        part = replace(part, shape=(*part.shape[:2], *sizes))
+    blocks, rows, columns = choose_tile(config, part, pool.window, scope.layer, fits)
     return blocks, pipelined(pool.x, pool.y, rows), columns
 
 
@@ -69,7 +80,7 @@ def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], 
     needs = [image, result.need]
     if pool.requantiser is not None:
         content = pool.requantiser.cells(scope.config.block_out)
-        needs.append(scope.constant(scope.memories.scales, Memory.SCALE, content, "scale"))
+        needs.append(scope.constant(scope.memories.scales, Memory.SCALE, content, content))
 
     def work(places: Sequence[int]) -> None:
         _reduce(scope, pool, tile, frame, result, places)

@@ -20,10 +20,13 @@ from .layout import Blocked
 from .loops import Loop, fit
 from .residency import Fixed, Region
 
-__all__ = ["ACTIVATIONS", "CONSTANTS", "ConstantPool", "Item", "Need", "OnChip", "Scope", "UNBOUNDED"]
+__all__ = [
+    "ACTIVATIONS", "CONSTANTS", "TABLE_ENTRIES", "UNBOUNDED", "ConstantPool", "Item", "Need", "OnChip", "Scope",
+]  # fmt: skip
 
 CONSTANTS = 0
 ACTIVATIONS = 1
+TABLE_ENTRIES = 256
 UNBOUNDED = 1 << 40
 
 
@@ -64,6 +67,7 @@ class OnChip:
         self.weights = Region(0, config.wgt_depth)
         self.biases = Region(0, config.bias_depth)
         self.scales = Region(0, config.scale_depth)
+        self.tables = Region(0, config.tables * TABLE_ENTRIES, TABLE_ENTRIES)
 
     def divide(self, limit: int) -> None:
         """Let images and results of tiles have ACT up to granule `limit`."""

@@ -19,7 +19,7 @@ __all__ = ["Tile", "ranges", "tiles"]
 class Tile:
     """Columns [column, column + columns) of image `n`, in `bands` of `rows` rows from `row` on.
 
-    The last band may reach beyond the image; what is computed there is not stored.
+    The last band may reach beyond row `end`; what is computed there is not stored.
     """
 
     n: int
@@ -28,6 +28,7 @@ class Tile:
     bands: int
     column: int
     columns: int
+    end: int
 
     @property
     def row_mask(self) -> int:
@@ -61,23 +62,25 @@ class Tile:
             row = self.row + band * self.rows
             loops = [
                 Loop(blocks[1] - blocks[0], (y.block_bytes, block_step)),
-                Loop(min(self.rows, y.shape[2] - row), (y.row_bytes, row_step)),
+                Loop(min(self.rows, self.end - row), (y.row_bytes, row_step)),
                 Loop(self.columns * y.pixel, (y.config.granule, 1)),
             ]
             offset = y.at(self.n, blocks[0], row, self.column)
             scope.store(Memory.ACT, y.segment, offset, base, loops, row=band)
 
 
-def tiles(y: Blocked, rows: int, columns: int) -> Iterator[Tile]:
-    """Cover `y` with tiles of bands of at most `rows` rows."""
-    height, width = y.shape[2:]
+def tiles(
+    y: Blocked, rows: int, columns: int, rectangle: tuple[tuple[int, int], tuple[int, int]] | None = None
+) -> Iterator[Tile]:
+    """Cover `y`, or [first, end) rows and columns of it, with tiles of bands of at most `rows` rows."""
+    (top, bottom), (left, right) = rectangle or ((0, y.shape[2]), (0, y.shape[3]))
     for n in range(y.shape[0]):
-        for row, end in ranges(height, rows * y.config.rows):
+        for row, end in ranges(bottom, rows * y.config.rows, top):
             band = -(-(end - row) // y.config.rows)
-            for column, column_end in ranges(width, columns):
-                yield Tile(n, row, band, -(-(end - row) // band), column, column_end - column)
+            for column, column_end in ranges(right, columns, left):
+                yield Tile(n, row, band, -(-(end - row) // band), column, column_end - column, bottom)
 
 
-def ranges(total: int, step: int) -> Iterator[tuple[int, int]]:
-    """[first, end) pairs that cover `total` in steps."""
-    return ((first, min(first + step, total)) for first in range(0, total, step))
+def ranges(total: int, step: int, start: int = 0) -> Iterator[tuple[int, int]]:
+    """[first, end) pairs that cover [`start`, `total`) in steps."""
+    return ((first, min(first + step, total)) for first in range(start, total, step))

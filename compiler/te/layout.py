@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .analysis import flat_index, unravel
-from .expr import Expr
+from .expr import Const, Expr
 from .tensor import Tensor, all_of, compute, where
 
-__all__ = ["cast", "pack", "pad", "reshape", "transpose", "unpack"]
+__all__ = ["cast", "concatenate", "pack", "pad", "reshape", "transpose", "unpack"]
 
 
 def reshape(x: Tensor, shape: Sequence[int], name: str = "reshape") -> Tensor:
@@ -30,6 +30,26 @@ def transpose(x: Tensor, order: Sequence[int], name: str = "transpose") -> Tenso
 def cast(x: Tensor, dtype: str, name: str = "cast") -> Tensor:
     """Integers wrap, floats truncate toward zero (beyond the range: undefined). The same dtype is a copy."""
     return compute(x.shape, lambda *axes: x[axes].astype(dtype), name)
+
+
+def concatenate(tensors: Sequence[Tensor], dimension: int, name: str = "concatenate") -> Tensor:
+    """Tensors side by side along a dimension, which alone may differ."""
+    first = tensors[0]
+    starts = [0]
+    for tensor in tensors:
+        starts.append(starts[-1] + tensor.shape[dimension])
+
+    def element(*axes: Expr) -> Expr:
+        place = axes[dimension]
+        value: Expr = Const(False, "bool") if first.dtype == "bool" else Const(0, first.dtype)
+        for tensor, start, end in reversed(list(zip(tensors, starts, starts[1:], strict=False))):
+            moved = (*axes[:dimension], place - start, *axes[dimension + 1 :])
+            value = where(all_of(place >= start, place < end), tensor[moved], value)
+        return value
+
+    if len(tensors) == 1:
+        return compute(first.shape, lambda *axes: first[axes], name)
+    return compute((*first.shape[:dimension], starts[-1], *first.shape[dimension + 1 :]), element, name)
 
 
 def pad(x: Tensor, before: Sequence[int], after: Sequence[int], value: float | int = 0, name: str = "pad") -> Tensor:
