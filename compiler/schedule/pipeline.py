@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from ...errors import TilewrightError
 from .builder import ProgramBuilder
 from .scope import Item, Need
 
 __all__ = ["LayerWork", "emit_layers"]
-
 
 _LOOKAHEAD = 16
 
@@ -26,33 +26,60 @@ def emit_layers(builder: ProgramBuilder, layers: Sequence[LayerWork]) -> list[in
     """Emit everything; the number of instructions after each layer's last one.
 
     The needs of the item after the present one are met first (constants only where it begins a layer,
-    since what it reads is not there yet), then constants of those that follow, as far as there is room beside what
-    comes before, and time while the present one is worked on.
+    since what it reads is not there yet), then constants of those that follow, as far as there is room beside
+    what comes before, and time before others want the bus.
     """
-    ends = [0] * len(layers)
-    clock = _Clock(builder)
-    sequence = list(_sequence(layers))
-    prepared: deque[_Preparation] = deque()
-    for place, (number, item) in enumerate(sequence):
-        current = prepared.popleft() if prepared else _Preparation(item)
-        if not current.meet(pins=_keys(prepared)):
-            prepared.clear()
+    return _Emitter(builder, layers).run()
+
+
+class _Emitter:
+    def __init__(self, builder: ProgramBuilder, layers: Sequence[LayerWork]) -> None:
+        self._builder = builder
+        self._layers = layers
+        self._sequence = [(number, item) for number, layer in enumerate(layers) for item in layer.items]
+        self._prepared: deque[_Preparation] = deque()
+        self._clock = _Clock(builder)
+
+    def run(self) -> list[int]:
+        ends = [0] * len(self._layers)
+        for place, (number, item) in enumerate(self._sequence):
+            current = self._meet(number, item)
+            self._clock.begin(item)
+            self._prefetch(place)
+            item.work([current.places[need.key] for need in item.needs])
+            ends[number] = len(self._builder)
+        for number in range(1, len(ends)):
+            ends[number] = max(ends[number], ends[number - 1])
+        return ends
+
+    def _meet(self, number: int, item: Item) -> _Preparation:
+        current = self._prepared.popleft() if self._prepared else _Preparation(item)
+        later = {key for preparation in self._prepared for key in preparation.places}
+        if not current.meet(pins=later):
+            self._prepared.clear()
             if not current.meet():
-                raise _too_large(layers[number].name, current.missing())
-        clock.begin(item)
+                raise _too_large(self._layers[number].name, current.missing())
+        return current
+
+    def _prefetch(self, place: int) -> None:
+        number, item = self._sequence[place]
         pins = {need.key for need in item.needs}
-        for ahead, (later, following) in enumerate(sequence[place + 1 : place + 1 + _LOOKAHEAD]):
-            if ahead == len(prepared):
-                prepared.append(_Preparation(following))
-            whole = prepared[ahead].meet(pins=pins, constants_only=ahead > 0 or later != number)
-            pins |= {need.key for need in following.needs}
-            if (ahead and not whole) or clock.load_is_busy:
-                break
-        item.work([current.places[need.key] for need in item.needs])
-        ends[number] = len(builder)
-    for number in range(1, len(ends)):
-        ends[number] = max(ends[number], ends[number - 1])
-    return ends
+        before = start = self._clock.item_end
+        deadline = inf
+        following = self._sequence[place + 1 : place + 1 + _LOOKAHEAD]
+        for ahead, (layer, later) in enumerate(following):
+            if ahead == len(self._prepared):
+                self._prepared.append(_Preparation(later))
+            preparation = self._prepared[ahead]
+            if ahead:
+                deadline = min(deadline, before) if preparation.streams else deadline
+                budget = (deadline - self._clock.load_end) * self._builder.config.bus_bytes
+                if not preparation.meet(pins=pins, constants_only=True, budget=budget):
+                    return
+            else:
+                preparation.meet(pins=pins, constants_only=layer != number)
+            pins |= {need.key for need in later.needs}
+            before, start = start, start + later.cycles
 
 
 class _Clock:
@@ -60,36 +87,20 @@ class _Clock:
 
     def __init__(self, builder: ProgramBuilder) -> None:
         self._builder = builder
-        self._bus = builder.config.bus_bytes
-        self._item_end = 0
+        self.item_end = 0
         self._load_end = 0
         self._loaded = 0
 
     def begin(self, item: Item) -> None:
         """`item` is worked on once all that was loaded up to now is there; further loads begin then."""
-        self._account()
-        self._load_end = max(self._item_end, self._load_end)
-        self._item_end = self._load_end + item.cycles
+        self._load_end = max(self.item_end, self.load_end)
+        self.item_end = self._load_end + item.cycles
 
     @property
-    def load_is_busy(self) -> bool:
-        """Until the present item is done."""
-        self._account()
-        return self._load_end >= self._item_end
-
-    def _account(self) -> None:
-        self._load_end += (self._builder.loaded - self._loaded) // self._bus
+    def load_end(self) -> int:
+        self._load_end += (self._builder.loaded - self._loaded) // self._builder.config.bus_bytes
         self._loaded = self._builder.loaded
-
-
-def _keys(prepared: Iterable[_Preparation]) -> set[Hashable]:
-    return {key for preparation in prepared for key in preparation.places}
-
-
-def _sequence(layers: Sequence[LayerWork]) -> Iterator[tuple[int, Item]]:
-    for number, layer in enumerate(layers):
-        for item in layer.items:
-            yield number, item
+        return self._load_end
 
 
 class _Preparation:
@@ -99,12 +110,20 @@ class _Preparation:
         self.item = item
         self.places: dict[Hashable, int] = {}
 
-    def meet(self, *, pins: Collection[Hashable] = (), constants_only: bool = False) -> bool:
-        """Meet what can be met without moving `pins`; whether that is all, or all constants."""
+    @property
+    def streams(self) -> bool:
+        """Whether it still wants anything but constants from DRAM."""
+        return any(n.fill is not None and not n.early and n.key not in self.places for n in self.item.needs)
+
+    def meet(self, *, pins: Collection[Hashable] = (), constants_only: bool = False, budget: float = inf) -> bool:
+        """Meet what can be met without moving `pins`, within `budget` bytes; whether that is all, or all constants."""
         pinned = {need.key for need in self.item.needs}.union(pins)
         whole = True
         for need in self.item.needs:
             if need.key in self.places or (constants_only and not need.early):
+                continue
+            if need.nbytes > budget and not need.region.holds(need.key):
+                whole = False
                 continue
             place = need.region.place(need.key, need.size, pinned)
             if place is None:
@@ -112,6 +131,7 @@ class _Preparation:
                 continue
             self.places[need.key] = place[0]
             if need.fill is not None and not place[1]:
+                budget -= need.nbytes
                 need.fill(place[0])
         return whole
 

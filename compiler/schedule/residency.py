@@ -14,6 +14,11 @@ class Fixed:
 
     base: int
 
+    size: int = 0
+
+    def holds(self, key: Hashable) -> bool:
+        return True
+
     def place(self, key: Hashable, size: int, pinned: Collection[Hashable] = ()) -> tuple[int, bool]:
         return self.base, True
 
@@ -64,6 +69,10 @@ class Region:
             del self._residents[other]
         self._residents[key] = _Resident(start, size, self._clock)
         return start, False
+
+    def holds(self, key: Hashable) -> bool:
+        """Whether `key` has a place."""
+        return key in self._residents
 
     def span(self, size: int) -> int:
         """Cells up to the next place, of something that takes `size`."""

@@ -72,14 +72,10 @@ class OnChip:
     def divide(self, limit: int) -> None:
         """Let images and results of tiles have ACT up to granule `limit`."""
         if limit not in self._divided:
-            first, bank = self.act_constants.size, self._config.act_depth // self._config.act_banks
+            first = self.act_constants.size
             pixel = self._config.channels // self._config.granule
             middle = max(limit // 2, first + (limit - first) // 2) // pixel * pixel
-            step = max(min(bank, (limit - middle) // 2) // pixel * pixel, pixel)
-            self._divided[limit] = (
-                Region(first, middle - first, step),
-                Region(middle, limit - middle, step),
-            )
+            self._divided[limit] = Region(first, middle - first, pixel), Region(middle, limit - middle, pixel)
         self.outputs, self.inputs = self._divided[limit]
 
 
@@ -95,6 +91,8 @@ class Need:
         Brings the content to the address given; None for room that the item itself fills.
     early
         Whether filling may begin before the layer's inputs exist: constants.
+    nbytes
+        What filling brings from DRAM, for constants.
     """
 
     region: Region | Fixed
@@ -102,6 +100,7 @@ class Need:
     size: int
     fill: Callable[[int], None] | None = None
     early: bool = False
+    nbytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ class Scope:
             place = (base, [1])
             self.emit(load(memory=memory, segment=CONSTANTS, offset=offset, bounds=[cells], mem=place, row_mask=rows))
 
-        return Need(region, (self.layer, memory, key), cells, fill, early=True)
+        return Need(region, (self.layer, memory, key), cells, fill, early=True, nbytes=len(content))
 
     def load(
         self, memory: Memory, segment: int, offset: int, base: int, loops: Sequence[Loop], *, row: int = 0
