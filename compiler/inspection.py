@@ -13,7 +13,7 @@ from .pipeline import passes_for
 
 __all__ = ["LayerPlan", "inspect_graph"]
 
-_MOVEMENTS = (*RESHAPES, "Transpose", "Identity", "fold_width", "flip_sign")
+_MOVEMENTS = (*RESHAPES, "Transpose", "Identity", "im2col", "flip_sign")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from functools import partial
 from ..config import Config
 from .passes import Pass
 from .passes.edges import isolate_edges
-from .passes.fold_width import fold_kernel_width
 from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
+from .passes.im2col import unroll_kernels
 from .passes.movement import sink_dequantisation
 from .passes.multipliers import narrow_multipliers
 from .passes.padding import fold_padding
@@ -50,7 +50,7 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("all-constants", fold_constants),
         Pass("dead-constants", remove_dead),
         Pass("integer-shapes", infer_shapes),
-        *([Pass("kernel-width", partial(fold_kernel_width, block_in=config.block_in))] if accelerate else []),
+        *([Pass("im2col", partial(unroll_kernels, config=config))] if accelerate else []),
         Pass("edges", partial(isolate_edges, accelerate=accelerate)),
         Pass("partition", partial(partition, accelerate=accelerate)),
     ]

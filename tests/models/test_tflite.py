@@ -30,7 +30,7 @@ NAMES = (
     *("rock_paper_scissors", "simple_add", "vww"),
 )
 WITH_LAYERS = ("ad", "cifar10", "kws", "person_detect", "resnet8", "vww")
-ON_HOST = {"Transpose", "Reshape", "Identity", "fold_width", "softmax", "round_to_int8", "DequantizeLinear"}
+ON_HOST = {"Transpose", "Reshape", "Identity", "im2col", "softmax", "round_to_int8", "DequantizeLinear"}
 
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
 
