@@ -26,12 +26,9 @@ void gemm_start(struct core *core, const struct instruction *instruction, uint32
     core->gemm_nests[core->gemm_count++ % KEPT].work = work;
     e->free_at = e->walking_until = last;
     completed(core, TW_ENGINE_GEMM, nest, last + port_delay(GEMM_WRITES_ACC));
-    const struct vector_work *vector = core->vector.work ? &core->vector.work->vector : NULL;
-    bool meets = core->vector.count > 0;
-    if (vector)
-        meets = (vector->read_banks[TW_MEMORY_ACT] & work->act_banks) ||
-                ((vector->read_banks[TW_MEMORY_ACC] | vector->write_banks[TW_MEMORY_ACC]) & work->acc_banks) || meets;
-    if (meets)
+    if (vector_may_read(core, TW_MEMORY_ACT, work->act_banks, now + 1) ||
+        vector_may_read(core, TW_MEMORY_ACC, work->acc_banks, now + 1) ||
+        vector_may_write(core, TW_MEMORY_ACC, work->acc_banks, now + 1))
         vector_recall(core, now + 1);
     load_recall(core, TW_MEMORY_ACC, work->acc_banks, now + 1);
     store_recall(core, TW_MEMORY_ACT, work->act_banks, now + 1);
