@@ -42,6 +42,7 @@ static void reset(struct core *core, const struct settings *settings)
     for (unsigned engine = 0; engine < TW_ENGINES; engine++)
         core->engines[engine].kept = kept[engine];
     memset(core->token_taken, -1, sizeof core->token_taken);
+    memset(core->token_given, -1, sizeof core->token_given);
     memset(core->vector.last_read, -1, sizeof core->vector.last_read);
     memset(core->vector.last_written, -1, sizeof core->vector.last_written);
     core->vector.last_issue = core->vector.last_write = LONG_AGO;

@@ -6,9 +6,14 @@
 
 static bool take_tokens(struct core *core, unsigned engine, const struct instruction *head, cycle now)
 {
-    for (unsigned from = 0; from < TW_ENGINES; from++)
-        if (head->wait >> from & 1 && !core->tokens[from][engine])
+    for (unsigned from = 0; from < TW_ENGINES; from++) {
+        uint32_t held = core->tokens[from][engine] - (core->token_given[from][engine] == now);
+        if (head->wait >> from & 1 && !held) {
+            if (core->tokens[from][engine])
+                wake(core, UNIT_FRONT + engine, now + 1);
             return false;
+        }
+    }
     for (unsigned from = 0; from < TW_ENGINES; from++)
         if (head->wait >> from & 1) {
             core->tokens[from][engine]--;
@@ -120,12 +125,16 @@ static bool give_tokens(struct core *core, unsigned engine, unsigned signal, cyc
     const uint32_t most = (1u << TOKEN_BITS) - 1;
     for (unsigned to = 0; to < TW_ENGINES; to++) {
         uint32_t held = core->tokens[engine][to] + (core->token_taken[engine][to] == now);
-        if (signal >> to & 1 && held >= most)
+        if (signal >> to & 1 && held >= most) {
+            if (core->tokens[engine][to] < most)
+                wake(core, UNIT_BACK + engine, now + 1);
             return false;
+        }
     }
     for (unsigned to = 0; to < TW_ENGINES; to++)
         if (signal >> to & 1) {
             core->tokens[engine][to]++;
+            core->token_given[engine][to] = now;
             wake(core, UNIT_FRONT + to, now + 1);
         }
     return true;

@@ -43,7 +43,8 @@ static void read_carefully(struct core *core, struct store *store, const struct 
         int64_t cell = (burst->first_step + k) * work->unit_bytes / work->cell_bytes;
         unsigned bank = bank_of(place_address(&work->mem, &work->nest, cell), banking);
         if (k == word_begins) {
-            step = MAX(step, room_for(store, word++));
+            cycle room = room_for(store, word++);
+            step = MAX(step, room);
             word_begins += k ? burst->step_rate : burst->first_steps;
         }
         cycle asked = step;

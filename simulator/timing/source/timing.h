@@ -235,7 +235,7 @@ struct core {
     struct settings settings;
     struct engine engines[TW_ENGINES];
     uint32_t tokens[TW_ENGINES][TW_ENGINES];        /* [from][to] */
-    cycle token_taken[TW_ENGINES][TW_ENGINES];
+    cycle token_taken[TW_ENGINES][TW_ENGINES], token_given[TW_ENGINES][TW_ENGINES]; /* counters show it a cycle later */
     struct { cycle start; const struct gemm_work *work; } gemm_nests[KEPT];
     uint32_t gemm_count;
     struct vector_state vector, vector_before;
