@@ -33,6 +33,7 @@ class CalibrationOptions:
     estimator: str | None
     percentile: float | None
     bias_correction: bool
+    equalisation: bool
     report: Path | None
 
     def require_sense(self) -> None:
@@ -47,6 +48,7 @@ class CalibrationOptions:
             "--estimator": self.estimator is not None,
             "--percentile": self.percentile is not None,
             "--no-bias-correction": not self.bias_correction,
+            "--no-equalisation": not self.equalisation,
             "--report": self.report is not None,
         }
         for option, present in given.items():
@@ -71,6 +73,7 @@ class CalibrationOptions:
                 estimator=self.estimator or "mse",  # type: ignore[arg-type]
                 percentile=99.99 if self.percentile is None else self.percentile,
                 bias_correction=self.bias_correction,
+                equalisation=self.equalisation,
             )
         except TilewrightError as error:
             raise type(error)(
@@ -104,6 +107,12 @@ def calibration_options(command: Command) -> Command:
                 default=True,
                 show_default=True,
                 help="Whether biases take back mean errors.",
+            ),
+            click.option(
+                "--equalisation/--no-equalisation",
+                default=True,
+                show_default=True,
+                help="Whether channels of very different size are brought together.",
             ),
             out_option(False, "the errors layer by layer, .json or .csv", "--report"),
         ]

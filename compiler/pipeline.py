@@ -12,6 +12,7 @@ from .passes.multipliers import narrow_multipliers
 from .passes.padding import fold_padding
 from .passes.partition import partition
 from .passes.qdq import lower_qdq
+from .passes.qoperator import enclose_integers, expand_qoperators
 from .passes.shapes import fold_shapes, infer_shapes
 from .passes.signed import make_signed
 from .passes.simplify import fold_constants, fold_most_constants, remove_dead
@@ -23,6 +24,7 @@ def host_passes() -> list[Pass]:
     """From the graph of a frontend to one for the host alone, with the meaning that the model states."""
     return [
         Pass("dead-code", remove_dead, typed=False),
+        Pass("qoperators", partial(expand_qoperators, contributed_only=True), typed=False),
         Pass("shapes", fold_shapes),
         Pass("dead-constants", remove_dead),
         Pass("edges", partial(isolate_edges, accelerate=False)),
@@ -34,8 +36,10 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
     """From the graph of a frontend to one whose nodes all have a target."""
     return [
         Pass("dead-code", remove_dead, typed=False),
+        Pass("qoperators", expand_qoperators, typed=False),
         Pass("shapes", infer_shapes),
         Pass("constants", fold_most_constants),
+        Pass("integers-inside", enclose_integers),
         Pass("bias", fuse_bias),
         Pass("signed", make_signed),
         Pass("movement", sink_dequantisation),

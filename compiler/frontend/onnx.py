@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 from ...errors import TilewrightError, UnsupportedOperator
 from ...files import require_file
 from ..graph import Graph, Node, Value
+from ..passes.qoperator import CONTRIBUTED
 from .onnx_functions import expand_functions
 from .onnx_versions import newest_form
 
@@ -27,7 +28,8 @@ _MOST_BYTES = 2 << 30
 _MOST_ELEMENTS = 1 << 28
 _OLDEST_OPSET = 1
 _DOMAINS = ("", "ai.onnx")
-_QUANTISE_DOMAINS = (*_DOMAINS, "com.microsoft")
+_MICROSOFT = "com.microsoft"
+_BORDERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def import_onnx(model: str | Path | onnx.ModelProto, *, inputs: Mapping[str, Any] | None = None) -> Graph:
@@ -66,6 +68,11 @@ def _read(path: Path) -> onnx.ModelProto:
     if not model.HasField("graph"):
         raise TilewrightError(f"model {path} is not an ONNX file: it holds no graph")
     return model
+
+
+def _is_quantised(proto: onnx.NodeProto) -> bool:
+    """Whether ONNX Runtime's domain has it for quantised models, and the compiler too."""
+    return proto.op_type in (*_BORDERS, *CONTRIBUTED)
 
 
 class _Importer:
@@ -172,10 +179,11 @@ class _Importer:
         if name in self.node_names:
             name = f"{name}#{index}"
         self.node_names.add(name)
-        domains = _QUANTISE_DOMAINS if proto.op_type in ("QuantizeLinear", "DequantizeLinear") else _DOMAINS
+        domains = (*(() if proto.op_type in CONTRIBUTED else _DOMAINS), *(_MICROSOFT,) * _is_quantised(proto))
         if proto.domain not in domains:
             raise UnsupportedOperator(
-                f"operator {proto.domain}.{proto.op_type} (node {name!r}) is not supported; only ONNX's own domain is"
+                f"operator {proto.domain}.{proto.op_type} (node {name!r}) is not supported; only those of ONNX's own "
+                f"domain are, and of {_MICROSOFT} {', '.join(CONTRIBUTED)}"
             )
         attributes = {entry.name: self._attribute(entry, proto.op_type, name) for entry in proto.attribute}
         if proto.op_type == "Constant":

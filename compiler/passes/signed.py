@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph import Graph, Node, Value
-from ..ops.registry import refuse
+from ..ops.shape import RESHAPES
 
 __all__ = ["make_signed"]
+
+_MOVEMENTS = (*RESHAPES, "Transpose", "Slice", "Split", "DepthToSpace", "SpaceToDepth", "Expand", "Tile", "Gather")
 
 
 def make_signed(graph: Graph) -> Graph:
     """Afterwards every QuantizeLinear makes, and every DequantizeLinear reads, int8 where it was uint8.
+
+    What only moves elements between them is signed too.
 
     What enters or leaves the model as uint8 keeps doing so, through flip_sign.
     """
@@ -27,11 +31,13 @@ class _Rewrite:
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
-            if node.operator == "QuantizeLinear" and self.values[node.outputs[0]].dtype == np.uint8:
+            if node.operator == "QuantizeLinear" and self._is_unsigned(node, node.outputs[0]):
                 self._quantise(node)
-            elif node.operator == "DequantizeLinear" and self.values[node.inputs[0]].dtype == np.uint8:
+            elif node.operator == "DequantizeLinear" and self._is_unsigned(node, node.inputs[0]):
                 source = self._signed(node.inputs[0])
                 self.nodes.append(node.replace(inputs=(source, node.inputs[1], self._zero_point(node))))
+            elif node.operator in _MOVEMENTS and node.inputs[0] in self.signed:
+                self._move(node)
             else:
                 self.nodes.append(node)
         return self.graph.edit(nodes=self.nodes, values=self.values.values())
@@ -40,12 +46,14 @@ class _Rewrite:
         self.values[value.name] = value
         return value.name
 
+    def _is_unsigned(self, node: Node, name: str) -> bool:
+        """Whether the border `node` makes or reads uint8, with a zero point that is known."""
+        return self.values[name].dtype == np.uint8 and _zero_of(self.graph, node) is not None
+
     def _zero_point(self, node: Node) -> str:
         """A new constant: the node's zero point less 128."""
-        name = node.inputs[2] if len(node.inputs) > 2 else ""
-        given = self.graph.constant(name) if name else np.zeros(self.values[node.inputs[1]].known_shape, np.uint8)
-        if given is None:
-            raise refuse(node, "its zero point must be a constant")
+        given = _zero_of(self.graph, node)
+        assert given is not None
         return self._add(Value.constant(f"{node.outputs[0]}/zero_point", (given ^ np.uint8(128)).view(np.int8)))
 
     def _signed(self, name: str) -> str:
@@ -61,10 +69,32 @@ class _Rewrite:
         return self.signed[name]
 
     def _quantise(self, node: Node) -> None:
-        output = node.outputs[0]
-        twin = self._add(self.values[output].replace(name=f"{output}/signed", dtype=np.dtype(np.int8)))
-        self.signed[output] = twin
-        self.nodes.append(node.replace(inputs=(*node.inputs[:2], self._zero_point(node)), outputs=(twin,)))
-        others = [reader for reader in self.graph.consumers.get(output, []) if reader.operator != "DequantizeLinear"]
-        if others or output in self.graph.outputs:
-            self.nodes.append(Node(f"{output}/flip", "flip_sign", (twin,), (output,)))
+        self._make(node.replace(inputs=(*node.inputs[:2], self._zero_point(node))))
+
+    def _move(self, node: Node) -> None:
+        self._make(node.replace(inputs=(self.signed[node.inputs[0]], *node.inputs[1:])))
+
+    def _make(self, node: Node) -> None:
+        """Add `node` with signed results; who reads the unsigned ones still can."""
+        twins, flips = [], []
+        for output in node.outputs:
+            twin = self._add(self.values[output].replace(name=f"{output}/signed", dtype=np.dtype(np.int8)))
+            self.signed[output] = twin
+            twins.append(twin)
+            readers = self.graph.consumers.get(output, [])
+            if output in self.graph.outputs or not all(_reads_signed(self.graph, reader, output) for reader in readers):
+                flips.append(Node(f"{output}/flip", "flip_sign", (twin,), (output,)))
+        self.nodes += [node.replace(outputs=tuple(twins)), *flips]
+
+
+def _zero_of(graph: Graph, node: Node) -> np.ndarray | None:
+    """The zero point of a border, None where it is computed."""
+    name = node.inputs[2] if len(node.inputs) > 2 else ""
+    return graph.constant(name) if name else np.zeros(graph.values[node.inputs[1]].known_shape, np.uint8)
+
+
+def _reads_signed(graph: Graph, reader: Node, name: str) -> bool:
+    """Whether a node that reads the unsigned tensor `name` will read its signed twin instead."""
+    if reader.operator == "DequantizeLinear":
+        return _zero_of(graph, reader) is not None
+    return reader.operator in _MOVEMENTS and reader.inputs.index(name) == 0

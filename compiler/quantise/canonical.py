@@ -16,7 +16,6 @@ __all__ = ["canonical"]
 
 _INTEGER_MARKS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 _PRODUCTS = ("Conv", "Gemm")
-_MOST_PADDING = 1024
 
 
 def canonical(graph: Graph) -> Graph:
@@ -24,7 +23,7 @@ def canonical(graph: Graph) -> Graph:
 
     A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1). BatchNormalization and
     additions, subtractions, multiplications and divisions of constants, one a channel, are part of the Conv or Gemm
-    before them; a BatchNormalization without one is a depthwise Conv. Padding with 0 is part of the Conv after it.
+    before them.
 
     Raises
     ------
@@ -39,7 +38,6 @@ def canonical(graph: Graph) -> Graph:
             Pass("shapes", fold_shapes),
             Pass("identities", _without_identities),
             Pass("products", _plain_products),
-            Pass("padding", _padded_convolutions),
             Pass("normalisations", _folded_affine),
             Pass("dead-constants", remove_dead),
             Pass("folded-shapes", infer_shapes),
@@ -115,45 +113,6 @@ def _define(graph: Graph, values: dict[str, Value], stem: str, data: np.ndarray)
     return name
 
 
-def _padded_convolutions(graph: Graph) -> Graph:
-    """Pad with the constant 0 that only a Conv reads goes into its window."""
-    taken: set[str] = set()
-    nodes = []
-    for node in graph.nodes:
-        pad = graph.producers.get(node.inputs[0]) if node.operator == "Conv" else None
-        extra = _padding(graph, pad) if pad is not None and graph.sole_consumer(node.inputs[0]) is node else None
-        if pad is None or extra is None or node.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-            nodes.append(node)
-            continue
-        explicit = node.get("auto_pad", "NOTSET") == "NOTSET"
-        own = node.get("pads", (0,) * len(extra)) if explicit else (0,) * len(extra)
-        pads = tuple(a + b for a, b in zip(extra, own, strict=True))
-        if max(pads) > _MOST_PADDING:
-            nodes.append(node)
-            continue
-        taken.add(node.inputs[0])
-        attributes = {**node.attributes, "pads": pads, "auto_pad": "NOTSET"}
-        nodes.append(node.replace(inputs=(pad.inputs[0], *node.inputs[1:]), attributes=attributes))
-    return graph.edit(nodes=[node for node in nodes if not taken.intersection(node.outputs)])
-
-
-def _padding(graph: Graph, pad: Node) -> tuple[int, ...] | None:
-    """What `pad` adds before and after each dimension of an image; None where it does anything else."""
-    if pad.operator != "Pad" or pad.get("mode", "constant") != "constant":
-        return None
-    optional = [graph.constant(name) for name in pad.inputs[1:]]
-    amounts, fill, axes = (optional + [None] * 3)[:3]
-    rank = len(graph.values[pad.inputs[0]].known_shape)
-    if amounts is None or (len(pad.inputs) > 3 and pad.inputs[3]) or axes is not None or amounts.size != 2 * rank:
-        return None
-    if (fill is not None and np.any(fill != 0)) or (len(pad.inputs) > 2 and pad.inputs[2] and fill is None):
-        return None
-    before, after = amounts.reshape(2, rank).tolist()
-    if min(before + after) < 0 or any(before[:2] + after[:2]):
-        return None
-    return (*before[2:], *after[2:])
-
-
 @dataclass(frozen=True)
 class _Affine:
     """y = x · factor + offset, an entry each a channel (axis 1); float64."""
@@ -173,8 +132,6 @@ def _folded_affine(graph: Graph) -> Graph:
             nodes[place] = _scaled_product(graph, nodes[place], affine, values).replace(outputs=node.outputs)
             by_output[node.outputs[0]] = place
             continue
-        if affine is not None and node.operator == "BatchNormalization":
-            node = _depthwise(graph, node, affine, values)
         if node.operator in _PRODUCTS and _is_constant_product(values, node):
             by_output[node.outputs[0]] = len(nodes)
         nodes.append(node)
@@ -247,16 +204,3 @@ def _scaled_product(graph: Graph, node: Node, affine: _Affine, values: dict[str,
         for what, data in (("weight", weight * affine.factor.reshape(along)), ("bias", moved))
     ]
     return node.replace(inputs=(node.inputs[0], *names))
-
-
-def _depthwise(graph: Graph, node: Node, affine: _Affine, values: dict[str, Value]) -> Node:
-    """A BatchNormalization over an image as a convolution of one pixel for each channel."""
-    channels, shape = len(affine.factor), graph.values[node.inputs[0]].known_shape
-    if len(shape) != 4 or graph.values[node.inputs[0]].dtype != np.float32:
-        return node
-    weight = affine.factor.astype(np.float32).reshape(channels, 1, 1, 1)
-    names = [
-        _define(graph, values, f"{node.name}/{what}", data)
-        for what, data in (("weight", weight), ("bias", affine.offset.astype(np.float32)))
-    ]
-    return Node(node.name, "Conv", (node.inputs[0], *names), node.outputs, {"group": channels})

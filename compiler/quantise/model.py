@@ -45,6 +45,7 @@ def quantise_model(
     estimator: Estimator = "mse",
     percentile: float = 99.99,
     bias_correction: bool = True,
+    equalisation: bool = True,
 ) -> QuantisedModel:
     """Quantise a float model, ONNX or TFLite, and compare both on the calibration inputs.
 
@@ -57,7 +58,7 @@ def quantise_model(
         where there are any; see :class:`.Calibration`.
     config
         The hardware whose arithmetic the report is about; the quantised graph is the same for all.
-    estimator, percentile, bias_correction
+    estimator, percentile, bias_correction, equalisation
         See :func:`.quantise_graph`.
 
     Raises
@@ -68,6 +69,11 @@ def quantise_model(
     graph = model if isinstance(model, Graph) else import_model(model)
     samples = Calibration(graph, calibration)
     quantised = quantise_graph(
-        graph, samples, estimator=estimator, percentile=percentile, bias_correction=bias_correction
+        graph,
+        samples,
+        estimator=estimator,
+        percentile=percentile,
+        bias_correction=bias_correction,
+        equalisation=equalisation,
     )
     return QuantisedModel(quantised.graph, measure(quantised, samples, config))

@@ -13,13 +13,18 @@ from ..ops import find_operator
 from ..ops.shape import RESHAPES
 from ..ops.site import Operand, Site
 
-__all__ = ["Placement", "place"]
+__all__ = ["PRODUCTS", "Placement", "place"]
 
 PRODUCTS = ("Conv", "Gemm")
-_MOVEMENTS = (*RESHAPES, "Transpose", "Concat")
-_MAXIMA = ("MaxPool", "GlobalMaxPool")
 _LIMITS = ("Relu", "Clip")
-_TRIAL = Quantisation(1.0, 0)
+_MOVEMENTS = (*RESHAPES, "Transpose", "Concat", "Pad")
+_MAXIMA = ("MaxPool", "GlobalMaxPool")
+_SUMS = ("Add", "AveragePool", "GlobalAveragePool", "ReduceMean", "BatchNormalization", *_LIMITS)
+_CURVES = (
+    *("Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Swish", "Gelu", "Mish", "Elu", "Selu", "Celu", "LeakyRelu"),
+    *("PRelu", "ThresholdedRelu", "Softplus", "Softsign", "Mul"),
+)
+_TRIAL, _WHOLE, _BITS = Quantisation(1.0, 0), (-128, 127), 32
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,17 @@ class Placement:
     tensors
         All quantised tensors that are computed or enter the model, in order, each with the first of those that share
         its scale and zero point.
+    sources
+        Those of them that decide on the scale: the others are elements of these, put elsewhere.
+    terms
+        Names of those operators whose constant terms are quantised as well.
     """
 
     nodes: tuple[Node, ...]
     results: dict[str, str]
     tensors: dict[str, str]
+    sources: frozenset[str]
+    terms: frozenset[str]
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -53,8 +64,9 @@ class Placement:
 def place(graph: Graph) -> Placement:
     """Find the placement: products with constant weights, and what stands beside them.
 
-    Additions, average pools and limits join where one of their inputs is quantised anyway; movements and maximum pools
-    where an input or their result is.
+    Additions, averages and limits join where one of their inputs is quantised anyway, movements and maximum pools where
+    an input or their result is. Activation functions and multiplications join where an input is and a product comes
+    after them: behind the last one, 8 bits would cost more than they save.
 
     Raises
     ------
@@ -67,15 +79,20 @@ def place(graph: Graph) -> Placement:
 class _Search:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.forms = {node.name: form for node in graph.nodes if (form := _integer_form(graph, node)) is not None}
-        self.results = {node.name: self._end(node) for node in graph.nodes if node.name in self.forms}
+        self.able: set[str] = set()
+        self.terms: set[str] = set()
+        for node in graph.nodes:
+            self._try(node)
+        self.leading = self._leading()
+        self.results = {node.name: self._end(node) for node in graph.nodes if node.name in self.able}
         self.chosen: set[str] = set()
         self.quantised: set[str] = set()
         self.leaders: dict[str, str] = {}
+        self.copies: set[str] = set()
 
     def run(self) -> Placement:
         for node in self.graph.nodes:
-            if node.operator in PRODUCTS and node.name in self.forms:
+            if node.operator in PRODUCTS and node.name in self.able:
                 self._choose(node)
         if not self.chosen:
             raise TilewrightError(
@@ -90,13 +107,32 @@ class _Search:
         firsts: dict[str, str] = {}
         shared = {name: firsts.setdefault(self._leader(name), name) for name in tensors}
         nodes = tuple(node for node in self.graph.nodes if node.name in self.chosen)
-        return Placement(nodes, {node.name: self.results[node.name] for node in nodes}, shared)
+        results = {node.name: self.results[node.name] for node in nodes}
+        sources = frozenset(self.quantised - self.copies)
+        return Placement(nodes, results, shared, sources, frozenset(self.terms & self.chosen))
+
+    def _try(self, node: Node) -> None:
+        """Find out whether `node` has an integer form, and whether its constant terms must be quantised for that."""
+        if _integer_form(self.graph, node, terms=False):
+            self.able.add(node.name)
+        elif node.operator in ("Add", "Mul") and _integer_form(self.graph, node, terms=True):
+            self.able.add(node.name)
+            self.terms.add(node.name)
+
+    def _leading(self) -> set[str]:
+        """Names of the nodes from which a product is reached."""
+        leading: set[str] = set()
+        for node in reversed(self.graph.nodes):
+            readers = [reader for name in node.outputs for reader in self.graph.consumers.get(name, [])]
+            if any(r.name in leading or (r.operator in PRODUCTS and r.name in self.able) for r in readers):
+                leading.add(node.name)
+        return leading
 
     def _end(self, node: Node) -> str:
         """Where the result of `node` leaves the last of the limits that follow it."""
         name = node.outputs[0]
-        while self.forms[node.name].startswith("q") and (reader := self.graph.sole_consumer(name)) is not None:
-            if reader.operator not in _LIMITS or reader.inputs[0] != name or reader.name not in self.forms:
+        while node.operator not in _MOVEMENTS and (reader := self.graph.sole_consumer(name)) is not None:
+            if reader.operator not in _LIMITS or reader.inputs[0] != name or reader.name not in self.able:
                 break
             name = reader.outputs[0]
         return name
@@ -115,12 +151,12 @@ class _Search:
 
     def _joins(self, node: Node) -> bool:
         """Whether `node` becomes an integer operator now."""
-        if node.name in self.chosen or node.name not in self.forms:
+        if node.name in self.chosen or node.name not in self.able:
             return False
         tensors = list(self._activations(node))
         if node.operator in (*_MOVEMENTS, *_MAXIMA):
             tensors.append(self.results[node.name])
-        elif node.operator in PRODUCTS:
+        elif node.operator not in _SUMS and not (node.operator in _CURVES and node.name in self.leading):
             return False
         if not self.quantised.intersection(tensors):
             return False
@@ -134,6 +170,7 @@ class _Search:
         self.quantised.update(tensors)
         plain = node.operator in _MAXIMA and result == node.outputs[0]
         if node.operator in _MOVEMENTS or plain:
+            self.copies.add(result)
             for name in tensors:
                 self.leaders[self._leader(name)] = self._leader(result)
 
@@ -148,19 +185,34 @@ class _Search:
         return name
 
 
-def _integer_form(graph: Graph, node: Node) -> str | None:
-    """The integer operator that `node` would become between tensors of any scale, if there is one: it is tried."""
-    values = [*(value for value in graph.arguments(node) if value is not None), *map(graph.values.get, node.outputs)]
-    if len(node.outputs) != 1 or values[0].dtype != np.float32 or values[-1].dtype != np.float32:  # type: ignore[union-attr]
-        return None
-    terms = {"Conv": (1,), "Gemm": (1,), "Add": (0, 1)}.get(node.operator, ())
-    operands = tuple(_operand(graph, name, place in terms) for place, name in enumerate(node.inputs))
+def _integer_form(graph: Graph, node: Node, *, terms: bool) -> bool:
+    """Whether `node` would become integers between tensors of any scale: it is tried.
+
+    `terms`: with its constants quantised too; those of a product always are.
+    """
+    values = [*(graph.values[name] for name in node.inputs[:1] if name), *(graph.values[name] for name in node.outputs)]
+    if len(node.outputs) != 1 or any(value.dtype != np.float32 for value in values) or not _is_harmless(graph, node):
+        return False
+    integer = {1} if node.operator in PRODUCTS else set(range(len(node.inputs))) if terms else set()
+    operands = tuple(_operand(graph, name, place in integer) for place, name in enumerate(node.inputs))
     shape = graph.values[node.outputs[0]].known_shape
+    site = Site(node, operands, _TRIAL, shape, *_WHOLE, bits=_BITS, channels=1)
     try:
-        lowered = find_operator(node).quantise(Site(node, operands, _TRIAL, shape, -128, 127, 32))
+        return find_operator(node).quantise(site) is not None
     except UnsupportedOperator:
-        return None
-    return None if lowered is None else lowered.operator
+        return False
+
+
+def _is_harmless(graph: Graph, node: Node) -> bool:
+    """Whether 8 bits do: not for means over channels, as of normalisations, nor for padding with a range of its own."""
+    if node.operator == "ReduceMean":
+        axes = graph.constant(node.inputs[1]) if len(node.inputs) > 1 else None
+        rank = len(graph.values[node.inputs[0]].known_shape)
+        return axes is not None and set((axes.reshape(-1) % max(rank, 1)).tolist()) <= {2, 3}
+    if node.operator == "Pad" and len(node.inputs) > 2 and node.inputs[2]:
+        fill = graph.constant(node.inputs[2])
+        return fill is not None and bool(np.all((fill == 0) | (fill <= -np.finfo(np.float32).max)))
+    return True
 
 
 def _operand(graph: Graph, name: str, integer: bool) -> Operand | None:

@@ -12,6 +12,7 @@ from ..graph import Graph, Node
 from .bias import correct_biases
 from .calibration import Calibration
 from .canonical import canonical
+from .equalise import equalise
 from .estimators import ESTIMATORS, Estimator
 from .parameters import QuantisedWeight, quantise_weight
 from .placement import PRODUCTS, Placement, place
@@ -28,17 +29,19 @@ class QuantisedGraph:
     Members
     -------
     real
-        The float graph, its normalisations folded: its tensors have the names that `ranges` has.
+        The float graph, its normalisations folded and its channels equalised: its tensors have the names that `ranges`
+        has.
     graph
         The same in the QDQ form, which the compiler lowers to integers: inputs and outputs are the model's.
-    ranges
-        Of each quantised tensor.
+    ranges, integers
+        Of each quantised tensor its range, and its name as integers in `graph`.
     """
 
     real: Graph
     graph: Graph
     placement: Placement
     ranges: Mapping[str, TensorRange]
+    integers: Mapping[str, str]
 
 
 def quantise_graph(
@@ -48,6 +51,7 @@ def quantise_graph(
     estimator: Estimator = "mse",
     percentile: float = 99.99,
     bias_correction: bool = True,
+    equalisation: bool = True,
 ) -> QuantisedGraph:
     """Quantise a float model: int8 weights symmetric and per output, int8 activations asymmetric and per tensor.
 
@@ -61,7 +65,9 @@ def quantise_graph(
     estimator, percentile
         How ranges of activations are chosen; see :func:`.estimate`.
     bias_correction
-        Whether biases take back the mean error of their layer.
+        Whether biases take back the mean error of their layer; see :func:`.correct_biases`.
+    equalisation
+        Whether channels of very different size are brought together first; see :func:`.equalise`.
 
     Raises
     ------
@@ -74,12 +80,16 @@ def quantise_graph(
         raise TilewrightError(f"percentile must be above 50 and at most 100, not {percentile}")
     real = canonical(graph)
     placement = place(real)
-    histograms = observe(real, calibration, placement.tensors)
+    if equalisation:
+        real = equalise(real, calibration, placement)
+        placement = place(real)
+    histograms = observe(real, calibration, placement.sources)
     ranges = choose_ranges(placement, histograms, estimator, percentile)
     products = [node for node in placement.nodes if node.operator in PRODUCTS]
     weights = {node.name: _weight(real, node, ranges) for node in products}
     biases = correct_biases(real, calibration, products, weights, ranges) if bias_correction else {}
-    return QuantisedGraph(real, with_quantisation(real, placement, ranges, weights, biases), placement, ranges)
+    rewritten, integers = with_quantisation(real, placement, ranges, weights, biases)
+    return QuantisedGraph(real, rewritten, placement, ranges, integers)
 
 
 def _weight(graph: Graph, node: Node, ranges: Mapping[str, TensorRange]) -> QuantisedWeight:

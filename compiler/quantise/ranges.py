@@ -26,7 +26,7 @@ class TensorRange:
     Members
     -------
     observed
-        Its smallest and largest element during calibration.
+        The smallest and largest element, during calibration, of the tensors that share the scale.
     chosen
         The range that its integers represent, as the estimator chose it for all tensors that share the scale.
     """
@@ -68,10 +68,9 @@ def choose_ranges(
     """Of every quantised tensor; those that share a scale span what each of them needs."""
     chosen = {}
     for members in placement.groups.values():
-        ends = [estimate(histograms[name], estimator, percentile=percentile) for name in members]
+        counted = [histograms[name] for name in members if name in placement.sources]
+        ends = [estimate(histogram, estimator, percentile=percentile) for histogram in counted]
         span = min(low for low, _ in ends), max(high for _, high in ends)
-        quantisation = quantisation_of(*span)
-        for name in members:
-            seen = histograms[name].low, histograms[name].high
-            chosen[name] = TensorRange(seen, span, quantisation)
+        seen = min(histogram.low for histogram in counted), max(histogram.high for histogram in counted)
+        chosen.update(dict.fromkeys(members, TensorRange(seen, span, quantisation_of(*span))))
     return chosen

@@ -21,7 +21,6 @@ from ..taps import with_outputs
 from .calibration import Calibration, Sample
 from .parameters import restored
 from .quantise import QuantisedGraph
-from .rewrite import INTEGERS
 
 __all__ = ["LayerError", "OutputError", "QuantisationReport", "measure"]
 
@@ -39,7 +38,8 @@ class LayerError:
     tensor
         Its name in the model.
     observed_low, observed_high
-        Its smallest and largest element in the float model.
+        The smallest and largest element in the float model, whose channels may be equalised, of all tensors that share
+        the scale.
     low, high, scale, zero_point
         The range chosen for it, and the integers that span it.
     own_sqnr
@@ -173,7 +173,7 @@ class _Measurement:
         self.calibration = calibration
         self.config = config
         self.layers = _layers(quantised)
-        taps = [tensor + INTEGERS for tensor in self.layers]
+        taps = [quantised.integers[tensor] for tensor in self.layers]
         self.lowered = run_passes(with_outputs(quantised.graph, *taps), passes_for(config))
         self.own = {tensor: _Difference() for tensor in self.layers}
         self.full = {tensor: _Difference() for tensor in self.layers}
@@ -206,7 +206,7 @@ class _Measurement:
     ) -> None:
         if name in self.layers:
             meaning = self.quantised.ranges[name].quantisation
-            steps = found[name + INTEGERS].astype(np.float64) - meaning.zero_point
+            steps = found[self.quantised.integers[name]].astype(np.float64) - meaning.zero_point
             self.own[name].add(real, restored(real, meaning))
             self.full[name].add(real, steps * meaning.scale)
         if name in self.outputs:

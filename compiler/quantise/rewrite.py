@@ -11,9 +11,7 @@ from .parameters import QuantisedWeight, quantisation_of
 from .placement import PRODUCTS, Placement
 from .ranges import TensorRange
 
-__all__ = ["INTEGERS", "with_quantisation"]
-
-INTEGERS = "/quantised"
+__all__ = ["with_quantisation"]
 
 
 def with_quantisation(
@@ -22,8 +20,8 @@ def with_quantisation(
     ranges: Mapping[str, TensorRange],
     weights: Mapping[str, QuantisedWeight],
     biases: Mapping[str, np.ndarray],
-) -> Graph:
-    """`graph` in the QDQ form: tensor t as integers is ``t/quantised``, and inputs and outputs keep their names.
+) -> tuple[Graph, dict[str, str]]:
+    """`graph` in the QDQ form, and the name of each quantised tensor as integers; inputs and outputs keep their names.
 
     Parameters
     ----------
@@ -50,8 +48,9 @@ class _Rewrite:
         self.values = dict(graph.values)
         self.nodes: list[Node] = []
         self.made = set(placement.results.values())
+        self.integers: dict[str, str] = {}
 
-    def run(self) -> Graph:
+    def run(self) -> tuple[Graph, dict[str, str]]:
         for name in self.graph.inputs:
             self._quantise(name)
         integer = {node.name for node in self.placement.nodes}
@@ -61,11 +60,15 @@ class _Rewrite:
             self.nodes.append(node.replace(inputs=inputs, outputs=outputs))
             for name in node.outputs:
                 self._quantise(name)
-        return self.graph.edit(nodes=self.nodes, values=self.values.values())
+        return self.graph.edit(nodes=self.nodes, values=self.values.values()), self.integers
+
+    def _name(self, stem: str, what: str) -> str:
+        """The same for the same arguments, and none of the model's."""
+        return self.graph.fresh(f"{stem}/{what}")
 
     def _real(self, name: str) -> str:
         """Where `name` is a real number before its quantisation."""
-        real = f"{name}/real"
+        real = self._name(name, "real")
         self.values[real] = self.graph.values[name].replace(name=real)
         return real
 
@@ -75,8 +78,10 @@ class _Rewrite:
         if name not in self.placement.tensors:
             return
         meaning = self.ranges[name].quantisation
-        source, result = (f"{name}/real", name) if name in self.made else (name, f"{name}/restored")
-        value, integers = self.graph.values[name], f"{name}{INTEGERS}"
+        real, restored = self._name(name, "real"), self._name(name, "restored")
+        source, result = (real, name) if name in self.made else (name, restored)
+        value, integers = self.graph.values[name], self._name(name, "quantised")
+        self.integers[name] = integers
         self.values[integers] = Value(integers, value.shape, np.dtype(np.int8), None, meaning)
         self.values[result] = value.replace(name=result)
         parameters = self._constants(name, np.float32(meaning.scale), np.int8(meaning.zero_point))
@@ -86,7 +91,7 @@ class _Rewrite:
         ]
 
     def _constants(self, stem: str, scale: np.ndarray | np.float32, zero: np.ndarray | np.int8) -> tuple[str, str]:
-        names = f"{stem}/scale", f"{stem}/zero_point"
+        names = self._name(stem, "scale"), self._name(stem, "zero_point")
         for name, data in zip(names, (scale, zero), strict=True):
             self.values[name] = Value.constant(name, np.asarray(data))
         return names
@@ -97,16 +102,16 @@ class _Rewrite:
         if node.operator in PRODUCTS:
             inputs[1] = self._weight(node)
             if node.name in self.biases:
-                bias = f"{node.name}/corrected_bias"
+                bias = self._name(node.name, "corrected_bias")
                 self.values[bias] = Value.constant(bias, self.biases[node.name])
                 inputs[2:] = [bias]
         return tuple(inputs)
 
     def _restored(self, node: Node, place: int, name: str) -> str:
         data = self.graph.constant(name)
-        if node.operator == "Add" and data is not None:
+        if node.name in self.placement.terms and node.operator not in PRODUCTS and data is not None:
             return self._term(f"{node.name}/term{place}", data)
-        return f"{name}/restored" if name in self.placement.tensors and name not in self.made else name
+        return self._name(name, "restored") if name in self.placement.tensors and name not in self.made else name
 
     def _weight(self, node: Node) -> str:
         weight = self.weights[node.name]
@@ -123,7 +128,7 @@ class _Rewrite:
         self, stem: str, data: np.ndarray, scale: np.ndarray | np.float32, zero: np.ndarray | np.int8, axis: int
     ) -> str:
         """8-bit `data`, and the real numbers that it stands for; the latter's name."""
-        integers, result = f"{stem}{INTEGERS}", f"{stem}/restored"
+        integers, result = self._name(stem, "quantised"), self._name(stem, "restored")
         self.values[integers] = Value.constant(integers, data)
         self.values[result] = Value(result, data.shape, np.dtype(np.float32))
         inputs = (integers, *self._constants(stem, scale, zero))

@@ -88,9 +88,9 @@ def test_dump_and_limit(qdq):
     proto = model.finish(model.conv(model.input((1, 3, 5, 5)), (4, 3, 3, 3)))
     seen = {}
     run_passes(import_model(proto), passes_for(load_config("tiny")), dump=seen.__setitem__, limit=3)
-    assert list(seen) == ["00-import", "01-dead-code", "02-shapes", "03-constants"]
-    text = format_graph(seen["02-shapes"])
-    assert "Conv" in text and "float32[1x4x3x3]" in text and text.count("\n") == 2 + len(seen["02-shapes"].nodes) + 1
+    assert list(seen) == ["00-import", "01-dead-code", "02-qoperators", "03-shapes"]
+    text = format_graph(seen["03-shapes"])
+    assert "Conv" in text and "float32[1x4x3x3]" in text and text.count("\n") == 2 + len(seen["03-shapes"].nodes) + 1
 
 
 @pytest.mark.parametrize(

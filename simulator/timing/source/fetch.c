@@ -1,0 +1,150 @@
+/* The instruction fetch: hw/prefetch.py, fetch.py. */
+#include "timing.h"
+
+#define PREFETCH_BURST MIN(BURST_BEATS, 2 * INSTRUCTION_BEATS)
+#define PREFETCH_DEPTH MAX(PREFETCH_INSTRUCTIONS * INSTRUCTION_BEATS, 2 * PREFETCH_BURST)
+#define FIRST_REQUEST 2
+#define QUEUE_MEMORY (QUEUE_DEPTH - 1)
+
+/* Takes words into the assembler; `begin` bounds the first of an instruction. */
+static void take_words(struct fetch *fetch, uint32_t instruction, cycle begin)
+{
+    uint32_t first = instruction * INSTRUCTION_BEATS;
+    for (uint32_t n = first; n < first + INSTRUCTION_BEATS && n < fetch->arrived_count; n++) {
+        cycle at = MAX(begin, fetch->arrived[n % BEATS] + 2);
+        if (n)
+            at = MAX(at, fetch->took[(n - 1) % BEATS] + 1);
+        fetch->took[n % BEATS] = at;
+        fetch->took_count = n + 1;
+        begin = at + 1;
+    }
+}
+
+/* Follows the program as far as what has arrived, and what was handed on, decide it. */
+void fetch_refresh(struct core *core, cycle now)
+{
+    struct fetch *fetch = &core->fetch;
+    const uint32_t end = (fetch->next + 1) * INSTRUCTION_BEATS;
+    fetch->checked = NEVER;
+    if (fetch->stop < NEVER)
+        return;
+    take_words(fetch, fetch->next, INSTRUCTION_BEATS > 1 ? fetch->checked_before : fetch->dispatched_before);
+    if (fetch->took_count < end)
+        return;
+    cycle last = fetch->took[(end - 1) % BEATS];
+    fetch->checked = INSTRUCTION_BEATS > 1 ? MAX(last + 1, fetch->dispatched_before) : last;
+    if (INSTRUCTION_BEATS > 1)
+        take_words(fetch, fetch->next + 1, fetch->checked);
+    wake(core, UNIT_FETCH, MAX(fetch->checked + 1, now));
+}
+
+/* Beats of the next burst. */
+uint32_t fetch_burst(const struct fetch *fetch)
+{
+    return (uint32_t)MIN(fetch->left, PREFETCH_BURST - fetch->word % PREFETCH_BURST);
+}
+
+/* From when on it asks for a burst; NEVER where that is not known yet. */
+cycle fetch_wants(const struct core *core)
+{
+    const struct fetch *fetch = &core->fetch;
+    int64_t must_be_taken = (int64_t)fetch->asked + PREFETCH_BURST - PREFETCH_DEPTH;
+    cycle at = FIRST_REQUEST;
+    if (!fetch->left || must_be_taken > (int64_t)fetch->took_count)
+        return NEVER;
+    if (must_be_taken > 0)
+        at = MAX(at, fetch->took[(must_be_taken - 1) % BEATS] + 1);
+    return at < fetch->stop ? at : NEVER;
+}
+
+static unsigned engine_of(const uint8_t *raw)
+{
+    switch (raw[0] & 15) {
+    case TW_OPCODE_LOAD:
+        return TW_ENGINE_LOAD;
+    case TW_OPCODE_STORE:
+        return TW_ENGINE_STORE;
+    case TW_OPCODE_GEMM:
+        return TW_ENGINE_GEMM;
+    case TW_OPCODE_VECTOR:
+        return TW_ENGINE_VECTOR;
+    default:
+        return tw_sync_engine(raw);
+    }
+}
+
+static bool queue_accepts(struct core *core, const struct engine *e, cycle now)
+{
+    if (e->queued < QUEUE_MEMORY)
+        return true;
+    uint32_t oldest = e->queued - QUEUE_MEMORY;
+    if (e->popped < oldest)
+        return false;
+    if (e->visible[oldest % KEPT] <= now)
+        return true;
+    wake(core, UNIT_FETCH, e->visible[oldest % KEPT]);
+    return false;
+}
+
+static void fail(struct core *core, uint32_t error, cycle now)
+{
+    core->error = error;
+    core->error_index = core->fetch.next;
+    core->fetch.stop = now;
+    core->fetch.checked = NEVER;
+}
+
+void fetch_unit(struct core *core, cycle now)
+{
+    struct fetch *fetch = &core->fetch;
+    if (fetch->stop < NEVER)
+        return;
+    if (fetch->next == core->settings.count) {
+        fail(core, TW_ERROR_PROGRAM_END, now);
+        return;
+    }
+    if (fetch->checked + 1 > now) {
+        wake(core, UNIT_FETCH, fetch->checked + 1);
+        return;
+    }
+    const uint8_t *raw = core->settings.program + (size_t)fetch->next * TW_INSTRUCTION_BYTES;
+    if ((raw[0] & 15) == TW_OPCODE_FINISH) {
+        fetch->stop = now + 1;
+        return;
+    }
+    struct engine *e = &core->engines[engine_of(raw)];
+    if (!queue_accepts(core, e, now))
+        return;
+    struct instruction *instruction = &e->kept[e->queued % KEPT];
+    decode(instruction, raw, fetch->next);
+    if (!instruction->legal) {
+        fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, now);
+        return;
+    }
+    e->written[e->queued % KEPT] = now;
+    if (e->popped == e->queued) {
+        e->visible[e->queued % KEPT] = now + 2;
+        wake(core, UNIT_FRONT + instruction->engine, now + 2);
+    }
+    e->queued++;
+    fetch->next++;
+    fetch->checked_before = fetch->checked;
+    fetch->dispatched_before = now;
+    fetch_refresh(core, now + 1);
+    reads_schedule(core, now);
+    if (fetch->next == core->settings.count)
+        wake(core, UNIT_FETCH, now + 1);
+}
+
+/* The cycle in which the program has ended, once everything else has happened. */
+cycle fetch_finished(const struct core *core)
+{
+    const struct fetch *fetch = &core->fetch;
+    cycle at = fetch->stop, took = fetch->took_count ? fetch->took[(fetch->took_count - 1) % BEATS] : 0;
+    for (uint32_t n = fetch->took_count; n < fetch->arrived_count; n++)
+        took = MAX(MAX(took + 1, fetch->arrived[n % BEATS] + 2), fetch->stop);
+    at = MAX(at, took + 1);
+    for (unsigned engine = 0; engine < TW_ENGINES; engine++)
+        at = MAX(at, core->engines[engine].busy_until + 1);
+    return at;
+}

@@ -1,0 +1,226 @@
+/* DRAM reads, from the request to the cell: hw/port.py, load.py, steps.py, and an AXI memory of fixed latency.
+ *
+ * The bus carries one word a cycle, bursts in the order in which they were asked for; two words wait between it and
+ * their readers. The load engine takes a step (a word, or the part of one that is a cell) in a cycle and writes it in the
+ * next, or later where its bank is not free. */
+#include "timing.h"
+
+static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)
+{
+    if (vector_writes(core, memory, bank, at))
+        return true;
+    return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at);
+}
+
+static bool may_wait(const struct core *core, const struct transfer_work *work, cycle from)
+{
+    if (work->memory > TW_MEMORY_ACC)
+        return false;
+    if (vector_may_write(core, work->memory, work->banks, from))
+        return true;
+    return work->memory == TW_MEMORY_ACC && gemm_banks(core, GEMM_WRITES_ACC, from, NEVER) & work->banks;
+}
+
+/* Steps that lie in words before word `beat` of a burst. */
+static uint32_t steps_before(const struct burst *burst, uint32_t beat)
+{
+    return beat ? burst->first_steps + (beat - 1) * burst->step_rate : 0;
+}
+
+/* The last word's cycle on the bus: each has room once the last but one before it was taken. */
+static cycle last_on_bus(cycle first, uint32_t beats, cycle taken, cycle third_last_taken)
+{
+    if (beats == 1)
+        return first;
+    return MAX(first + beats - 1, (beats == 2 ? taken : third_last_taken) + 1);
+}
+
+static void read_program(struct core *core, struct open_read *open, struct read_state *state, cycle first)
+{
+    struct fetch *fetch = &core->fetch;
+    uint32_t beats = open->burst.beats;
+    cycle taken = MAX(first, state->taken) + 1;
+    for (uint32_t n = 0; n < beats; n++)
+        fetch->arrived[(open->first_beat + n) % BEATS] = taken + n;
+    state->on_bus = last_on_bus(first, beats, state->taken, taken + beats - 3);
+    state->taken_before = beats > 1 ? taken + beats - 2 : state->taken;
+    open->write = state->taken = taken + beats - 1;
+}
+
+static void read_evenly(struct open_read *open, struct read_state *state, cycle first, cycle step)
+{
+    const struct burst *burst = &open->burst;
+    uint32_t beats = burst->beats;
+    cycle third_last = beats > 2 ? step + steps_before(burst, beats - 2) - 1 : 0;
+    state->on_bus = last_on_bus(first, beats, state->taken, third_last);
+    state->taken_before = beats > 1 ? step + steps_before(burst, beats - 1) - 1 : state->taken;
+    state->step = state->taken = step + burst->steps - 1;
+    state->write = state->step + 1;
+    open->moved += burst->steps;
+}
+
+static void read_carefully(struct core *core, struct open_read *open, struct read_state *state, cycle bus, cycle step)
+{
+    const struct burst *burst = &open->burst;
+    const struct transfer_work *work = &burst->work->transfer;
+    const struct banking banking = banking_of(work->memory);
+    uint32_t beat = 0, beat_ends = burst->first_steps;
+    for (uint32_t k = 0; k < burst->steps; k++) {
+        int64_t cell = (burst->first_step + k) * work->unit_bytes / work->cell_bytes;
+        unsigned bank = bank_of(place_address(&work->mem, &work->nest, cell), banking);
+        cycle write = step + 1;
+        while (bank_taken(core, work->memory, bank, write))
+            write++;
+        open->moved += 1 + (k && state->write != step);
+        open->blocked += write - step - 1;
+        state->step = step;
+        state->write = write;
+        if (k + 1 == beat_ends && k + 1 < burst->steps) {
+            cycle following = MAX(bus + 1, state->taken + 1);
+            state->taken_before = state->taken;
+            state->taken = step;
+            bus = following;
+            beat_ends += burst->step_rate;
+            beat++;
+        }
+        step = MAX(write, bus + 1);
+    }
+    if (burst->steps) {
+        state->taken_before = state->taken;
+        state->taken = state->step;
+    }
+    (void)beat;
+    state->on_bus = bus;
+}
+
+/* Decides when the words of a burst come and what becomes of them, after everything asked for before. */
+static void plan(struct core *core, struct open_read *open)
+{
+    struct reads *reads = &core->reads;
+    struct read_state *state = &reads->state;
+    open->before = *state;
+    open->moved = open->blocked = 0;
+    cycle first = MAX(open->asked + 1 + (cycle)core->settings.latency, MAX(state->on_bus, state->taken_before) + 1);
+    if (open->fetch) {
+        read_program(core, open, state, first);
+    } else {
+        cycle step = MAX(MAX(first, state->taken) + 1, MAX(state->step + 1, state->write));
+        open->moved += state->write != step;
+        if (may_wait(core, &open->burst.work->transfer, step + 1)) {
+            read_carefully(core, open, state, first, step);
+            cycle decided = vector_decided(core);
+            if (decided <= state->write)
+                wake(core, UNIT_LOAD, decided);
+        } else {
+            read_evenly(open, state, first, step);
+        }
+        open->write = state->write;
+        if (open->burst.last)
+            completed(core, TW_ENGINE_LOAD, open->burst.nest, open->write);
+    }
+    open->on_bus = state->on_bus;
+}
+
+static void settle(struct reads *reads, cycle now)
+{
+    while (reads->flying != reads->tail && reads->open[reads->flying % OPEN_READS].on_bus < now)
+        reads->flying++;
+    while (reads->head != reads->flying && reads->open[reads->head % OPEN_READS].write < now) {
+        const struct open_read *open = &reads->open[reads->head++ % OPEN_READS];
+        reads->moved += open->moved;
+        reads->blocked += open->blocked;
+    }
+}
+
+static cycle load_wants(const struct core *core)
+{
+    const struct walk *walk = &core->load_walk;
+    return walk_has_burst(walk) ? walk_pushed(walk) + 1 : NEVER;
+}
+
+void reads_schedule(struct core *core, cycle now)
+{
+    struct reads *reads = &core->reads;
+    cycle at = MIN(fetch_wants(core), load_wants(core));
+    settle(reads, now);
+    if (at < NEVER) {
+        at = MAX(at, reads->asked + 1);
+        if (reads->tail - reads->flying >= READS_OUTSTANDING)
+            at = MAX(at, reads->open[reads->flying % OPEN_READS].on_bus + 1);
+        at = MAX(at, now);
+    }
+    core->next[UNIT_READS] = at;
+}
+
+void reads_unit(struct core *core, cycle now)
+{
+    struct reads *reads = &core->reads;
+    settle(reads, now);
+    bool fetch = fetch_wants(core) <= now, load = !fetch && load_wants(core) <= now;
+    bool room = reads->tail - reads->flying < READS_OUTSTANDING && reads->asked < now;
+    if (room && (fetch || load)) {
+        struct open_read *open = &reads->open[reads->tail++ % OPEN_READS];
+        reads->asked = open->asked = now;
+        open->fetch = fetch;
+        if (fetch) {
+            struct fetch *program = &core->fetch;
+            open->burst.beats = fetch_burst(program);
+            open->first_beat = program->asked;
+            program->asked += open->burst.beats;
+            program->word += open->burst.beats;
+            program->left -= open->burst.beats;
+            program->arrived_count = program->asked;
+        } else {
+            open->burst = *walk_burst(&core->load_walk);
+        }
+        reads->beats += open->burst.beats;
+        plan(core, open);
+        if (fetch)
+            fetch_refresh(core, now);
+        else
+            walk_asked(core, &core->load_walk, TW_ENGINE_LOAD, now);
+    }
+    reads_schedule(core, now);
+}
+
+/* Corrects what was planned before its banks' other users were known. */
+void load_unit(struct core *core, cycle now)
+{
+    struct reads *reads = &core->reads;
+    settle(reads, now);
+    uint32_t n = reads->head;
+    while (n != reads->tail) {
+        const struct open_read *open = &reads->open[n % OPEN_READS];
+        if (!open->fetch && open->burst.work->transfer.memory <= TW_MEMORY_ACC)
+            break;
+        n++;
+    }
+    if (n == reads->tail)
+        return;
+    reads->state = reads->open[n % OPEN_READS].before;
+    for (; n != reads->tail; n++)
+        plan(core, &reads->open[n % OPEN_READS]);
+    fetch_refresh(core, now);
+    reads_schedule(core, now);
+}
+
+void load_recall(struct core *core, unsigned memory, uint32_t banks, cycle from)
+{
+    const struct reads *reads = &core->reads;
+    for (uint32_t n = reads->head; n != reads->tail; n++) {
+        const struct open_read *open = &reads->open[n % OPEN_READS];
+        if (open->fetch || open->write < from || open->burst.work->transfer.memory != memory)
+            continue;
+        if (open->burst.work->transfer.banks & banks) {
+            wake(core, UNIT_LOAD, from);
+            return;
+        }
+    }
+}
+
+/* Counts what is left when everything has happened. */
+void settle_reads(struct core *core)
+{
+    settle(&core->reads, NEVER);
+    core->reads.moved += core->reads.state.write > 0;
+}

@@ -1,0 +1,191 @@
+/* Queues, tokens, starts and retirements: hw/queue.py, tokens.py, sequencer.py. */
+#include "timing.h"
+
+/* The queue of retirements has an output register, which counts as one of its places. */
+#define RETIRE_MEMORY (SEQUENCER_IN_FLIGHT - 1)
+
+static bool take_tokens(struct core *core, unsigned engine, const struct instruction *head, cycle now)
+{
+    for (unsigned from = 0; from < TW_ENGINES; from++) {
+        uint32_t held = core->tokens[from][engine] - (core->token_given[from][engine] == now);
+        if (head->wait >> from & 1 && !held) {
+            if (core->tokens[from][engine])
+                wake(core, UNIT_FRONT + engine, now + 1);
+            return false;
+        }
+    }
+    for (unsigned from = 0; from < TW_ENGINES; from++)
+        if (head->wait >> from & 1) {
+            core->tokens[from][engine]--;
+            core->token_taken[from][engine] = now;
+            wake(core, UNIT_BACK + from, now + 1);
+        }
+    return true;
+}
+
+/* Tokens that are waited for while the engine works cost nothing, and are not counted. */
+static void count_wait(struct core *core, unsigned engine, cycle visible, cycle now)
+{
+    struct engine *e = &core->engines[engine];
+    cycle idle = engine == TW_ENGINE_GEMM || engine == TW_ENGINE_VECTOR ? e->walking_until + 1 : 0;
+    if ((engine == TW_ENGINE_LOAD || engine == TW_ENGINE_STORE) && e->nests)
+        idle = e->completed == e->nests ? e->complete[(e->nests - 1) % FLIGHTS] + 1 : NEVER;
+    e->token += MAX(0, now - MAX(visible, idle));
+}
+
+static void start(struct core *core, unsigned engine, const struct instruction *head, cycle now)
+{
+    struct engine *e = &core->engines[engine];
+    struct flight *flight = &e->flights[e->popped % FLIGHTS];
+    bool sync = head->opcode == TW_OPCODE_SYNC;
+    *flight = (struct flight){
+        .started = now, .shown = NEVER, .index = head->index, .nest = e->nests, .signal = head->signal, .sync = sync};
+    if (e->retired == e->popped)
+        flight->shown = now + 2;
+    if (core->settings.started)
+        core->settings.started[head->index] = (uint64_t)now;
+    e->acquired = false;
+    e->popped++;
+    if (e->queued > e->popped)
+        e->visible[e->popped % KEPT] = MAX(e->written[e->popped % KEPT] + 1, now) + 1;
+    wake(core, UNIT_FETCH, now + 1);
+    wake(core, UNIT_BACK + engine, now + 2);
+    if (sync)
+        return;
+    uint32_t nest = e->nests++;
+    switch (engine) {
+    case TW_ENGINE_LOAD:
+        e->free_at = NEVER;
+        walk_start(&core->load_walk, head, nest, now);
+        walk_advance(core, &core->load_walk, engine);
+        reads_schedule(core, now);
+        break;
+    case TW_ENGINE_STORE:
+        e->free_at = NEVER;
+        walk_start(&core->store_walk, head, nest, now);
+        walk_advance(core, &core->store_walk, engine);
+        wake(core, UNIT_STORE, now + 1);
+        break;
+    case TW_ENGINE_GEMM:
+        gemm_start(core, head, nest, now);
+        break;
+    default:
+        vector_start(core, head, now);
+    }
+}
+
+void front(struct core *core, unsigned engine, cycle now)
+{
+    struct engine *e = &core->engines[engine];
+    unsigned unit = UNIT_FRONT + engine;
+    if (e->queued == e->popped)
+        return;
+    const struct instruction *head = &e->kept[e->popped % KEPT];
+    cycle visible = e->visible[e->popped % KEPT];
+    if (visible > now) {
+        wake(core, unit, visible);
+        return;
+    }
+    if (!e->acquired) {
+        if (!take_tokens(core, engine, head, now))
+            return;
+        e->acquired = true;
+        count_wait(core, engine, visible, now);
+    }
+    uint32_t in_flight = e->popped - e->retired;
+    if (in_flight > RETIRE_MEMORY)
+        return;
+    if (in_flight == RETIRE_MEMORY) {
+        cycle room = e->flights[e->retired % FLIGHTS].shown;
+        if (room > now) {
+            wake(core, unit, room);
+            return;
+        }
+    }
+    if (head->opcode != TW_OPCODE_SYNC && e->free_at > now) {
+        if (e->free_at < NEVER)
+            wake(core, unit, e->free_at);
+        return;
+    }
+    start(core, engine, head, now);
+    if (e->queued > e->popped)
+        wake(core, unit, MAX(e->visible[e->popped % KEPT], now + 1));
+}
+
+void completed(struct core *core, unsigned engine, uint32_t nest, cycle at)
+{
+    struct engine *e = &core->engines[engine];
+    e->complete[nest % FLIGHTS] = at;
+    e->completed = MAX(e->completed, nest + 1);
+    wake(core, UNIT_BACK + engine, at + 1);
+}
+
+static bool give_tokens(struct core *core, unsigned engine, unsigned signal, cycle now)
+{
+    const uint32_t most = (1u << TOKEN_BITS) - 1;
+    for (unsigned to = 0; to < TW_ENGINES; to++) {
+        uint32_t held = core->tokens[engine][to] + (core->token_taken[engine][to] == now);
+        if (signal >> to & 1 && held >= most) {
+            if (core->tokens[engine][to] < most)
+                wake(core, UNIT_BACK + engine, now + 1);
+            return false;
+        }
+    }
+    for (unsigned to = 0; to < TW_ENGINES; to++)
+        if (signal >> to & 1) {
+            core->tokens[engine][to]++;
+            core->token_given[engine][to] = now;
+            wake(core, UNIT_FRONT + to, now + 1);
+        }
+    return true;
+}
+
+static void count_retired(struct core *core, unsigned engine, const struct flight *flight, cycle visible, cycle now)
+{
+    struct engine *e = &core->engines[engine];
+    e->busy += now - MAX(visible, e->busy_until + 1) + 1;
+    e->busy_until = now;
+    if (!flight->sync && (engine == TW_ENGINE_LOAD || engine == TW_ENGINE_STORE)) {
+        cycle complete = e->complete[flight->nest % FLIGHTS];
+        e->memory += complete - MAX(flight->started + 1, e->moving_until + 1) + 1;
+        e->moving_until = complete;
+    }
+    if (core->settings.retired)
+        core->settings.retired[flight->index] = (uint64_t)now;
+    core->retired++;
+}
+
+void back(struct core *core, unsigned engine, cycle now)
+{
+    struct engine *e = &core->engines[engine];
+    unsigned unit = UNIT_BACK + engine;
+    if (e->retired == e->popped)
+        return;
+    struct flight *flight = &e->flights[e->retired % FLIGHTS];
+    cycle ready = flight->shown;
+    if (!flight->sync) {
+        if (flight->nest >= e->completed)
+            return;
+        ready = MAX(ready, e->complete[flight->nest % FLIGHTS] + 1);
+    }
+    if (ready > now) {
+        wake(core, unit, ready);
+        return;
+    }
+    if (!give_tokens(core, engine, flight->signal, now)) {
+        if (!e->blocked_since)
+            e->blocked_since = now;
+        return;
+    }
+    if (e->blocked_since)
+        e->token += now - e->blocked_since;
+    e->blocked_since = 0;
+    count_retired(core, engine, flight, e->visible[e->retired % KEPT], now);
+    e->retired++;
+    if (e->retired < e->popped) {
+        struct flight *following = &e->flights[e->retired % FLIGHTS];
+        following->shown = MAX(following->started + 1, now) + 1;
+        wake(core, unit, MAX(following->shown, now + 1));
+    }
+    wake(core, UNIT_FRONT + engine, now + 1);
+}

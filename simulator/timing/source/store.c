@@ -1,0 +1,123 @@
+/* The store engine: on-chip reads into bus words, bursts of words, answers: hw/store.py, packer.py, port.py. */
+#include "timing.h"
+
+enum {
+    WORD_QUEUE = MAX(2 * BURST_BEATS, 8),
+    LANE_TO_READ = 3,               /* from a run's first burst to its first read: steps.py, transfer.py */
+    READ_TO_ASK = 4,                /* from a burst's last read to its request */
+};
+
+static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)
+{
+    enum gemm_port port = memory == TW_MEMORY_ACT ? GEMM_READS_ACT : GEMM_READS_ACC;
+    return gemm_uses(core, port, bank, at) || vector_reads(core, memory, bank, at);
+}
+
+static bool may_wait(const struct core *core, const struct transfer_work *work, cycle from)
+{
+    enum gemm_port port = work->memory == TW_MEMORY_ACT ? GEMM_READS_ACT : GEMM_READS_ACC;
+    return vector_may_read(core, work->memory, work->banks, from) || (gemm_banks(core, port, from, NEVER) & work->banks);
+}
+
+/* The cycle from which the queue has room for bus word `word`. */
+static cycle room_for(const struct store *store, uint32_t word)
+{
+    return word < WORD_QUEUE - 1 ? 0 : store->sent[(word - (WORD_QUEUE - 1)) % WORDS] + 1;
+}
+
+static void read_evenly(struct store *store, const struct burst *burst, cycle step)
+{
+    uint32_t steps = burst->first_steps;
+    for (uint32_t n = 0, left = burst->steps; n < burst->beats; n++, left -= steps, steps = MIN(burst->step_rate, left)) {
+        step = MAX(step, room_for(store, store->words + n)) + steps;
+    }
+    store->planned_read = step - 1;
+}
+
+static void read_carefully(struct core *core, struct store *store, const struct burst *burst, cycle step)
+{
+    const struct transfer_work *work = &burst->work->transfer;
+    const struct banking banking = banking_of(work->memory);
+    uint32_t word = store->words, word_begins = 0;
+    for (uint32_t k = 0; k < burst->steps; k++) {
+        int64_t cell = (burst->first_step + k) * work->unit_bytes / work->cell_bytes;
+        unsigned bank = bank_of(place_address(&work->mem, &work->nest, cell), banking);
+        if (k == word_begins) {
+            cycle room = room_for(store, word++);
+            step = MAX(step, room);
+            word_begins += k ? burst->step_rate : burst->first_steps;
+        }
+        cycle asked = step;
+        while (bank_taken(core, work->memory, bank, step))
+            step++;
+        store->planned_blocked += step - asked;
+        step++;
+    }
+    store->planned_read = step - 1;
+}
+
+static void plan(struct core *core, cycle now)
+{
+    struct store *store = &core->store;
+    const struct burst *burst = walk_burst(&core->store_walk);
+    cycle step = store->read + 1;
+    if (burst->first)
+        step = MAX(step, walk_pushed(&core->store_walk) + LANE_TO_READ);
+    store->planned = true;
+    store->planned_blocked = 0;
+    cycle again = NEVER;
+    if (may_wait(core, &burst->work->transfer, step)) {
+        read_carefully(core, store, burst, step);
+        again = vector_decided(core);
+    } else {
+        read_evenly(store, burst, step);
+    }
+    wake(core, UNIT_STORE, MAX(MIN(again, store->planned_read + 1), now + 1));
+}
+
+static void commit(struct core *core)
+{
+    struct store *store = &core->store;
+    const struct burst burst = *walk_burst(&core->store_walk);
+    cycle *answer = &store->answers[store->bursts % STORE_UNANSWERED];
+    cycle ask = MAX(walk_pushed(&core->store_walk) + 1, store->planned_read + READ_TO_ASK);
+    ask = MAX(ask, store->asked + 1);
+    if (store->bursts >= WRITES_OUTSTANDING)
+        ask = MAX(ask, store->answers[(store->bursts - WRITES_OUTSTANDING) % STORE_UNANSWERED] + 1);
+    if (store->bursts >= STORE_UNANSWERED)
+        ask = MAX(ask, *answer + 2);
+    cycle send = MAX(store->last_sent, ask) + 1;
+    for (uint32_t n = 0; n < burst.beats; n++)
+        store->sent[store->words++ % WORDS] = send + n;
+    store->last_sent = send + burst.beats - 1;
+    cycle before = store->bursts ? store->answers[(store->bursts - 1) % STORE_UNANSWERED] : 0;
+    *answer = MAX(store->last_sent + 1 + (cycle)core->settings.latency, before + 1);
+    store->asked = ask;
+    store->read = store->planned_read;
+    store->bursts++;
+    store->bytes += burst.bytes;
+    store->blocked += store->planned_blocked;
+    store->planned = false;
+    if (burst.last)
+        completed(core, TW_ENGINE_STORE, burst.nest, *answer + 1);
+    walk_asked(core, &core->store_walk, TW_ENGINE_STORE, ask);
+}
+
+void store_unit(struct core *core, cycle now)
+{
+    struct store *store = &core->store;
+    if (store->planned && store->planned_read < now)
+        commit(core);
+    if (walk_has_burst(&core->store_walk))
+        plan(core, now);
+}
+
+void store_recall(struct core *core, unsigned memory, uint32_t banks, cycle from)
+{
+    const struct store *store = &core->store;
+    if (!store->planned || store->planned_read < from)
+        return;
+    const struct transfer_work *work = &walk_burst(&core->store_walk)->work->transfer;
+    if (work->memory == memory && work->banks & banks)
+        wake(core, UNIT_STORE, from);
+}
