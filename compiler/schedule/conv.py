@@ -8,8 +8,8 @@ from math import prod
 
 import numpy as np
 
-from ...isa.instruction import gemm, vector
-from ...isa.table import GEMM_DIMS, VECTOR_DIMS, Function, Memory
+from ...isa.instruction import gemm
+from ...isa.table import GEMM_DIMS, Memory
 from .. import te
 from ..expressions import convolution
 from ..requantise import Requantiser
@@ -19,10 +19,11 @@ from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
 from .places import Target, source, target
+from .requantisation import ChannelParameters, requantise
 from .scope import Need, Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
-from .weights import eight_bit_parts, scale_cells
+from .weights import eight_bit_parts
 
 __all__ = ["Convolution", "schedule_convolution"]
 
@@ -62,11 +63,9 @@ class _Schedule:
         self.sub_in = self.shape.sub_in
         self.sub_out = config.channels // config.block_out
         self.tiles = self._packed_weights()
+        bias = signs * (conv.bias.astype(np.int64) - conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3)))
         channels = conv.y.blocks * config.channels
-        folded = signs * (conv.bias.astype(np.int64) - conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3)))
-        self.biases = np.zeros(channels, dtype=np.int32)
-        self.biases[: len(folded)] = ((folded + (1 << 31)) & 0xFFFF_FFFF) - (1 << 31)
-        self.scales = scale_cells(conv.requantiser.signed(signs), len(folded), channels)
+        self.parameters = ChannelParameters(scope, bias, conv.requantiser.signed(signs), channels)
 
     def _packed_weights(self) -> np.ndarray:
         """int8 (output tiles, input blocks, tiles of a block, parts, KH, KW, block_out, block_in), zeros beyond."""
@@ -105,7 +104,7 @@ class _Schedule:
             Need(memories.accumulators, (layer, "sum", tile, group), blocks * self.sub_out * pixels),
         ]
         if last:
-            needs += self._parameters(group)
+            needs += self.parameters.needs(group)
             needs.append(result.need)
 
         def work(places: Sequence[int]) -> None:
@@ -120,15 +119,6 @@ class _Schedule:
     def _weights(self, group: tuple[int, int], inputs: tuple[int, int]) -> Need:
         chosen = self.tiles[group[0] * self.sub_out : group[1] * self.sub_out, inputs[0] : inputs[1]]
         return self.scope.constant(self.scope.memories.weights, Memory.WGT, chosen.tobytes(), (group, inputs))
-
-    def _parameters(self, group: tuple[int, int]) -> list[Need]:
-        channels = self.scope.config.channels
-        span = slice(group[0] * channels, group[1] * channels)
-        memories = self.scope.memories
-        return [
-            self.scope.constant(memories.biases, Memory.BIAS, self.biases[span].tobytes(), group),
-            self.scope.constant(memories.scales, Memory.SCALE, self.scales[span].tobytes(), group),
-        ]
 
     def _multiply_loops(self, tile: Tile, frame: Frame, blocks: int) -> list[Loop]:
         """Steps of ACT, WGT and ACC: weight tiles outside, pixels inside; each part meets the same pixels."""
@@ -185,19 +175,13 @@ class _Schedule:
             Loop(tile.rows, (tile.columns, result.row, 0)),
             Loop(tile.columns, (1, self.pixel, 0)),
         ]
-        for piece in fit(loops, VECTOR_DIMS):
-            self.scope.emit(
-                vector(
-                    function=Function.SUM,
-                    bounds=piece.bounds,
-                    a=(Memory.ACC, acc + piece.bases[0], piece.strides(0)),
-                    dst=(Memory.ACT, out + piece.bases[1], piece.strides(1)),
-                    bias=bias + piece.bases[2],
-                    scale=scale + piece.bases[2],
-                    channel_strides=piece.strides(2),
-                    zero_point=conv.y_zero,
-                    minimum=conv.minimum,
-                    maximum=conv.maximum,
-                    row_mask=tile.row_mask,
-                )
-            )
+        requantise(
+            self.scope,
+            loops,
+            (acc, bias, scale, out),
+            shared=self.parameters.shared,
+            zero_point=conv.y_zero,
+            minimum=conv.minimum,
+            maximum=conv.maximum,
+            row_mask=tile.row_mask,
+        )

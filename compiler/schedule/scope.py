@@ -50,11 +50,11 @@ class ConstantPool:
 class OnChip:
     """The memories divided.
 
-    In ACT lie, from its beginning: `act_constants` granules of constants (weights of depthwise convolutions), results on
-    their way to DRAM, images on their way from there, and activations that stay (see resident.py), which may
-    leave more or less to the others from layer to layer. Images lie in other banks than constants and results, as
-    far as there is room, and neighbouring places in ACC lie in different banks: engines that work on
-    different tiles do not disturb each other.
+    In ACT lie, from its beginning: `act_constants` granules of constants (weights of depthwise convolutions),
+    results on their way to DRAM, images on their way from there, and activations that stay (see resident.py),
+    which may leave more or less to the others from layer to layer. Images lie in other banks than constants and
+    results, as far as there is room, and neighbouring places in ACC lie in different banks: engines that work
+    on different tiles do not disturb each other.
     """
 
     def __init__(self, config: Config, act_constants: int = 0) -> None:
