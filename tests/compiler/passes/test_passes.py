@@ -139,9 +139,12 @@ def test_inputs_are_not_outputs(qdq):
         run_passes(graph, passes_for(load_config("tiny")))
 
 
-@pytest.mark.parametrize("strides, pads, dilations", [([1, 1], [1, 1, 1, 1], [1, 1]), ([2, 2], [0, 3, 1, 0], [1, 2])])
-def test_few_channels_are_widened(qdq, strides, pads, dilations):
-    """The kernel's width becomes channels, and not one element changes; a second layer stays as it is."""
+@pytest.mark.parametrize(
+    "strides, pads, dilations, unrolled",
+    [([1, 1], [1, 1, 1, 1], [1, 1], (9, 3, 1)), ([2, 2], [0, 3, 1, 0], [1, 2], (27, 1, 1))],
+)
+def test_few_channels_are_widened(qdq, strides, pads, dilations, unrolled):
+    """Taps become channels: the kernel's width, or all of it; not one element changes; a second layer stays."""
     model = qdq(seed=9)
     a = model.conv(model.input((1, 3, 9, 11)), (5, 3, 3, 3), strides=strides, pads=pads, dilations=dilations)
     proto = model.finish(model.conv(a, (4, 5, 2, 2)))
@@ -153,4 +156,4 @@ def test_few_channels_are_widened(qdq, strides, pads, dilations):
     answers = [evaluate(graph, inputs)[graph.outputs[0]] for graph in graphs]
     np.testing.assert_array_equal(*answers)
     kernels = [graphs[0].values[node.inputs[1]].shape for node in graphs[0].nodes if node.operator == "qconv"]
-    assert kernels == [(5, 9, 3, 1), (4, 5, 2, 2)]
+    assert kernels == [(5, *unrolled), (4, 5, 2, 2)]
