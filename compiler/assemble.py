@@ -20,7 +20,7 @@ from .schedule.layout import Blocked, Resident, image_shape, pack
 from .schedule.memory_plan import Lifetime, plan_memory
 from .schedule.pipeline import LayerWork, emit_layers
 from .schedule.places import surround
-from .schedule.resident import margins, plan_residents
+from .schedule.resident import Candidate, bank_edge, margins, plan_residents
 from .schedule.scope import ACTIVATIONS, CONSTANTS, ConstantPool, OnChip, Scope
 
 __all__ = ["HostTarget", "assemble"]
@@ -125,7 +125,7 @@ class _Assembler:
         return name in self.graph.outputs or any(id(node) not in inside for node in self.graph.consumers.get(name, []))
 
     def _plan_residents(self, part: _Part) -> None:
-        """Which activations of `part` stay on chip: none where the core has rows, each with its own part of an image."""
+        """Which activations of `part` stay on chip: none where rows of the core have parts of an image each."""
         nodes, values = part.nodes, self.graph.values
         candidates = {}
         for first, node in enumerate(nodes):
@@ -137,13 +137,14 @@ class _Assembler:
                     if read == name
                 ]
                 readings = [
-                    find_operator(reader).reading(reader, self.graph.arguments(reader), place)
+                    find_operator(reader).reading(reader, self.graph.arguments(reader), place, self.config)
                     for _, reader, place in readers
                 ]
                 shape = image_shape(values[name].known_shape)
                 if readers and (frame := margins(shape, readings)) is not None:
                     image = Blocked(shape, ACTIVATIONS, 0, self.config)
-                    candidates[name] = (image, frame, first, readers[-1][0])
+                    edge = bank_edge(image, frame, readings)
+                    candidates[name] = Candidate(image, frame, first, readers[-1][0], edge)
         streaming = [[name for name in (*node.inputs, *node.outputs) if values[name].data is None] for node in nodes]
         residents, limits = plan_residents(self.config, candidates, streaming)
         self.residents.update(residents)

@@ -13,6 +13,7 @@ from ..expressions import clamped, convolution, depthwise, requantised, with_pad
 from ..graph import Node, Value
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.depthwise import depthwise_granules, schedule_depthwise
+from ..schedule.depthwise_gemm import share_of_gemm
 from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
@@ -153,7 +154,7 @@ class _QuantisedConv(Operator):
         biased = te.compute(sums.shape, lambda n, c, h, w: sums[n, c, h, w] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         image, weight = arguments[:2]
         assert image is not None and weight is not None
         return Reading(window_of(node, image.known_shape, weight.known_shape[2:]), node["x_zero"])
@@ -197,6 +198,11 @@ class QuantisedDepthwise(_QuantisedConv):
 
     def _expression(self, image: te.Tensor, weight: te.Tensor, window: Window, x_zero: int) -> te.Tensor:
         return depthwise(image, weight, window, x_zero)
+
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
+        weight, window = arguments[1], super().reading(node, arguments, place, config).window
+        assert weight is not None and weight.data is not None and window is not None
+        return Reading(window, node["x_zero"], split=share_of_gemm(config, weight.data, window.output[0]))
 
     def act_constants(self, node: Node, arguments: Sequence[Value | None], config: Config) -> tuple[int, int]:
         weight = arguments[1]

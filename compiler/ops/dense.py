@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from ...config import Config
 from .. import te
 from ..expressions import clamped, requantised
 from ..graph import Node, Value
@@ -135,7 +136,7 @@ class QuantisedDense(Operator):
         biased = te.compute(sums.shape, lambda n, c: sums[n, c] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         assert arguments[0] is not None
         return Reading(flat=prod(arguments[0].known_shape[2:]) > 1)
 

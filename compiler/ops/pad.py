@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...config import Config
 from ...isa.table import Function
 from .. import te
 from ..expressions import with_padding
@@ -64,7 +65,7 @@ class QuantisedPad(Operator):
         padded = with_padding(image, self._window(node, image.shape), node["fill"])
         return [te.compute(padded.shape, lambda *index: padded[index])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         assert arguments[0] is not None
         return Reading(self._window(node, arguments[0].known_shape), node["fill"])
 

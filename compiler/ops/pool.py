@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...config import Config
 from ...isa.table import Function
 from .. import te
 from ..expressions import clamped, requantised, window_reduction, with_padding
@@ -123,7 +124,7 @@ class _QuantisedPool(Operator):
         scaled = requantised(centred, node["requantiser"])
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         assert arguments[0] is not None
         return Reading(pooling_window(node, arguments[0].known_shape), self._padding(node))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...config import Config
 from ...isa.table import Function
 from .. import te
 from ..expressions import centred, clamped, requantised, window_reduction, with_padding
@@ -102,7 +103,7 @@ class QuantisedCountedAverage(Operator):
         scaled = requantised(sums, node["requantiser"], lambda index: places[index[2], index[3]])
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         assert arguments[0] is not None
         return Reading(self._window(node, arguments[0].known_shape), node["x_zero"])
 

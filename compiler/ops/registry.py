@@ -87,7 +87,7 @@ class Operator:
         """Put its work on the accelerator."""
         raise refuse(node, "it can't run on the accelerator")
 
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int) -> Reading:
+    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         """How it reads the argument at `place` on the accelerator: element by element, unless it says otherwise."""
         from ..schedule.resident import Reading
 

@@ -72,7 +72,11 @@ def _unrolled(graph: Graph, node: Node, window: Window, folded: Window, values: 
         name=graph.fresh(f"{node.outputs[0]}/unrolled"),
         shape=(image.known_shape[0], taps * channels, *folded.output),
     )
-    table = weight.data.reshape(outputs, channels, rest, taps).transpose(0, 3, 1, 2).reshape(outputs, taps * channels, rest, 1)
+    table = (
+        weight.data.reshape(outputs, channels, rest, taps)
+        .transpose(0, 3, 1, 2)
+        .reshape(outputs, taps * channels, rest, 1)
+    )
     folded_weight = Value.constant(graph.fresh(f"{weight.name}/unrolled"), np.ascontiguousarray(table))
     values |= {wide.name: wide, folded_weight.name: folded_weight}
     left = replace(window, strides=(1, 1), dilations=(1, 1), pads=(0, 0, 0, 0))

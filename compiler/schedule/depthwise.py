@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 
@@ -52,22 +53,28 @@ def _parts(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
 @dataclass(frozen=True)
 class _Share:
-    """What one engine does of a tile: channel blocks [first_block, first_block + blocks) of some of its rows."""
+    """What one engine does: channel blocks [first, end) of a tile."""
 
-    first_block: int
-    blocks: int
-    first_row: int
-    rows: int
+    tile: Tile
+    blocks: tuple[int, int]
+    frame: Frame
+    result: Target
+    image: Need
 
     @property
-    def lines(self) -> int:
-        return self.blocks * self.rows
+    def count(self) -> int:
+        return self.blocks[1] - self.blocks[0]
+
+    @property
+    def pixels(self) -> int:
+        return self.tile.rows * self.tile.columns
 
 
 class _Schedule:
-    """Both engines that multiply work on every tile, each on its share.
+    """Both engines that multiply work side by side, each on its share of the image.
 
-    The vector engine's weights lie in other banks than the image: each step reads one cell of both. Parts of
+    What either reads lies in other banks than what the other reads, and the vector engine's weights again in others:
+    see `split` in resident.py. So an image that only passes through ACT is the vector engine's alone. Parts of
     weights with more than eight bits lie one after the other, and each meets the same pixels.
     """
 
@@ -86,101 +93,108 @@ class _Schedule:
         self.weights = pack(stacked, config.channels)[0]
         bias = conv.bias.astype(np.int64)
         self.parameters = ChannelParameters(scope, signs * bias, conv.requantiser.signed(signs), channels)
-        self.diagonals = DiagonalWeights(scope, conv.weight) if any(self._gemm_share(2, 2)) else None
+        self.on_gemm = (0, 0)
+        if conv.x.resident is not None:
+            self.on_gemm = share_of_gemm(config, conv.weight, conv.y.shape[2])
+        self.diagonals = DiagonalWeights(scope, conv.weight) if any(self.on_gemm) else None
         sums = conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3))
         self.gemm_parameters = ChannelParameters(scope, bias - sums, conv.requantiser, channels, "gemm")
         self.edges = [Edges() for _ in range(config.rows)]
 
-    def _gemm_share(self, blocks: int, rows: int) -> tuple[int, int]:
-        return share_of_gemm(self.scope.config, self.conv.weight, blocks, rows)
-
     def run(self) -> None:
-        conv = self.conv
-        size, rows, columns = choose_tile(self.scope.config, conv.y, conv.window, self.scope.layer, self._fits)
-        rows = pipelined(conv.x, conv.y, rows)
-        for blocks in ranges(conv.y.blocks, size):
-            for tile in tiles(conv.y, rows, columns):
-                self._add_item(tile, blocks)
+        y = self.conv.y
+        size, rows, columns = choose_tile(self.scope.config, y, self.conv.window, self.scope.layer, self._fits)
+        rows = pipelined(self.conv.x, y, rows)
+        gemm_blocks, gemm_rows = self.on_gemm
+        if gemm_rows:
+            rows = -(-rows // 2)
+            upper = tiles(y, rows, columns, ((0, gemm_rows), (0, y.shape[3])))
+            lower = tiles(y, rows, columns, ((gemm_rows, y.shape[2]), (0, y.shape[3])))
+            for pair in zip_longest(upper, lower):
+                self._add_item(*((tile, (0, y.blocks)) if tile else None for tile in pair))
+            return
+        split = [*ranges(gemm_blocks, size)], [*ranges(y.blocks, size, gemm_blocks)]
+        for tile in tiles(y, rows, columns):
+            for pair in zip_longest(*split):
+                self._add_item(*((tile, blocks) if blocks else None for blocks in pair))
 
     def _fits(self, size: TileSize, copies: int) -> bool:
         blocks, rows, columns = size
         config, memories = self.scope.config, self.scope.memories
         inputs, outputs = self.scope.room(self.conv.x, self.conv.y)
+        granules = blocks * self.pixel * copies
+        sums = 0 if self.diagonals is None else blocks * rows * columns * copies
+        diagonals = 0 if self.diagonals is None else blocks * self.diagonals.taps * copies
         return (
-            blocks * frame_pixels(self.conv.window, rows, columns) * self.pixel * copies <= inputs
-            and blocks * rows * columns * self.pixel * copies <= outputs
+            granules * frame_pixels(self.conv.window, rows, columns) <= inputs
+            and granules * rows * columns <= outputs
             and blocks * self.taps * self.pixel <= memories.act_constants.size
             and 2 * blocks * self.sub_out * copies <= min(config.bias_depth, config.scale_depth)
-            and (
-                self.diagonals is None
-                or (
-                    blocks * rows * columns * copies <= config.acc_depth
-                    and blocks * self.diagonals.taps * copies <= config.wgt_depth
-                )
-            )
+            and sums <= config.acc_depth
+            and diagonals <= config.wgt_depth
         )
 
-    def _shares(self, tile: Tile, blocks: int) -> tuple[_Share, _Share]:
-        """The matrix engine's, from the first block and row on, and the vector engine's."""
-        most_blocks, most_rows = self._gemm_share(blocks, tile.rows)
-        if most_rows:
-            rest = _Share(0, blocks, most_rows, tile.rows - most_rows)
-            return _Share(0, blocks, 0, most_rows), rest
-        return _Share(0, most_blocks, 0, tile.rows), _Share(most_blocks, blocks - most_blocks, 0, tile.rows)
+    def _share(self, given: tuple[Tile, tuple[int, int]] | None) -> _Share | None:
+        if given is None:
+            return None
+        conv, (tile, blocks) = self.conv, given
+        image, frame = source(self.scope, conv.x, tile, conv.window, blocks, conv.x_zero, self.edges)
+        return _Share(tile, blocks, frame, target(self.scope, conv.y, tile, blocks), image)
 
-    def _add_item(self, tile: Tile, blocks: tuple[int, int]) -> None:
-        scope, conv = self.scope, self.conv
-        image, frame = source(scope, conv.x, tile, conv.window, blocks, conv.x_zero, self.edges)
-        result = target(scope, conv.y, tile, blocks)
-        matrix, lanes = self._shares(tile, blocks[1] - blocks[0])
-        needs = [image, result.need]
-        if matrix.lines:
-            needs += self._matrix_needs(tile, matrix, blocks[0])
-        if lanes.lines:
-            needs += self._vector_needs(lanes, blocks[0])
+    def _add_item(self, *given: tuple[Tile, tuple[int, int]] | None) -> None:
+        """The matrix engine's share, and the vector engine's, of which one may be missing."""
+        matrix, lanes = (self._share(share) for share in given)
+        needs = [] if matrix is None else self._matrix_needs(matrix)
+        first = len(needs)
+        needs += [] if lanes is None else self._vector_needs(lanes)
 
         def work(places: Sequence[int]) -> None:
-            x, y, *others = places
-            if matrix.lines:
-                self._multiply(tile, matrix, frame, x, others)
-            if lanes.lines:
-                self._reduce(tile, lanes, frame, result, (x, y, *others[-3:]))
-            if matrix.lines:
-                self._requantise(tile, matrix, result, y, others)
-            tile.store(scope, conv.y, blocks, y, result.row, result.block)
+            if matrix is not None:
+                self._multiply(matrix, places)
+            if lanes is not None:
+                self._reduce(lanes, places[first:])
+            if matrix is not None:
+                self._requantise(matrix, places)
+                matrix.tile.store(
+                    self.scope, self.conv.y, matrix.blocks, places[1], matrix.result.row, matrix.result.block
+                )
+            if lanes is not None:
+                lanes.tile.store(
+                    self.scope, self.conv.y, lanes.blocks, places[first + 1], lanes.result.row, lanes.result.block
+                )
 
-        steps = max(matrix.lines, lanes.lines) * self.sub_out * tile.columns * self.taps
-        scope.add(needs, work, steps)
+        steps = max(0 if share is None else share.count * share.pixels for share in (matrix, lanes))
+        self.scope.add(needs, work, steps * self.sub_out * self.taps)
 
-    def _matrix_needs(self, tile: Tile, share: _Share, first: int) -> list[Need]:
+    def _matrix_needs(self, share: _Share) -> list[Need]:
         assert self.diagonals is not None
-        blocks = (first + share.first_block, first + share.first_block + share.blocks)
-        key = (self.scope.layer, "sum", tile, blocks)
-        cells = Need(self.scope.memories.accumulators, key, share.lines * tile.columns)
-        return [self.diagonals.need(blocks), cells, *self.gemm_parameters.needs(blocks)]
+        key = (self.scope.layer, "sum", share.tile, share.blocks)
+        sums = Need(self.scope.memories.accumulators, key, share.count * share.pixels)
+        weights = self.diagonals.need(share.blocks)
+        return [share.image, share.result.need, weights, sums, *self.gemm_parameters.needs(share.blocks)]
 
-    def _vector_needs(self, share: _Share, first: int) -> list[Need]:
-        blocks = (first + share.first_block, first + share.first_block + share.blocks)
-        weights = self.weights[blocks[0] : blocks[1]].tobytes()
-        table = self.scope.constant(self.scope.memories.act_constants, Memory.ACT, weights, blocks)
-        return [table, *self.parameters.needs(blocks)]
+    def _vector_needs(self, share: _Share) -> list[Need]:
+        content = self.weights[slice(*share.blocks)].tobytes()
+        weights = self.scope.constant(self.scope.memories.act_constants, Memory.ACT, content, share.blocks)
+        return [share.image, share.result.need, weights, *self.parameters.needs(share.blocks)]
 
-    def _multiply(self, tile: Tile, share: _Share, frame: Frame, x: int, places: Sequence[int]) -> None:
+    def _multiply(self, share: _Share, places: Sequence[int]) -> None:
         assert self.diagonals is not None
-        extents = (share.blocks, share.rows, tile.columns)
-        self.diagonals.multiply(frame, self.conv.window, extents, (x, *places[:2]), share.rows * tile.columns)
+        x, _, weights, sums, *_ = places
+        extents = (share.count, share.tile.rows, share.tile.columns)
+        self.diagonals.multiply(share.frame, self.conv.window, extents, (x, weights, sums))
 
-    def _requantise(self, tile: Tile, share: _Share, result: Target, y: int, places: Sequence[int]) -> None:
-        _, acc, bias, scale, *_ = places
-        conv = self.conv
+    def _requantise(self, share: _Share, places: Sequence[int]) -> None:
+        _, y, _, sums, bias, scale, *_ = places
+        conv, tile, result = self.conv, share.tile, share.result
         requantise(
             self.scope,
             [
-                Loop(share.blocks, (share.rows * tile.columns, result.block, 1)),
-                Loop(share.rows, (tile.columns, result.row, 0)),
+                Loop(share.count, (share.pixels, result.block, 1)),
+                Loop(tile.rows, (tile.columns, result.row, 0)),
                 Loop(tile.columns, (1, self.pixel, 0)),
             ],
-            (acc, bias, scale, y),
+            (sums, bias, scale, y),
             shared=self.gemm_parameters.shared,
             zero_point=conv.y_zero,
             minimum=conv.minimum,
@@ -188,20 +202,20 @@ class _Schedule:
             row_mask=tile.row_mask,
         )
 
-    def _loops(self, tile: Tile, share: _Share, frame: Frame, result: Target) -> list[Loop]:
+    def _loops(self, share: _Share) -> list[Loop]:
         """Steps of the frame, the weights, the result and the channels' parameters."""
-        config, kernel, window = self.scope.config, self.conv.window.kernel, self.conv.window
-        channels = share.blocks * config.channels
-        height = (share.rows - 1) * window.strides[0] + window.reach[0]
-        x = te.placeholder((1, channels, height, frame.width), "int8", "x")
+        config, kernel = self.scope.config, self.conv.window.kernel
+        tile, frame, result = share.tile, share.frame, share.result
+        channels = share.count * config.channels
+        x = te.placeholder((1, channels, frame.height, frame.width), "int8", "x")
         w = te.placeholder((channels, 1, *kernel), "int8", "w")
-        y = depthwise(x, w, window)
+        y = depthwise(x, w, self.conv.window)
 
         def in_blocks(stride: int) -> tuple[Piece, ...]:
-            return lanes((share.blocks, stride), (self.sub_out, self.step), lanes=config.block_out)
+            return lanes((share.count, stride), (self.sub_out, self.step), lanes=config.block_out)
 
         layouts: dict[te.Tensor, Layout] = {
-            x: (plain(1, 0), in_blocks(frame.block), plain(height, frame.row), plain(frame.width, frame.pixel)),
+            x: (plain(1, 0), in_blocks(frame.block), plain(frame.height, frame.row), plain(frame.width, frame.pixel)),
             w: (
                 in_blocks(self.taps * self.pixel),
                 plain(1, 0),
@@ -211,7 +225,7 @@ class _Schedule:
             y: (
                 plain(1, 0),
                 in_blocks(result.block),
-                plain(share.rows, result.row),
+                plain(tile.rows, result.row),
                 plain(tile.columns, frame.pixel),
             ),
         }
@@ -221,12 +235,10 @@ class _Schedule:
         cells = (0, self.sub_out, 1, 0, 0, 0, 0, 0)
         return [replace(loop, strides=(*loop.strides, cell)) for loop, cell in zip(loops, cells, strict=True)]
 
-    def _reduce(self, tile: Tile, share: _Share, frame: Frame, result: Target, places: Sequence[int]) -> None:
+    def _reduce(self, share: _Share, places: Sequence[int]) -> None:
         x, y, weights, bias, scale = places
         conv, shared = self.conv, self.parameters.shared
-        x += share.first_block * frame.block + share.first_row * conv.window.strides[0] * frame.row
-        y += share.first_block * result.block + share.first_row * result.row
-        for piece in fit(self._loops(tile, share, frame, result), VECTOR_DIMS):
+        for piece in fit(self._loops(share), VECTOR_DIMS):
             self.scope.emit(
                 vector(
                     function=Function.MAC,
@@ -244,6 +256,6 @@ class _Schedule:
                     zero_point=conv.y_zero,
                     minimum=conv.minimum,
                     maximum=conv.maximum,
-                    row_mask=tile.row_mask,
+                    row_mask=share.tile.row_mask,
                 )
             )

@@ -17,8 +17,8 @@ from .scope import Need, Scope
 __all__ = ["DiagonalWeights", "share_of_gemm"]
 
 
-def share_of_gemm(config: Config, weight: np.ndarray, blocks: int, rows: int) -> tuple[int, int]:
-    """How much of `blocks` channel blocks and `rows` rows the matrix engine should do: whole blocks, or rows of all.
+def share_of_gemm(config: Config, weight: np.ndarray, rows: int) -> tuple[int, int]:
+    """How many channel blocks, or of `rows` rows how many, the matrix engine should do: the first ones.
 
     Both engines take a cycle a tap; what the matrix engine does takes the vector engine one more. One of the two
     numbers is 0, and both where a tile of weights is not one diagonal, or where 8 bits do not hold a weight.
@@ -27,6 +27,7 @@ def share_of_gemm(config: Config, weight: np.ndarray, blocks: int, rows: int) ->
     held = weight.min(initial=0) >= -128 and weight.max(initial=0) <= 127
     if config.block_in != config.block_out or not held or taps < 2:
         return 0, 0
+    blocks = -(-len(weight) // config.channels)
     fraction = taps / (2 * taps - 1)
     return (round(blocks * fraction), 0) if blocks > 1 else (0, round(rows * fraction))
 
@@ -51,17 +52,12 @@ class DiagonalWeights:
         content = self._tiles[blocks[0] : blocks[1]].tobytes()
         return self._scope.constant(self._scope.memories.weights, Memory.WGT, content, blocks)
 
-    def multiply(
-        self, frame: Frame, window: Window, extents: tuple[int, int, int], places: Sequence[int], pixels: int
-    ) -> None:
-        """Sums of `extents` (blocks, rows, columns) of results, from addresses in ACT and WGT to ACC.
-
-        `pixels`: cells of ACC from a block to the next.
-        """
+    def multiply(self, frame: Frame, window: Window, extents: tuple[int, int, int], places: Sequence[int]) -> None:
+        """Sums of `extents` (blocks, rows, columns) of results, from addresses in ACT and WGT to ACC."""
         blocks, rows, columns = extents
         (down, right), (skip_down, skip_right) = window.strides, window.dilations
         loops = [
-            Loop(blocks, (frame.block, self.taps, pixels)),
+            Loop(blocks, (frame.block, self.taps, rows * columns)),
             Loop(window.kernel[0], (skip_down * frame.row, window.kernel[1], 0), reduction=True),
             Loop(window.kernel[1], (skip_right * frame.pixel, 1, 0), reduction=True),
             Loop(rows, (down * frame.row, 0, columns)),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...config import Config
 from ..window import Window
 from .layout import Blocked, Resident
-from .memory_plan import Lifetime, plan_memory
 
-__all__ = ["Reading", "margins", "plan_residents"]
+__all__ = ["Candidate", "Reading", "bank_edge", "margins", "plan_residents"]
 
 _SPARE = 4
 
@@ -23,11 +22,14 @@ class Reading:
     -------
     window
         None: element by element, or, where `flat`, as one long row.
+    split
+        Channel blocks, or rows of windows, that the matrix engine reads while the vector engine reads the others.
     """
 
     window: Window | None = None
     fill: int = 0
     flat: bool = False
+    split: tuple[int, int] = (0, 0)
 
 
 def margins(shape: Sequence[int], readings: Sequence[Reading]) -> Resident | None:
@@ -56,24 +58,44 @@ def margins(shape: Sequence[int], readings: Sequence[Reading]) -> Resident | Non
     return Resident(0, top, left, height, width, fills.pop() if fills else 0)
 
 
+def bank_edge(image: Blocked, frame: Resident, readings: Sequence[Reading]) -> int | None:
+    """Granules from the beginning of `frame` to where a bank should begin: so two engines don't meet in one."""
+    for reading in readings:
+        (blocks, rows), window = reading.split, reading.window
+        if window is not None and (blocks or rows):
+            line = blocks * frame.height
+            if rows:
+                line += frame.top + rows * window.strides[0] - window.pads[0]
+            return line * frame.width * image.pixel
+    return None
+
+
 @dataclass(frozen=True)
-class _Candidate:
-    name: str
+class Candidate:
+    """An activation that may stay: its frame, the first and last layer that need it, and see :func:`bank_edge`."""
+
+    image: Blocked
     frame: Resident
-    size: int
     first: int
     last: int
+    edge: int | None
+
+    @property
+    def size(self) -> int:
+        return self.image.shape[0] * self.image.blocks * self.frame.height * self.frame.width * self.image.pixel
+
+    def meets(self, other: Candidate) -> bool:
+        """Whether some layer needs both."""
+        return self.first <= other.last and other.first <= self.last
 
 
 def plan_residents(
-    config: Config, candidates: Mapping[str, tuple[Blocked, Resident, int, int]], streaming: Sequence[Sequence[str]]
+    config: Config, candidates: Mapping[str, Candidate], streaming: Sequence[Sequence[str]]
 ) -> tuple[dict[str, Resident], list[int]]:
     """Which of `candidates` stay in ACT, and how much of ACT is left at each layer.
 
     Parameters
     ----------
-    candidates
-        By name: the activation, its frame, and the first and last layer that need it.
     streaming
         For each layer the activations that it reads or writes.
 
@@ -84,37 +106,37 @@ def plan_residents(
     limits
         For each layer the granules below all that is resident then.
     """
-    kept = {
-        name: _Candidate(name, frame, _granules(config, tensor, frame), first, last)
-        for name, (tensor, frame, first, last) in candidates.items()
-    }
+    kept = dict(candidates)
     while True:
-        places, limits = _place(config, kept.values(), len(streaming))
+        places = _place(config, kept)
+        limits = [
+            min((places[n] for n, c in kept.items() if c.first <= layer <= c.last), default=config.act_depth)
+            for layer in range(len(streaming))
+        ]
         tight = [
             layer
             for layer, names in enumerate(streaming)
-            if limits[layer] < (config.act_depth // 2 if any(name not in kept for name in names) else _spare(config))
+            if limits[layer] < config.act_depth // (2 if any(name not in kept for name in names) else _SPARE)
         ]
         if not tight:
-            residents = {name: kept[name].frame.moved(base) for name, base in places.items()}
-            return residents, limits
-        alive = [entry for entry in kept.values() if any(entry.first <= layer <= entry.last for layer in tight)]
-        del kept[max(alive, key=lambda entry: (entry.size, entry.name)).name]
+            return {name: kept[name].frame.moved(base) for name, base in places.items()}, limits
+        alive = [n for n, c in kept.items() if any(c.first <= layer <= c.last for layer in tight)]
+        del kept[max(alive, key=lambda name: (kept[name].size, name))]
 
 
-def _spare(config: Config) -> int:
-    return config.act_depth // _SPARE
-
-
-def _granules(config: Config, tensor: Blocked, frame: Resident) -> int:
-    return tensor.shape[0] * tensor.blocks * frame.height * frame.width * (config.channels // config.granule)
-
-
-def _place(config: Config, found: Collection[_Candidate], layers: int) -> tuple[dict[str, int], list[int]]:
-    offsets, _ = plan_memory([Lifetime(e.name, e.size, e.first, e.last) for e in found])
-    places = {e.name: config.act_depth - offsets[e.name] - e.size for e in found}
-    limits = [
-        min((places[e.name] for e in found if e.first <= layer <= e.last), default=config.act_depth)
-        for layer in range(layers)
-    ]
-    return places, limits
+def _place(config: Config, candidates: Mapping[str, Candidate]) -> dict[str, int]:
+    """Their first granules: largest first, each as high as those that live with it leave room; maybe below 0."""
+    bank = config.act_depth // config.act_banks
+    places: dict[str, int] = {}
+    for name, entry in sorted(candidates.items(), key=lambda item: (-item[1].size, item[1].first, item[0])):
+        others = sorted((places[n], places[n] + candidates[n].size) for n in places if entry.meets(candidates[n]))
+        base = config.act_depth - entry.size
+        while True:
+            if entry.edge is not None:
+                base -= (base + entry.edge) % bank
+            meeting = [start for start, end in others if start < base + entry.size and base < end]
+            if not meeting:
+                break
+            base = min(meeting) - entry.size
+        places[name] = base
+    return places
