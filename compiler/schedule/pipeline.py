@@ -13,7 +13,7 @@ from .scope import Item, Need
 
 __all__ = ["LayerWork", "emit_layers"]
 
-_LOOKAHEAD = 16
+_LOOKAHEAD = 32
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def emit_layers(builder: ProgramBuilder, layers: Sequence[LayerWork]) -> list[in
 
     The needs of the item after the present one are met first (constants only where it begins a layer,
     since what it reads is not there yet), then constants of those that follow, as far as there is room beside
-    what comes before, and time before others want the bus.
+    what comes before, and time: while the present one is worked on, and before others want the bus.
     """
     return _Emitter(builder, layers).run()
 
@@ -72,6 +72,8 @@ class _Emitter:
                 self._prepared.append(_Preparation(later))
             preparation = self._prepared[ahead]
             if ahead:
+                if self._clock.load_end >= self._clock.item_end:
+                    return
                 deadline = min(deadline, before) if preparation.streams else deadline
                 budget = (deadline - self._clock.load_end) * self._builder.config.bus_bytes
                 if not preparation.meet(pins=pins, constants_only=True, budget=budget):
