@@ -80,7 +80,7 @@ def _unrolled(graph: Graph, node: Node, window: Window, folded: Window, values: 
     folded_weight = Value.constant(graph.fresh(f"{weight.name}/unrolled"), np.ascontiguousarray(table))
     values |= {wide.name: wide, folded_weight.name: folded_weight}
     left = replace(window, strides=(1, 1), dilations=(1, 1), pads=(0, 0, 0, 0))
-    if rest > 1:
+    if folded is not window:
         left = replace(
             left,
             strides=(window.strides[0], 1),
