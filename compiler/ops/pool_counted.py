@@ -98,7 +98,8 @@ class QuantisedCountedAverage(Operator):
         window, zero = self._window(node, image.shape), int(node["x_zero"])
         places = te.constant(self._places(node))
         sums = window_reduction(centred(with_padding(image, window, zero), zero), window, largest=False)
-        scaled = requantised(sums, node["requantiser"], lambda index: places[index[2], index[3]])
+        last = len(node["counts"]) - 1
+        scaled = requantised(sums, node["requantiser"], lambda index: te.clamp(places[index[2], index[3]], 0, last))
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
     def schedule(self, node: Node, scope: Scope) -> None:
