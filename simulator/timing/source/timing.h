@@ -61,7 +61,9 @@ struct vector_work {
     struct place a, b, dst, result; /* `result` walks `results` */
     int64_t reduced;                /* steps a result */
     uint8_t a_memory, b_memory, dst_memory;
-    bool a_needed, b_always, b_last, meets_itself;
+    bool a_needed, b_always, b_last;
+    bool meets_itself;              /* a step may need what an earlier one of this nest wrote */
+    bool a_is_dst, b_is_dst;        /* the operand is read where the same step's result goes, each place once */
     uint32_t read_banks[2], write_banks[2]; /* by memory, ACT or ACC */
 };
 
@@ -122,6 +124,7 @@ enum vector_log { LOG_A, LOG_B, LOG_WRITE, LOGS };
 
 struct pending_result {
     cycle ready;
+    const struct instruction *work;
     uint32_t key;                   /* memory and address, in the window's units */
     uint8_t memory, bank;
     bool last;
