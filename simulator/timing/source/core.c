@@ -27,15 +27,22 @@ API void timing_destroy(struct core *core)
 {
     for (unsigned engine = 0; engine < TW_ENGINES; engine++)
         free(core->engines[engine].kept);
+    for (unsigned kind = 0; kind < STORE_SPANS; kind++)
+        free(core->store_spans[kind].span);
     free(core);
 }
 
 static void reset(struct core *core, const struct settings *settings)
 {
     struct instruction *kept[TW_ENGINES];
+    struct spans spans[STORE_SPANS];
+    memcpy(spans, core->store_spans, sizeof spans);
     for (unsigned engine = 0; engine < TW_ENGINES; engine++)
         kept[engine] = core->engines[engine].kept;
     memset(core, 0, sizeof *core);
+    memcpy(core->store_spans, spans, sizeof spans);
+    for (unsigned kind = 0; kind < STORE_SPANS; kind++)
+        core->store_spans[kind].count = 0;
     core->settings = *settings;
     for (unsigned unit = 0; unit < UNITS; unit++)
         core->next[unit] = NEVER;
@@ -130,7 +137,9 @@ API void timing_run(struct core *core, const struct settings *settings, struct r
     result->cycles = (uint64_t)fetch_finished(core);
     core->engines[TW_ENGINE_LOAD].bank = core->reads.blocked;
     core->engines[TW_ENGINE_LOAD].memory -= core->reads.moved + core->reads.blocked;
-    core->engines[TW_ENGINE_STORE].bank = core->store.blocked;
+    int64_t stored = spans_union(core->store_spans, STORE_BLOCKED);
+    core->engines[TW_ENGINE_STORE].bank = spans_union(core->store_spans, STORE_SPANS) - stored;
+    core->engines[TW_ENGINE_STORE].memory -= stored + core->engines[TW_ENGINE_STORE].bank;
     core->engines[TW_ENGINE_VECTOR].bank = core->vector.stalls;
     for (unsigned engine = 0; engine < TW_ENGINES; engine++) {
         const struct engine *e = &core->engines[engine];

@@ -145,6 +145,6 @@ cycle fetch_finished(const struct core *core)
         took = MAX(MAX(took + 1, fetch->arrived[n % BEATS] + 2), fetch->stop);
     at = MAX(at, took + 1);
     for (unsigned engine = 0; engine < TW_ENGINES; engine++)
-        at = MAX(at, core->engines[engine].busy_until + 1);
+        at = MAX(at, core->engines[engine].last_retired + 1);
     return at;
 }

@@ -143,8 +143,12 @@ static bool give_tokens(struct core *core, unsigned engine, unsigned signal, cyc
 static void count_retired(struct core *core, unsigned engine, const struct flight *flight, cycle visible, cycle now)
 {
     struct engine *e = &core->engines[engine];
-    e->busy += now - MAX(visible, e->busy_until + 1) + 1;
-    e->busy_until = now;
+    cycle idle_from = now + 1;
+    if (engine == TW_ENGINE_GEMM && !flight->sync)
+        idle_from = MAX(idle_from, e->complete[flight->nest % FLIGHTS] + GEMM_FORWARDS);
+    e->busy += MAX(0, idle_from - MAX(visible, e->idle_from));
+    e->idle_from = MAX(e->idle_from, idle_from);
+    e->last_retired = now;
     if (!flight->sync && (engine == TW_ENGINE_LOAD || engine == TW_ENGINE_STORE)) {
         cycle complete = e->complete[flight->nest % FLIGHTS];
         e->memory += complete - MAX(flight->started + 1, e->moving_until + 1) + 1;

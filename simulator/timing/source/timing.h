@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "nest.h"
+#include "spans.h"
 #include "tilewright.h"
 
 typedef int64_t cycle;
@@ -26,6 +27,7 @@ typedef int64_t cycle;
 enum {
     SEQUENCER_IN_FLIGHT = 8,        /* sequencer.py */
     SCRATCHPAD_LATENCY = 2,         /* signatures.py, READ_LATENCY */
+    GEMM_FORWARDS = 3,              /* gemm.py: steps stay in its pipeline for the results kept */
     VECTOR_LATENCY = 18,            /* vector.py: _WRITTEN, and two cycles in the queue of results */
     VECTOR_WINDOW = 22,             /* vector.py: _WRITTEN + 6 */
     TRANSFER_BURSTS_AHEAD = 4,      /* transfer.py */
@@ -109,7 +111,7 @@ struct engine {
     cycle complete[FLIGHTS];                /* by nest: its last write */
     uint32_t completed;                     /* nests with a known `complete` */
     cycle free_at;                          /* the next nest may start then; NEVER: not known yet */
-    cycle busy_until, moving_until, walking_until, waiting_since, blocked_since;
+    cycle idle_from, last_retired, moving_until, walking_until, waiting_since, blocked_since;
     int64_t busy, token, memory, bank;
 };
 
@@ -217,12 +219,16 @@ struct fetch {
 
 #define WORDS 1024
 
+/* What the store engine did; bank conflicts come last. */
+enum store_span { STORE_READ, STORE_SENT, STORE_ANSWERED, STORE_BLOCKED, STORE_SPANS };
+
 struct store {
     bool planned;
     cycle read, planned_read;       /* the last on-chip read, before and after the burst being planned */
     uint32_t words, bursts;         /* sent so far */
     cycle sent[WORDS], asked, last_sent, answers[STORE_UNANSWERED];
-    int64_t bytes, blocked, planned_blocked;
+    int64_t bytes;
+    struct span_mark read_mark, blocked_mark;       /* before the burst being planned */
 };
 
 struct settings {
@@ -248,6 +254,7 @@ struct core {
     struct reads reads;
     struct fetch fetch;
     struct store store;
+    struct spans store_spans[STORE_SPANS];
     uint64_t retired;
     uint32_t error, error_index;
 };
