@@ -272,3 +272,12 @@ def test_what_the_accelerator_refuses_runs_on_the_host(qdq):
     y = model.quantise(model.node("Conv", [model.dequantise(x), weight, bias]), 0.1, 0)
     (plan,) = (p for p in inspect_graph(import_model(model.finish(y)), load_config("tiny")) if p.operator == "Conv")
     assert plan.target == "host" and plan.reason.startswith("its weights must be quantised as a whole or along axis 0")
+
+
+def test_computed_limits_run_on_the_host(qdq, compiled):
+    def build(model):
+        limit = model.node("ReduceMax", [model.dequantise(model.input((2, 3)))], keepdims=0)
+        x = model.conv(model.input((1, 3, 4, 4)), (3, 3, 1, 1), out=(0.1, 0))
+        return model.quantise(model.node("Clip", [model.dequantise(x), "", limit]), 0.1, 0)
+
+    assert lowered(qdq, compiled, build) == ["conv"]
