@@ -12,7 +12,7 @@ from ..passes import Pass, run_passes
 from ..passes.shapes import fold_shapes, infer_shapes
 from ..passes.simplify import remove_dead
 
-__all__ = ["canonical"]
+__all__ = ["canonical", "require_real"]
 
 _INTEGER_MARKS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 _PRODUCTS = ("Conv", "Gemm")
@@ -30,7 +30,7 @@ def canonical(graph: Graph) -> Graph:
     TilewrightError
         The model is quantised already.
     """
-    _require_real(graph)
+    require_real(graph)
     return run_passes(
         graph,
         [
@@ -45,7 +45,14 @@ def canonical(graph: Graph) -> Graph:
     )
 
 
-def _require_real(graph: Graph) -> None:
+def require_real(graph: Graph) -> None:
+    """Refuse a model that is quantised already.
+
+    Raises
+    ------
+    TilewrightError
+        It is; the message names the first node that shows it.
+    """
     for node in graph.nodes:
         name = node.operator
         if name in _INTEGER_MARKS or name.startswith(("QLinear", "q")) or name.endswith("Integer"):

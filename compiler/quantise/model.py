@@ -13,6 +13,7 @@ from ...config import Config
 from ..compile import import_model
 from ..graph import Graph
 from .calibration import Calibration
+from .canonical import require_real
 from .estimators import Estimator
 from .quantise import quantise_graph
 from .report import QuantisationReport, measure
@@ -67,6 +68,7 @@ def quantise_model(
         The model is broken, quantised already, or has nothing to quantise; or the calibration inputs do not fit it.
     """
     graph = model if isinstance(model, Graph) else import_model(model)
+    require_real(graph)
     samples = Calibration(graph, calibration)
     quantised = quantise_graph(
         graph,
