@@ -22,7 +22,7 @@ __all__ = ["counted_average", "counts_of"]
 
 
 def counts_of(
-    window: Window, size: tuple[int, int], padding: Sequence[int] = (0, 0, 0, 0)
+    window: Window, size: Sequence[int], padding: Sequence[int] = (0, 0, 0, 0)
 ) -> tuple[tuple[int, ...], ...]:
     """(for each row of windows, for each column) how many of a window's rows and columns count.
 
@@ -74,7 +74,8 @@ class QuantisedCountedAverage(Operator):
 
     def _places(self, node: Node) -> np.ndarray:
         """int64 (OH, OW): where each window's factor is."""
-        return np.searchsorted(node["counts"], np.multiply.outer(node["row_counts"], node["column_counts"]))
+        products = np.multiply.outer(node["row_counts"], node["column_counts"])
+        return np.asarray(np.searchsorted(node["counts"], products))
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         image = arguments[0]

@@ -125,7 +125,7 @@ def _exit_of(graph: Graph, node: Node) -> _Exit | None:
     if node.operator == "QuantizeLinear":
         own = _scalar_quantisation(graph, node)
         return None if own is None else _Exit((), (node,), own, -128, 127)
-    name, limits = node.outputs[0], []
+    name, limits = node.outputs[0], list[tuple[float, float]]()
     passed = [name]
     while len(limits) < _MOST_LIMITS and (reader := graph.sole_consumer(name)) and _is_limit(graph, reader):
         limits.append(limits_of(reader, [graph.constant(i) for i in reader.inputs]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
@@ -42,7 +43,7 @@ class _Pair:
         """Whether every pixel meets the same one of `b`."""
         return self.b.shape[2:] != self.y.shape[2:]
 
-    def pieces(self) -> Iterator[_Pair]:
+    def pieces(self) -> Iterator[Self]:
         """The pair itself, or, where `b` is smaller, one for every image and block of channels."""
         if self.b.shape == self.y.shape:
             yield self

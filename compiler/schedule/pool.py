@@ -66,8 +66,8 @@ def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
 
     part = pool.y
     if pool.rectangle is not None:
-        sizes = [end - first for first, end in pool.rectangle]
-        part = replace(part, shape=(*part.shape[:2], *sizes))
+        height, width = (end - first for first, end in pool.rectangle)
+        part = replace(part, shape=(*part.shape[:2], height, width))
     return choose_tile(config, part, pool.window, scope.layer, fits)
 
 
