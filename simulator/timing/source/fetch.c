@@ -3,7 +3,6 @@
 
 #define PREFETCH_BURST MIN(BURST_BEATS, 2 * INSTRUCTION_BEATS)
 #define PREFETCH_DEPTH MAX(PREFETCH_INSTRUCTIONS * INSTRUCTION_BEATS, 2 * PREFETCH_BURST)
-#define FIRST_REQUEST 2
 #define QUEUE_MEMORY (QUEUE_DEPTH - 1)
 
 /* Takes words into the assembler; `begin` bounds the first of an instruction. */
@@ -112,10 +111,11 @@ void fetch_unit(struct core *core, cycle now)
         fetch->stop = now + 1;
         return;
     }
-    struct engine *e = &core->engines[engine_of(raw)];
+    const unsigned engine = engine_of(raw);
+    struct engine *e = &core->engines[engine];
     if (!queue_accepts(core, e, now))
         return;
-    struct instruction *instruction = &e->kept[e->queued % KEPT];
+    struct instruction *instruction = &core->kept[engine][e->queued % KEPT];
     decode(instruction, raw, fetch->next);
     if (!instruction->legal) {
         fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, now);
@@ -124,7 +124,7 @@ void fetch_unit(struct core *core, cycle now)
     e->written[e->queued % KEPT] = now;
     if (e->popped == e->queued) {
         e->visible[e->queued % KEPT] = now + 2;
-        wake(core, UNIT_FRONT + instruction->engine, now + 2);
+        wake(core, UNIT_FRONT + engine, now + 2);
     }
     e->queued++;
     fetch->next++;

@@ -49,6 +49,18 @@ static inline void spans_restore(struct spans *spans, struct span_mark mark)
         spans->span[mark.count - 1].last = mark.last;
 }
 
+static inline void spans_free(struct spans *lists, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        free(lists[n].span);
+}
+
+static inline void spans_clear(struct spans *lists, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        lists[n].count = 0;
+}
+
 /* Cycles that lie in any of `count` lists. */
 static inline int64_t spans_union(const struct spans *lists, unsigned count)
 {

@@ -34,6 +34,7 @@ enum {
     WRITES_OUTSTANDING = 8,         /* port.py */
     STORE_UNANSWERED = 16,          /* store.py */
     PREFETCH_INSTRUCTIONS = 8,      /* prefetch.py */
+    FIRST_REQUEST = 2,              /* core.py, fetch.py: from the start to the program's first request */
 };
 
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -102,7 +103,6 @@ struct flight {
 #define KEPT 1024                   /* instructions of an engine that stay decoded: more than can matter at once */
 
 struct engine {
-    struct instruction *kept;
     cycle visible[KEPT], written[KEPT];     /* when the queue's output shows it; when it went in */
     uint32_t queued, popped;                /* instructions so far */
     bool acquired;
@@ -111,9 +111,13 @@ struct engine {
     cycle complete[FLIGHTS];                /* by nest: its last write */
     uint32_t completed;                     /* nests with a known `complete` */
     cycle free_at;                          /* the next nest may start then; NEVER: not known yet */
-    cycle idle_from, last_retired, moving_until, walking_until, waiting_since, blocked_since;
-    int64_t busy, token, memory, bank;
+    cycle walked[FLIGHTS];                  /* by nest: its last step, of gemm and vector */
+    cycle idle_from, last_retired, refused;
+    int64_t busy;
 };
+
+/* What an engine was about, for its counters. */
+enum engine_span { ENGINE_ACQUIRES, ENGINE_RELEASES, ENGINE_WORKS, ENGINE_SPANS };
 
 struct log_entry {
     cycle first;
@@ -249,14 +253,16 @@ struct core {
     uint32_t gemm_count;
     struct vector_state vector, vector_before;
     struct vector_cursor cursor;
-    struct log_entry log[LOGS][LOG];
     struct walk load_walk, store_walk;
     struct reads reads;
     struct fetch fetch;
     struct store store;
-    struct spans store_spans[STORE_SPANS];
     uint64_t retired;
     uint32_t error, error_index;
+    /* What stays from one run to the next; from here on nothing is cleared. */
+    struct instruction *kept[TW_ENGINES];
+    struct log_entry log[LOGS][LOG];
+    struct spans store_spans[STORE_SPANS], engine_spans[TW_ENGINES][ENGINE_SPANS];
 };
 
 static inline void wake(struct core *core, unsigned unit, cycle time)

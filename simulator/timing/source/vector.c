@@ -90,8 +90,10 @@ static void release(struct core *core, cycle at)
 
 static void finish_nest(struct core *core, cycle last_issue)
 {
+    struct engine *e = &core->engines[TW_ENGINE_VECTOR];
     core->vector.work = NULL;
     core->vector.last_issue = last_issue;
+    e->walked[(e->nests - 1) % FLIGHTS] = last_issue;
 }
 
 static void write_cycle(struct core *core, cycle now, uint32_t waiting)
@@ -300,7 +302,7 @@ static void show(struct core *core, cycle now)
 {
     struct vector_state *v = &core->vector;
     struct engine *e = &core->engines[TW_ENGINE_VECTOR];
-    e->free_at = e->walking_until = v->work ? NEVER : v->last_issue;
+    e->free_at = v->work ? NEVER : v->last_issue;
     if (!v->work)
         wake(core, UNIT_FRONT + TW_ENGINE_VECTOR, MAX(now, v->last_issue));
     core->next[UNIT_VECTOR] = v->work || v->count ? v->time : NEVER;
