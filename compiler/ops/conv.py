@@ -38,12 +38,13 @@ def _sums(views: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
         for tap in np.ndindex(*kernel):
             total += views[(..., *tap)] * weight[(slice(None), 0, *tap)].reshape(-1, *[1] * rank)
         return total
-    over = (1, *range(2 + rank, 2 + 2 * rank)), tuple(range(1, 2 + rank))
+    samples, output = len(views), views.shape[2 : 2 + rank]
+    columns = views.transpose(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
     products = [
-        np.moveaxis(np.tensordot(seen, filters, axes=over), -1, 1)
-        for seen, filters in zip(np.split(views, groups, 1), np.split(weight, groups), strict=True)
+        filters.reshape(len(filters), -1) @ seen.reshape(samples, filters[0].size, -1)
+        for seen, filters in zip(np.split(columns, groups, 1), np.split(weight, groups), strict=True)
     ]
-    return np.concatenate(products, 1)
+    return np.concatenate(products, 1).reshape(samples, outputs, *output)
 
 
 @operator("Conv")
