@@ -21,9 +21,9 @@ _PRODUCTS = ("Conv", "Gemm")
 def canonical(graph: Graph) -> Graph:
     """The same function, ready for quantisation.
 
-    A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1). BatchNormalization and
-    additions, subtractions, multiplications and divisions of constants, one a channel, are part of the Conv or Gemm
-    before them.
+    A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1), a Sum one Add after the
+    other. BatchNormalization and additions, subtractions, multiplications and divisions of constants, one a channel,
+    are part of the Conv or Gemm before them.
 
     Raises
     ------
@@ -37,6 +37,7 @@ def canonical(graph: Graph) -> Graph:
             Pass("dead-code", remove_dead, typed=False),
             Pass("shapes", fold_shapes),
             Pass("identities", _without_identities),
+            Pass("sums", _sums_of_two),
             Pass("products", _plain_products),
             Pass("normalisations", _folded_affine),
             Pass("dead-constants", remove_dead),
@@ -74,6 +75,24 @@ def _without_identities(graph: Graph) -> Graph:
         else:
             nodes.append(node)
     return graph.edit(nodes=nodes)
+
+
+def _sums_of_two(graph: Graph) -> Graph:
+    """Sum as one Add after another."""
+    values, nodes = dict(graph.values), list[Node]()
+    for node in graph.nodes:
+        if node.operator != "Sum" or len(node.inputs) < 2:
+            nodes.append(node)
+            continue
+        total, result = node.inputs[0], graph.values[node.outputs[0]]
+        for place, term in enumerate(node.inputs[1:], 2):
+            last = place == len(node.inputs)
+            name = result.name if last else graph.fresh(f"{result.name}/sum{place}")
+            shape = np.broadcast_shapes(values[total].known_shape, values[term].known_shape)
+            values[name] = result.replace(name=name, shape=shape)
+            nodes.append(Node(node.name if last else name, "Add", (total, term), (name,)))
+            total = name
+    return graph.edit(nodes=nodes, values=values.values())
 
 
 def _plain_products(graph: Graph) -> Graph:

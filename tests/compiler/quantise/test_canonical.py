@@ -45,6 +45,15 @@ def test_products_of_matrices(floats, transposed):
     assert all(set(node.attributes) == {"transB"} for node in form.nodes)
 
 
+def test_sums_of_several(floats):
+    model = floats(2)
+    y = model.conv(model.input(1, 2, 4, 4), 3, 2, 1, 1)
+    total = model.node("Sum", y, model.normal(3, 1, 1), model.node("Relu", y), model.normal(1, 1, 4, 4))
+    folded(
+        model.graph(model.node("Sum", model.node("Sum", total), total)), ["Conv", "Relu", *["Add"] * 3, "Sum", "Add"]
+    )
+
+
 def test_what_is_read_elsewhere_stays(floats):
     model = floats(3)
     y = model.conv(model.input(1, 2, 4, 4), 3, 2, 1, 1)
