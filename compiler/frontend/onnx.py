@@ -167,11 +167,15 @@ class _Importer:
         if self.folder is None:
             raise TilewrightError(f"constant {tensor.name!r} lies in {location!r}; compile the model by its path")
         folder = self.folder.resolve()
-        target = (folder / location).resolve()
+        try:
+            target = (folder / location).resolve()
+            found = target.is_file()
+        except (OSError, ValueError) as error:  # names too long, loops of links, zeros
+            raise TilewrightError(f"constant {tensor.name!r} lies in {location!r}, which is no path: {error}") from None
         if not location or Path(location).is_absolute() or not target.is_relative_to(folder):
             raise TilewrightError(f"constant {tensor.name!r} must lie in the model's folder, not in {location!r}")
-        if not target.is_file():
-            raise TilewrightError(f"constant {tensor.name!r} lies in {target}, which does not exist")
+        if not found:
+            raise TilewrightError(f"constant {tensor.name!r} lies in {target}, which is no file")
         return folder
 
     def _node(self, proto: onnx.NodeProto, index: int) -> Node | None:

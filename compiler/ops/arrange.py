@@ -266,7 +266,8 @@ class ConstantOfShape(DerivedOperator):
         shape = constant_input(node, arguments, 0, "shape")
         value = np.asarray(node.get("value", np.zeros(1, np.float32))).reshape(())
         assert shape is not None
-        return [te.constant(np.full(tuple(shape.reshape(-1).tolist()), value, value.dtype))]
+        element = te.Const(value.item(), value.dtype.name)
+        return [te.compute(tuple(shape.reshape(-1).tolist()), lambda *index: element)]
 
 
 @operator("Range")
@@ -277,4 +278,6 @@ class Range(DerivedOperator):
         bounds = [constant_input(node, arguments, position, "bounds") for position in range(3)]
         start, limit, delta = (np.asarray(bound).reshape(()) for bound in bounds)
         count = max(int(np.ceil((float(limit) - float(start)) / float(delta))), 0)
-        return [te.constant((start + np.arange(count) * delta).astype(start.dtype))]
+        wide = "float64" if start.dtype.kind == "f" else "int64"
+        first, step = te.Const(start.item(), wide), te.Const(delta.item(), wide)
+        return [te.compute((count,), lambda i: (first + i.astype(wide) * step).astype(start.dtype.name))]
