@@ -64,7 +64,7 @@ def compile_model(
 
     graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
     if calibrated.calibrate is not None:
-        graph = calibrated.quantised(graph, chosen)
+        graph = calibrated.apply(graph, chosen)
     program = compile_graph(graph, chosen, dump=dump)
     program.save(out)
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import TilewrightError
+from ..errors import ProgramError, TilewrightError
+from ..files import write_file
 from .files import out_option, read_arrays, write_text
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class CalibrationOptions:
     bias_correction: bool
     equalisation: bool
     report: Path | None
+    quantised: Path | None
 
     def require_sense(self) -> None:
         """Refuse options that contradict each other.
@@ -50,6 +52,7 @@ class CalibrationOptions:
             "--no-bias-correction": not self.bias_correction,
             "--no-equalisation": not self.equalisation,
             "--report": self.report is not None,
+            "--quantised": self.quantised is not None,
         }
         for option, present in given.items():
             if present and self.calibrate is None:
@@ -59,7 +62,7 @@ class CalibrationOptions:
         if self.report is not None and self.report.suffix not in _REPORTS:
             raise TilewrightError(f"--report must be a file .json or .csv, not {self.report.name}")
 
-    def quantised(self, graph: "Graph", config: "Config") -> "Graph":
+    def apply(self, graph: "Graph", config: "Config") -> "Graph":
         """`graph`, quantised; what that costs is printed, and written where the user asked for it."""
         assert self.calibrate is not None
         from ..compiler.quantise.model import quantise_model
@@ -83,6 +86,8 @@ class CalibrationOptions:
             report = result.report
             text = report.as_csv() if self.report.suffix == ".csv" else json.dumps(report.as_dict(), indent=1)
             write_text(self.report, text)
+        if self.quantised is not None:
+            write_file(self.quantised, result.to_onnx().SerializeToString(), "output file", error=ProgramError)
         _print(result.report, f"{graph.name}, quantised for {config.name} over {result.report.samples} samples")
         return result.graph
 
@@ -115,6 +120,7 @@ def calibration_options(command: Command) -> Command:
                 help="Whether channels of very different size are brought together.",
             ),
             out_option(False, "the errors layer by layer, .json or .csv", "--report"),
+            out_option(False, "the quantised model, ONNX in the QDQ form", "--quantised"),
         ]
     ):
         command = option(command)

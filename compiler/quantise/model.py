@@ -37,6 +37,12 @@ class QuantisedModel:
     graph: Graph
     report: QuantisationReport
 
+    def to_onnx(self) -> onnx.ModelProto:
+        """The quantised model for other tools; see :func:`.export.to_onnx`."""
+        from .export import to_onnx  # onnx is heavy, and most never ask for it
+
+        return to_onnx(self.graph)
+
 
 def quantise_model(
     model: str | Path | onnx.ModelProto | Graph,

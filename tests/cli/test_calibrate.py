@@ -46,7 +46,7 @@ def samples(tmp_path: Path) -> Path:
 def test_from_a_float_model_to_its_answers(tilewright: Callable, tmp_path: Path, model: Path, samples: Path) -> None:
     program, answers = tmp_path / "net.tw", tmp_path / "answers.npz"
     words = ("compile", model, "--config", "tiny", "--calibrate", samples, "-o", program)
-    ended = tilewright(*words, "--report", tmp_path / "report.json")
+    ended = tilewright(*words, "--report", tmp_path / "report.json", "--quantised", tmp_path / "qdq.onnx")
     assert ended.status == 0, ended.err
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["net,", "quantised", "for", "tiny", "over", "12", "samples"] in lines
@@ -61,7 +61,11 @@ def test_from_a_float_model_to_its_answers(tilewright: Callable, tmp_path: Path,
     with np.load(samples) as file:
         np.savez(tmp_path / "one.npz", image=file["image"][:1])
     assert tilewright("run", program, "-i", tmp_path / "one.npz", "-o", answers).status == 0
-    assert np.load(answers)["scores"].shape == (1, 5)
+    scores = np.load(answers)["scores"]
+    again = tilewright("compile", tmp_path / "qdq.onnx", "-c", "tiny", "-o", program)
+    assert again.status == 0 and "100% of" in again.out
+    assert tilewright("run", program, "-i", tmp_path / "one.npz", "-o", answers).status == 0
+    np.testing.assert_array_equal(np.load(answers)["scores"], scores)
 
 
 def test_choices(tilewright: Callable, tmp_path: Path, model: Path, samples: Path) -> None:
@@ -87,6 +91,7 @@ def test_choices(tilewright: Callable, tmp_path: Path, model: Path, samples: Pat
         (("--estimator", "mse"), "--estimator must go with --calibrate FILE.npz"),
         (("--no-bias-correction",), "--no-bias-correction must go with --calibrate"),
         (("--report", "r.json"), "--report must go with --calibrate"),
+        (("--quantised", "r.json"), "--quantised must go with --calibrate"),
         (("--calibrate", "SAMPLES", "--percentile", "99"), "--percentile must go with --estimator percentile"),
         (("--calibrate", "SAMPLES", "--report", "r.txt"), "--report must be a file .json or .csv, not r.txt"),
         (("--calibrate", "SAMPLES", "--target", "host"), "--calibrate must go with --target accelerator"),
