@@ -23,6 +23,7 @@ from tilewright.config import load_config
 from tilewright.driver.session import Session
 from tilewright.driver.simple import run
 from tilewright.isa.checker import check_program
+from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.native import NativeSimulator
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -235,3 +236,24 @@ def test_on_the_host_alone(tmp_path, form):
     expected = onnxruntime_values(model, {"x": samples.all[0]})[result]
     answer = run(compile_for_host(target), {"x": samples.all[0]})[result]
     np.testing.assert_allclose(answer, expected, atol=0.01)
+
+
+def test_on_the_rtl(tmp_path):
+    """Unsigned weights with a zero point for each channel, tables, products, padded averages: as on the simulators."""
+    source, target = tmp_path / "float.onnx", tmp_path / "quantised.onnx"
+    onnx.save(residual_network(), source)
+    samples = Samples((1, 3, 16, 16))
+    kind = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QUInt8, "per_channel": True}
+    quantize_static(source, target, samples, quant_format=QuantFormat.QOperator, **kind)
+    config = load_config("vta-16")
+    graph = run_passes(import_model(target), passes_for(config))
+    weights = [graph.values[n.inputs[1]].dtype for n in graph.nodes if n.operator in ("qconv", "qdepthwise", "qdense")]
+    assert np.dtype(np.int16) in weights
+    program = compile_model(target, config)
+    device = CycleSimulator(config)
+    try:
+        found = Session(program, device).run({"x": samples.all[0]})
+    finally:
+        device.close()
+    expected = Session(program, NativeSimulator(config)).run({"x": samples.all[0]})
+    np.testing.assert_array_equal(found[graph.outputs[0]], expected[graph.outputs[0]])
