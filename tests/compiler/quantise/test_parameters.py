@@ -1,7 +1,7 @@
 """Scales, zero points and weights."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tilewright.compiler.quantise.parameters import quantisation_of, quantise_weight, restored
@@ -9,6 +9,7 @@ from tilewright.compiler.quantise.parameters import quantisation_of, quantise_we
 ENDS = st.tuples(st.floats(-1e20, 0), st.floats(0, 1e20))
 
 
+@settings(deadline=None)
 @given(ENDS, st.lists(st.floats(0, 1), min_size=1))
 def test_every_number_of_the_range_is_met_within_half_a_step(ends, places):
     low, high = ends
@@ -26,6 +27,7 @@ def test_tensors_of_one_sign_use_all_integers():
     assert quantisation_of(0.0, 0.0).scale == 1.0
 
 
+@settings(deadline=None)
 @given(
     arrays.arrays(np.float32, (3, 2, 2), elements=st.floats(-1e6, 1e6, width=32)),
     st.integers(0, 1),
