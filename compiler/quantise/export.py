@@ -30,8 +30,8 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
     used = {name for proto in nodes for name in proto.input}
     constants = [_constant(value) for value in graph.values.values() if value.data is not None and value.name in used]
     constants += _flat_shapes(graph)
-    ends = ([_end(graph.values[name]) for name in names] for names in (graph.inputs, graph.outputs))
-    made = helper.make_graph(nodes, graph.name, *ends, constants)
+    inputs, outputs = ([_end(graph.values[name]) for name in names] for names in (graph.inputs, graph.outputs))
+    made = helper.make_graph(nodes, graph.name, inputs, outputs, constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION)
     try:
         onnx.checker.check_model(model)
