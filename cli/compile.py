@@ -67,6 +67,12 @@ def compile_model(
         graph = calibrated.apply(graph, chosen)
     program = compile_graph(graph, chosen, dump=dump)
     program.save(out)
+    if not len(program.instructions):
+        click.echo(
+            f"{out}: {len(program.layers)} layers, all for the host; to put a model in floating point on the "
+            "accelerator, quantise it with --calibrate FILE.npz"
+        )
+        return
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
     total = sum(layer.macs for layer in program.layers) or 1
     click.echo(

@@ -29,6 +29,12 @@ def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(np.moveaxis(product, -1, 1))
 
 
+def _macs(arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+    weight = arguments[1]
+    assert weight is not None
+    return prod(results[0].known_shape) * prod(weight.known_shape[1:])
+
+
 def _sums(views: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
     """(N, C, output …, kernel …) and (O, C / groups, kernel …) → (N, O, output …), in the views' dtype."""
     outputs, inner, *kernel = weight.shape
@@ -64,6 +70,9 @@ class Conv(Operator):
         views = geometry(node, image.shape[2:], weight.shape[2:]).views(image, 0)
         sums = _sums(views, weight, node.get("group", 1))
         return [sums if bias is None else sums + bias.reshape(-1, *[1] * (image.ndim - 2))]
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        return _macs(arguments, results)
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image, weight = arguments[:2]
@@ -140,9 +149,7 @@ class _QuantisedConv(Operator):
         return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
 
     def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
-        weight = arguments[1]
-        assert weight is not None
-        return prod(results[0].known_shape) * prod(weight.known_shape[1:])
+        return _macs(arguments, results)
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image, weight, bias = arguments

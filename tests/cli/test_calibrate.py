@@ -85,6 +85,13 @@ def test_choices(tilewright: Callable, tmp_path: Path, model: Path, samples: Pat
     assert len(programs) == 4
 
 
+def test_a_float_model_without_samples(tilewright: Callable, tmp_path: Path, model: Path) -> None:
+    ended = tilewright("compile", model, "-c", "tiny", "-o", tmp_path / "net.tw")
+    assert ended.status == 0 and "all for the host; to put a model in floating point on" in ended.out
+    layers = json.loads(tilewright("inspect", model, "-c", "tiny", "--json").out)
+    assert [layer["macs"] for layer in layers if layer["macs"]] == [16 * 4 * 27, 64 * 5]
+
+
 @pytest.mark.parametrize(
     "words, complaint",
     [
