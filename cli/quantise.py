@@ -13,9 +13,11 @@ from ..files import write_file
 from .files import out_option, read_arrays, write_text
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
     from rich.table import Table
 
     from ..compiler.graph import Graph
+    from ..compiler.quantise.model import QuantisedModel
     from ..compiler.quantise.report import QuantisationReport
     from ..config import Config
 
@@ -65,23 +67,7 @@ class CalibrationOptions:
     def apply(self, graph: "Graph", config: "Config") -> "Graph":
         """`graph`, quantised; what that costs is printed, and written where the user asked for it."""
         assert self.calibrate is not None
-        from ..compiler.quantise.model import quantise_model
-
-        arrays = read_arrays(self.calibrate)
-        try:
-            result = quantise_model(
-                graph,
-                arrays,
-                config,
-                estimator=self.estimator or "mse",  # type: ignore[arg-type]
-                percentile=99.99 if self.percentile is None else self.percentile,
-                bias_correction=self.bias_correction,
-                equalisation=self.equalisation,
-            )
-        except TilewrightError as error:
-            raise type(error)(
-                str(error).replace("calibration data", f"calibration file {self.calibrate.name}")
-            ) from None
+        result = self._quantise(graph, config, self.calibrate)
         if self.report is not None:
             report = result.report
             text = report.as_csv() if self.report.suffix == ".csv" else json.dumps(report.as_dict(), indent=1)
@@ -90,6 +76,34 @@ class CalibrationOptions:
             write_file(self.quantised, result.to_onnx().SerializeToString(), "output file", error=ProgramError)
         _print(result.report, f"{graph.name}, quantised for {config.name} over {result.report.samples} samples")
         return result.graph
+
+    def _quantise(self, graph: "Graph", config: "Config", samples: Path) -> "QuantisedModel":
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from ..compiler.quantise.model import quantise_model
+
+        arrays = read_arrays(samples)
+        screen = Console(stderr=True)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def advance(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(f"{what} of {total} samples", total=total)
+                bars.update(tasks[what], completed=done)
+
+            return quantise_model(
+                graph,
+                arrays,
+                config,
+                estimator=self.estimator or "mse",  # type: ignore[arg-type]
+                percentile=99.99 if self.percentile is None else self.percentile,
+                bias_correction=self.bias_correction,
+                equalisation=self.equalisation,
+                progress=advance,
+                what=f"calibration file {samples.name}",
+            )
 
 
 def calibration_options(command: Command) -> Command:

@@ -12,7 +12,7 @@ import numpy as np
 from ...config import Config
 from ..compile import import_model
 from ..graph import Graph
-from .calibration import Calibration
+from .calibration import Calibration, Progress
 from .canonical import require_real
 from .estimators import Estimator
 from .quantise import quantise_graph
@@ -53,6 +53,8 @@ def quantise_model(
     percentile: float = 99.99,
     bias_correction: bool = True,
     equalisation: bool = True,
+    progress: Progress | None = None,
+    what: str = "calibration data",
 ) -> QuantisedModel:
     """Quantise a float model, ONNX or TFLite, and compare both on the calibration inputs.
 
@@ -65,8 +67,10 @@ def quantise_model(
         where there are any; see :class:`.Calibration`.
     config
         The hardware whose arithmetic the report is about; the quantised graph is the same for all.
-    estimator, percentile, bias_correction, equalisation
+    estimator, percentile, bias_correction, equalisation, progress
         See :func:`.quantise_graph`.
+    what
+        What messages call the calibration inputs.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def quantise_model(
     """
     graph = model if isinstance(model, Graph) else import_model(model)
     require_real(graph)
-    samples = Calibration(graph, calibration)
+    samples = Calibration(graph, calibration, what=what)
     quantised = quantise_graph(
         graph,
         samples,
@@ -83,5 +87,6 @@ def quantise_model(
         percentile=percentile,
         bias_correction=bias_correction,
         equalisation=equalisation,
+        progress=progress,
     )
-    return QuantisedModel(quantised.graph, measure(quantised, samples, config))
+    return QuantisedModel(quantised.graph, measure(quantised, samples, config, progress=progress))

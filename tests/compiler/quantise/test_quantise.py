@@ -64,6 +64,14 @@ def test_floats_between_integers_are_those_of_onnxruntime(floats, calibrated):
     assert sqnr(expected, found["y"]) > 25
 
 
+def test_progress_is_told_for_every_sample(residual, calibrated):
+    told, samples = [], calibrated(residual, samples=3)
+    arrays = {"x": np.stack([sample["x"] for sample in samples])}
+    quantise_model(residual, arrays, TINY, progress=lambda *step: told.append(step))
+    stages = ("equalisation", "ranges", "bias correction", "report")
+    assert told == [(stage, done, 3) for stage in stages for done in (1, 2, 3)]
+
+
 def test_programs_are_deterministic(residual, calibrated):
     one, other = (
         compile_graph(quantise_graph(residual, calibrated(residual)).graph, TINY).to_bytes() for _ in range(2)
