@@ -14,7 +14,7 @@ from ..passes.simplify import remove_dead
 
 __all__ = ["canonical", "require_real"]
 
-_INTEGER_MARKS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+_INTEGER_MARKS = ("Q", "q", "DequantizeLinear", "DynamicQuantizeLinear")
 _PRODUCTS = ("Conv", "Gemm")
 
 
@@ -56,7 +56,7 @@ def require_real(graph: Graph) -> None:
     """
     for node in graph.nodes:
         name = node.operator
-        if name in _INTEGER_MARKS or name.startswith(("QLinear", "q")) or name.endswith("Integer"):
+        if name.startswith(_INTEGER_MARKS) or name.endswith("Integer"):
             raise TilewrightError(
                 f"model {graph.name} must be in floating point to be quantised, but node {node.name!r} ({name}) is "
                 "quantised already: compile it without calibration"
