@@ -47,9 +47,9 @@ class Concat(DerivedOperator):
 
     def quantise(self, site: Site) -> Lowered | None:
         """In whole blocks of channels; else the integers side by side, where all have the result's scale and zero."""
-        sources = [site.activation(place) for place in range(len(site.operands))]
+        sources = [site.quantised(place) for place in range(len(site.operands))]
         constant = any(operand.data is not None and operand.data.dtype != np.int8 for operand, _ in sources)
-        shared = all(meaning == site.output for _, meaning in sources) and (site.minimum, site.maximum) == (-128, 127)
+        shared = all(site.keeps(meaning) for _, meaning in sources)
         if not shared or constant or (len(site.shape) in (2, 4) and in_blocks(site)):
             return lower_concat(site)
         return Lowered("Concat", site.node_inputs(), dict(site.node.attributes))

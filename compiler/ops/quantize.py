@@ -102,9 +102,11 @@ class QuantizeLinear(Operator):
         return [nn.quantize(data, scale, zero, dtype, axis=_axis(node, data))]
 
     def quantise(self, site: Site) -> Lowered | None:
-        """Directly after a DequantizeLinear it is a change of scale."""
-        operand = site.operands[0]
-        return None if operand is None or operand.data is not None else rescaled(site)
+        """Directly after a DequantizeLinear it is a change of scale, if any."""
+        operand, x = site.quantised(0)
+        if operand.data is not None:
+            return None
+        return Lowered("Identity", (operand.name,), {}) if site.keeps(x) else rescaled(site)
 
 
 @operator("DequantizeLinear")
