@@ -244,3 +244,26 @@ def test_refusals():
     model.graph.node[0].op_type, model.graph.node[0].domain = "QLinearAdd", ""
     with pytest.raises(UnsupportedOperator, match="QLinearAdd"):
         import_model(model)
+
+
+@BOTH
+@pytest.mark.parametrize("axis", [None, 0])
+@pytest.mark.parametrize("operator", ["ConvInteger", "MatMulInteger"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_integer_products_that_are_quantised_again(operator, axis, dtype, bias):
+    """Scaled by constants, with or without a bias and ReLU: on the accelerator."""
+    made = OneOperator(dtype)
+    convolution = operator == "ConvInteger"
+    x, _, x_zero = made.x((2, 6, 5, 5) if convolution else (3, 40))
+    weight, _, w_zero = made.weight((7, 6, 3, 3) if convolution else (40, 7))
+    size = () if axis is None else (7, 1, 1) if convolution else (7,)
+    steps = [
+        ("Cast", ["sums"], {"to": TensorProto.FLOAT}),
+        ("Mul", ["cast", made.constant(made.random.uniform(0.001, 0.002, size).astype(np.float32))], {}),
+        *([("Add", [made.constant(made.random.normal(0, 1, size).astype(np.float32)), "mul"], {})] if bias else []),
+        ("Relu", ["add" if bias else "mul"], {}),
+    ]
+    made.nodes.append(helper.make_node(operator, [x, weight, x_zero, w_zero], ["sums"], "product"))
+    made.nodes += [helper.make_node(name, inputs, [name.lower()], name, **more) for name, inputs, more in steps]
+    program = check(made, made.finish("QuantizeLinear", ["relu", *result_of(made, 0.4, -100)]))
+    assert all(layer.target == "accelerator" for layer in program.layers if layer.macs)
