@@ -89,7 +89,7 @@ static void run(struct core *core)
         cycle now = NEVER;
         for (unsigned unit = 0; unit < UNITS; unit++)
             now = MIN(now, core->next[unit]);
-        if (now == NEVER)
+        if (now == NEVER || core->error)
             return;
         for (unsigned unit = 0; unit < UNITS; unit++)
             if (core->next[unit] <= now)
@@ -108,10 +108,8 @@ static void judge(struct core *core)
         else if (e->popped < e->queued)
             oldest = MIN(oldest, core->kept[engine][e->popped % KEPT].index);
     }
-    if (!core->error && oldest != core->fetch.next) {
-        core->error = TW_ERROR_WATCHDOG;
-        core->error_index = oldest;
-    }
+    if (oldest != core->fetch.next)
+        fail(core, TW_ERROR_WATCHDOG, oldest);
 }
 
 static void count(struct core *core, struct result *result)

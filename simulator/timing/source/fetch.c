@@ -85,21 +85,13 @@ static bool queue_accepts(struct core *core, const struct engine *e, cycle now)
     return false;
 }
 
-static void fail(struct core *core, uint32_t error, cycle now)
-{
-    core->error = error;
-    core->error_index = core->fetch.next;
-    core->fetch.stop = now;
-    core->fetch.checked = NEVER;
-}
-
 void fetch_unit(struct core *core, cycle now)
 {
     struct fetch *fetch = &core->fetch;
     if (fetch->stop < NEVER)
         return;
     if (fetch->next == core->settings.count) {
-        fail(core, TW_ERROR_PROGRAM_END, now);
+        fail(core, TW_ERROR_PROGRAM_END, fetch->next);
         return;
     }
     if (fetch->checked + 1 > now) {
@@ -118,7 +110,7 @@ void fetch_unit(struct core *core, cycle now)
     struct instruction *instruction = &core->kept[engine][e->queued % KEPT];
     decode(instruction, raw, fetch->next);
     if (!instruction->legal) {
-        fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, now);
+        fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, fetch->next);
         return;
     }
     e->written[e->queued % KEPT] = now;

@@ -278,6 +278,15 @@ static inline struct banking banking_of(unsigned memory)
     return (struct banking){__builtin_ctz(ACC_DEPTH), __builtin_ctz(ACC_DEPTH / ACC_BANKS)};
 }
 
+/* The first error is the one that counts. */
+static inline void fail(struct core *core, uint32_t error, uint32_t index)
+{
+    if (core->error)
+        return;
+    core->error = error;
+    core->error_index = index;
+}
+
 /* decode.c */
 void decode(struct instruction *instruction, const uint8_t *raw, uint32_t index);
 
