@@ -186,6 +186,8 @@ def _operand(graph: Graph, name: str) -> Operand | None:
     zero = graph.constant(source.inputs[2]) if len(source.inputs) > 2 else np.zeros((), np.int8)
     if scale is None or zero is None or (integers.data is None and integers.dtype != np.int8):
         return None
+    if scale.ndim > 1 and scale.size > 1:  # in blocks
+        return None
     _require_positive(source, scale)
     scales = scale.astype(np.float64).reshape(() if scale.size == 1 else -1)
     zeros = zero.astype(np.int64).reshape(() if zero.size == 1 else -1)

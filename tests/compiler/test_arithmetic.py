@@ -281,3 +281,15 @@ def test_computed_limits_run_on_the_host(qdq, compiled):
         return model.quantise(model.node("Clip", [model.dequantise(x), "", limit]), 0.1, 0)
 
     assert lowered(qdq, compiled, build) == ["conv"]
+
+
+def test_weights_in_blocks_run_on_the_host(qdq, compiled):
+    def build(model):
+        model.opset = 21
+        data = model.random.integers(-127, 128, (12, 5)).astype(np.int8)
+        scales = model.random.uniform(0.002, 0.01, (3, 5)).astype(np.float32)
+        weight = model.node("DequantizeLinear", [model.constant(data), model.constant(scales)], axis=0, block_size=4)
+        product = model.node("MatMul", [model.dequantise(model.input((2, 12))), weight])
+        return model.quantise(product, 0.1, 0)
+
+    assert lowered(qdq, compiled, build) == []
