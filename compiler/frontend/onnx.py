@@ -213,7 +213,17 @@ class _Importer:
             )
         if entry.type == onnx.AttributeProto.TENSOR:
             return self._array(entry.t)
-        value = helper.get_attribute_value(entry)
+        if entry.ref_attr_name:
+            raise TilewrightError(
+                f"operator {operator} (node {node!r}): its attribute {entry.name} must have a value, "
+                f"but names an attribute {entry.ref_attr_name!r}, which only functions have"
+            )
+        try:
+            value = helper.get_attribute_value(entry)
+        except ValueError:
+            raise TilewrightError(
+                f"operator {operator} (node {node!r}): its attribute {entry.name} must have a type, not {entry.type}"
+            ) from None
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
