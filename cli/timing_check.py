@@ -20,7 +20,9 @@ _CONFIGS = ("vta-16", "tiny", "8x16", "wide-32")
 
 @click.command(name="timing-check")
 @click.argument("programs", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--config", "-c", "configs", multiple=True, help=f"For random programs; {', '.join(_CONFIGS)} by default.")
+@click.option(
+    "--config", "-c", "configs", multiple=True, help=f"For random programs; {', '.join(_CONFIGS)} by default."
+)
 @click.option("--random", "count", type=click.IntRange(0), default=100, show_default=True, help="Random programs each.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first random program.")
 @click.option("--latency", type=click.IntRange(1, 1_000_000), default=40, show_default=True, help="Of DRAM, in cycles.")
@@ -45,7 +47,9 @@ def timing_check(
     for name in configs or _CONFIGS:
         if count:
             config = load_config(name)
-            results[f"random ({config.name})"] = list(compare_random(config, range(seed, seed + count), latency=latency))
+            results[f"random ({config.name})"] = list(
+                compare_random(config, range(seed, seed + count), latency=latency)
+            )
     table = {what: distribution(compared) for what, compared in results.items()}
     if as_json:
         click.echo(json.dumps({what: vars(each) for what, each in table.items()}, indent=1))

@@ -146,9 +146,7 @@ def _places(events: np.ndarray, count: int) -> np.ndarray:
     return places
 
 
-def compare_random(
-    config: Config, seeds: Iterable[int], *, latency: int = DEFAULT_LATENCY
-) -> Iterator[Comparison]:
+def compare_random(config: Config, seeds: Iterable[int], *, latency: int = DEFAULT_LATENCY) -> Iterator[Comparison]:
     """Random programs of 24 and 60 instructions with nests of up to 1,000 points, one for each seed."""
     pair = _Pair(config, latency=latency, dram=Dram(size=COMPARISON_DRAM_BYTES))
     try:
