@@ -2,6 +2,7 @@
 # make test    install what is missing, run all tests (under 20 minutes on 2 cores)
 # make lint    format, lint and types          make bench   figures that the documentation states
 # make soak    100,000 random programs         make docs    the documentation's site, in build/site
+# make fuzz    damaged models until interrupted, or for SECONDS=N
 # make clean   remove what was built here
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 PACKAGES := g++ make verilator iverilog zlib1g-dev python3-venv
 
-.PHONY: demo test soak bench lint docs system clean
+.PHONY: demo test soak fuzz bench lint docs system clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -25,6 +26,11 @@ bench: $(VENV)/test.stamp
 soak: export TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py
+
+SECONDS ?= inf
+fuzz: export TILEWRIGHT_FUZZ_SECONDS = $(SECONDS)
+fuzz: $(VENV)/test.stamp
+	$(BIN)/pytest -n 2 --timeout 0 -q -s tests/fuzz -k damaged
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

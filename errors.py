@@ -7,8 +7,22 @@ Every error that comes from what a user gave us (a file, an option, a model, a p
 __all__ = ["ConfigError", "DeviceError", "ProgramError", "TilewrightError", "UnsupportedOperator"]
 
 
+_LONGEST = 1000
+
+
 class TilewrightError(Exception):
-    """Something the user can mend: names the object, the rule, the value and the way out."""
+    """Something the user can mend: names the object, the rule, the value and the way out.
+
+    The message is one printable line, whatever names a file puts into it; of a very long one the middle is left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        if not message.isprintable():
+            joined = " ".join(message.split())
+            message = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
+        super().__init__(message)
 
 
 class ConfigError(TilewrightError):

@@ -11,6 +11,7 @@ from . import area, demo, hardware, program
 from . import bisect as bisect_command
 from . import compile as compile_command
 from . import inspect as inspect_command
+from . import timing_check as timing_check_command
 from . import verify as verify_command
 from .interrupt import INTERRUPTED, end_when_interrupted
 
@@ -38,6 +39,7 @@ for command in (
     hardware.config,
     hardware.verilog,
     area.area,
+    timing_check_command.timing_check,
     demo.demo,
 ):
     cli.add_command(command)

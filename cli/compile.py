@@ -9,9 +9,11 @@ from ..config import load_config
 from ..errors import TilewrightError
 from .files import config_option, dense_rounding_option, out_option, read_arrays
 from .graphs import dump_option
+from .host_target import host_options
 from .quantise import CalibrationOptions, calibration_options
 
 if TYPE_CHECKING:
+    from ..compiler.assemble import HostTarget
     from ..compiler.passes.manager import Dump
     from ..isa.program import Program
 
@@ -33,6 +35,7 @@ __all__ = ["compile_model"]
 @click.option("--constants", type=click.Path(path_type=Path), help="npz file of inputs to fix (host alone).")
 @calibration_options
 @dump_option
+@host_options
 @dense_rounding_option
 def compile_model(
     model: Path,
@@ -42,6 +45,7 @@ def compile_model(
     shapes: tuple[str, ...],
     constants: Path | None,
     dump: "Dump | None",
+    host: "HostTarget | None",
     dense_rounding: str,
     **calibration: Any,
 ) -> None:
@@ -54,7 +58,7 @@ def compile_model(
     if target == "host":
         if calibrated.calibrate is not None:
             raise TilewrightError("--calibrate must go with --target accelerator: leave one of them out")
-        program = _for_host(model, shapes, constants, dump)
+        program = _for_host(model, shapes, constants, dump, host)
         program.save(out)
         click.echo(f"{out}: {len(program.layers)} layers for the host alone")
         return
@@ -64,9 +68,15 @@ def compile_model(
 
     graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
     if calibrated.calibrate is not None:
-        graph = calibrated.quantised(graph, chosen)
-    program = compile_graph(graph, chosen, dump=dump)
+        graph = calibrated.apply(graph, chosen)
+    program = compile_graph(graph, chosen, host=host, dump=dump)
     program.save(out)
+    if not len(program.instructions):
+        click.echo(
+            f"{out}: {len(program.layers)} layers, all for the host; to put a model in floating point on the "
+            "accelerator, quantise it with --calibrate FILE.npz"
+        )
+        return
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
     total = sum(layer.macs for layer in program.layers) or 1
     click.echo(
@@ -75,12 +85,14 @@ def compile_model(
     )
 
 
-def _for_host(model: Path, shapes: tuple[str, ...], constants: Path | None, dump: "Dump | None") -> "Program":
+def _for_host(
+    model: Path, shapes: tuple[str, ...], constants: Path | None, dump: "Dump | None", host: "HostTarget | None"
+) -> "Program":
     known: dict[str, Any] = dict(_shape(text) for text in shapes)
     known.update({} if constants is None else read_arrays(constants))
     from ..compiler.compile_host import compile_for_host
 
-    return compile_for_host(model, inputs=known, dump=dump)
+    return compile_for_host(model, inputs=known, host=host, dump=dump)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -52,6 +52,13 @@ def read_samples(golden: Path, answers: str, count: int | None) -> "list[GoldenS
 def show_comparison(comparison: "Comparison") -> "Comparison":
     click.echo(
         f"{comparison.key} ({comparison.sample.name}): {comparison.differing} of {comparison.elements} elements "
-        f"differ, by at most {comparison.largest:g}"
+        f"differ, by at most {comparison.largest:g}{_decisions(comparison)}"
     )
     return comparison
+
+
+def _decisions(comparison: "Comparison") -> str:
+    """Where rows differ at all: in how many another element is the largest."""
+    if not comparison.largest or not comparison.rows:
+        return ""
+    return f"; the largest of a row is another in {comparison.decided_otherwise} of {comparison.rows}"

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import TilewrightError
+from ..errors import ProgramError, TilewrightError
+from ..files import write_file
 from .files import out_option, read_arrays, write_text
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
     from rich.table import Table
 
     from ..compiler.graph import Graph
+    from ..compiler.quantise.model import QuantisedModel
     from ..compiler.quantise.report import QuantisationReport
     from ..config import Config
 
@@ -35,6 +38,7 @@ class CalibrationOptions:
     bias_correction: bool
     equalisation: bool
     report: Path | None
+    quantised: Path | None
 
     def require_sense(self) -> None:
         """Refuse options that contradict each other.
@@ -50,6 +54,7 @@ class CalibrationOptions:
             "--no-bias-correction": not self.bias_correction,
             "--no-equalisation": not self.equalisation,
             "--report": self.report is not None,
+            "--quantised": self.quantised is not None,
         }
         for option, present in given.items():
             if present and self.calibrate is None:
@@ -59,14 +64,36 @@ class CalibrationOptions:
         if self.report is not None and self.report.suffix not in _REPORTS:
             raise TilewrightError(f"--report must be a file .json or .csv, not {self.report.name}")
 
-    def quantised(self, graph: "Graph", config: "Config") -> "Graph":
+    def apply(self, graph: "Graph", config: "Config") -> "Graph":
         """`graph`, quantised; what that costs is printed, and written where the user asked for it."""
         assert self.calibrate is not None
+        result = self._quantise(graph, config, self.calibrate)
+        if self.report is not None:
+            report = result.report
+            text = report.as_csv() if self.report.suffix == ".csv" else json.dumps(report.as_dict(), indent=1)
+            write_text(self.report, text)
+        if self.quantised is not None:
+            write_file(self.quantised, result.to_onnx().SerializeToString(), "output file", error=ProgramError)
+        _print(result.report, f"{graph.name}, quantised for {config.name} over {result.report.samples} samples")
+        return result.graph
+
+    def _quantise(self, graph: "Graph", config: "Config", samples: Path) -> "QuantisedModel":
+        from rich.console import Console
+        from rich.progress import Progress
+
         from ..compiler.quantise.model import quantise_model
 
-        arrays = read_arrays(self.calibrate)
-        try:
-            result = quantise_model(
+        arrays = read_arrays(samples)
+        screen = Console(stderr=True)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def advance(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(f"{what} of {total} samples", total=total)
+                bars.update(tasks[what], completed=done)
+
+            return quantise_model(
                 graph,
                 arrays,
                 config,
@@ -74,17 +101,9 @@ class CalibrationOptions:
                 percentile=99.99 if self.percentile is None else self.percentile,
                 bias_correction=self.bias_correction,
                 equalisation=self.equalisation,
+                progress=advance,
+                what=f"calibration file {samples.name}",
             )
-        except TilewrightError as error:
-            raise type(error)(
-                str(error).replace("calibration data", f"calibration file {self.calibrate.name}")
-            ) from None
-        if self.report is not None:
-            report = result.report
-            text = report.as_csv() if self.report.suffix == ".csv" else json.dumps(report.as_dict(), indent=1)
-            write_text(self.report, text)
-        _print(result.report, f"{graph.name}, quantised for {config.name} over {result.report.samples} samples")
-        return result.graph
 
 
 def calibration_options(command: Command) -> Command:
@@ -115,6 +134,7 @@ def calibration_options(command: Command) -> Command:
                 help="Whether channels of very different size are brought together.",
             ),
             out_option(False, "the errors layer by layer, .json or .csv", "--report"),
+            out_option(False, "the quantised model, ONNX in the QDQ form", "--quantised"),
         ]
     ):
         command = option(command)

@@ -258,11 +258,15 @@ class _Assembler:
 
 
 _WORKSPACE = "(workspace)"
+_LONGEST_CALL = 256  # nodes of a host function
 
 
 def _parts(graph: Graph) -> Iterator[_Part]:
     first = 0
     for target, members in groupby(graph.nodes, key=lambda node: node.target):
         nodes: Sequence[Node] = tuple(members)
-        yield _Part(target, tuple(nodes), first)
-        first += len(nodes)
+        step = _LONGEST_CALL if target == "host" else len(nodes)
+        for start in range(0, len(nodes), step):
+            part = nodes[start : start + step]
+            yield _Part(target, tuple(part), first)
+            first += len(part)

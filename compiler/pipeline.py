@@ -7,6 +7,7 @@ from .passes import Pass
 from .passes.edges import isolate_edges
 from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
 from .passes.im2col import unroll_kernels
+from .passes.integer_products import expand_integer_products
 from .passes.movement import sink_dequantisation
 from .passes.multipliers import narrow_multipliers
 from .passes.padding import fold_padding
@@ -40,6 +41,7 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("shapes", infer_shapes),
         Pass("constants", fold_most_constants),
         Pass("integers-inside", enclose_integers),
+        Pass("integer-products", expand_integer_products),
         Pass("bias", fuse_bias),
         Pass("signed", make_signed),
         Pass("movement", sink_dequantisation),

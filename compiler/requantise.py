@@ -105,10 +105,9 @@ class Requantiser:
     @classmethod
     def joined(cls, parts: Sequence[Requantiser]) -> Requantiser:
         """The factors of several, one after the other; they round alike."""
-        arrays = (
-            np.concatenate(arrays) for arrays in zip(*((p.multiplier, p.left, p.right) for p in parts), strict=True)
-        )
-        return cls(*arrays, parts[0].single, parts[0].bits)
+        columns = zip(*((part.multiplier, part.left, part.right) for part in parts), strict=True)
+        multiplier, left, right = (np.concatenate(column) for column in columns)
+        return cls(multiplier, left, right, parts[0].single, parts[0].bits)
 
     def at(self, place: int) -> Requantiser:
         """The factor at `place` alone."""

@@ -46,6 +46,9 @@ class Comparison:
         Elements that lie further than the tolerance from the recorded ones.
     largest
         The largest difference.
+    rows, decided_otherwise
+        How many rows it has along its last dimension, and in how many another element is the largest: a classifier's
+        decision. 0 where rows have one element.
     """
 
     sample: GoldenSample
@@ -53,6 +56,8 @@ class Comparison:
     elements: int
     differing: int
     largest: float
+    rows: int
+    decided_otherwise: int
 
 
 def golden_samples(arrays: Mapping[str, np.ndarray], *, answers: str = "out") -> list[GoldenSample]:
@@ -148,7 +153,11 @@ def _compared(sample: GoldenSample, key: str, found: np.ndarray, expected: np.nd
     with np.errstate(invalid="ignore"):
         distance = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.abs(a - b))
     distance = np.where(np.isnan(distance), np.inf, distance)
-    return Comparison(sample, key, distance.size, int((distance > tolerance).sum()), float(distance.max(initial=0.0)))
+    differing, rows, otherwise = int((distance > tolerance).sum()), 0, 0
+    if a.ndim and a.shape[-1] > 1:
+        decided = a.argmax(axis=-1) != b.argmax(axis=-1)
+        rows, otherwise = decided.size, int(decided.sum())
+    return Comparison(sample, key, distance.size, differing, float(distance.max(initial=0.0)), rows, otherwise)
 
 
 def _form(array: np.ndarray) -> str:

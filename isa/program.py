@@ -18,7 +18,9 @@ __all__ = [
     "DTYPES", "Buffer", "Call", "HostCode", "Layer", "Program", "Run", "Segment", "Tensor", "encode_instructions",
 ]  # fmt: skip
 
-DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool")
+DTYPES = (
+    "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64", "bool",
+)  # fmt: skip
 _LARGEST = (1 << 32) - 1
 
 

@@ -17,7 +17,12 @@ _HEADER = "tilewright.h"
 
 
 def load_c_library(
-    package: str, units: Sequence[str], config: Config, sizes: Sequence[str], *, flags: Sequence[str] = ("-march=native",)
+    package: str,
+    units: Sequence[str],
+    config: Config,
+    sizes: Sequence[str],
+    *,
+    flags: Sequence[str] = ("-march=native",),
 ) -> ctypes.CDLL:
     """The library of ``<package>/source``, with the generated header of the instruction set beside its sources.
 

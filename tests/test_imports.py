@@ -26,7 +26,7 @@ EXCEPTIONS = {
 }
 HEAVY = {
     "amaranth": ("hw", "fpga"),
-    "onnx": ("compiler/frontend", "compiler/compile.py", "compiler/compile_host.py", "compiler/quantise/model.py", "models"),
+    "onnx": ("compiler/frontend", "compiler/compile.py", "compiler/compile_host.py", "compiler/quantise", "models"),
     "tflite": ("compiler/frontend",),
     "llvmlite": ("compiler/host", "compiler/te", "driver/host.py"),
     "click": ("cli",),

@@ -167,11 +167,15 @@ class _Importer:
         if self.folder is None:
             raise TilewrightError(f"constant {tensor.name!r} lies in {location!r}; compile the model by its path")
         folder = self.folder.resolve()
-        target = (folder / location).resolve()
+        try:
+            target = (folder / location).resolve()
+            found = target.is_file()
+        except (OSError, ValueError) as error:  # names too long, loops of links, zeros
+            raise TilewrightError(f"constant {tensor.name!r} lies in {location!r}, which is no path: {error}") from None
         if not location or Path(location).is_absolute() or not target.is_relative_to(folder):
             raise TilewrightError(f"constant {tensor.name!r} must lie in the model's folder, not in {location!r}")
-        if not target.is_file():
-            raise TilewrightError(f"constant {tensor.name!r} lies in {target}, which does not exist")
+        if not found:
+            raise TilewrightError(f"constant {tensor.name!r} lies in {target}, which is no file")
         return folder
 
     def _node(self, proto: onnx.NodeProto, index: int) -> Node | None:
@@ -209,7 +213,17 @@ class _Importer:
             )
         if entry.type == onnx.AttributeProto.TENSOR:
             return self._array(entry.t)
-        value = helper.get_attribute_value(entry)
+        if entry.ref_attr_name:
+            raise TilewrightError(
+                f"operator {operator} (node {node!r}): its attribute {entry.name} must have a value, "
+                f"but names an attribute {entry.ref_attr_name!r}, which only functions have"
+            )
+        try:
+            value = helper.get_attribute_value(entry)
+        except ValueError:
+            raise TilewrightError(
+                f"operator {operator} (node {node!r}): its attribute {entry.name} must have a type, not {entry.type}"
+            ) from None
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value

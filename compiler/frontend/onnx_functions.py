@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import onnx
 from onnx import defs, helper, inliner, shape_inference
 
+from ...errors import TilewrightError
 from ..ops.registry import is_known
 
 __all__ = ["expand_functions"]
 
 _DEEPEST = 8  # functions that call functions
+_DEEPEST_LOCAL = 64
+_MOST_NODES = 1 << 16
 _SMALL = 1024  # bytes of a constant that may matter for shapes
 
 
@@ -19,9 +23,15 @@ def expand_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without nodes that stand for a function: local ones, and ONNX's own that the registry lacks.
 
     Where onnx can't expand a node, as in broken models, it stays and is refused by its name.
+
+    Raises
+    ------
+    TilewrightError
+        Functions of the model call themselves, or make too many nodes.
     """
     if not model.functions and not any(map(_expandable, model.graph.node)):
         return model
+    _require_bounded(model)
     large = [tensor for tensor in model.graph.initializer if tensor.ByteSize() > _SMALL]
     try:
         expanded = _expanded(_without(model, {tensor.name for tensor in large}))
@@ -47,6 +57,30 @@ def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
         except RuntimeError:
             break  # a body that needs what the model does not say
     return model
+
+
+def _require_bounded(model: onnx.ModelProto) -> None:
+    """onnx expands without end what calls itself."""
+    bodies = {(function.domain, function.name): function.node for function in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size_of(nodes: Iterable[onnx.NodeProto], callers: tuple[tuple[str, str], ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (node.domain, node.op_type)
+            if key in callers or len(callers) > _DEEPEST_LOCAL:
+                raise TilewrightError(
+                    f"function {node.op_type!r} must not call itself, and calls must not be nested more than "
+                    f"{_DEEPEST_LOCAL} deep"
+                )
+            if key in bodies and key not in sizes:
+                sizes[key] = size_of(bodies[key], (*callers, key))
+            total += sizes.get(key, 1)
+        return total
+
+    count = size_of(model.graph.node, ())
+    if count > _MOST_NODES:
+        raise TilewrightError(f"functions must expand to at most {_MOST_NODES} nodes, not {count}")
 
 
 def _without(model: onnx.ModelProto, large: set[str]) -> onnx.ModelProto:

@@ -169,53 +169,61 @@ def _reshape(builder: Builder, op: TfliteOperator) -> None:
 @_converts("ADD", "SUB")
 def _sum(builder: Builder, op: TfliteOperator) -> None:
     options = op.options("AddOptions" if op.kind == "ADD" else "SubOptions")
-    terms, a, b, y = _pair(builder, op)
+    order = _order(builder, op)
+    a, b = (builder.activation(op, builder.input(op, place)) for place in order)
+    y = builder.activation(op, op.outputs[0])
     twice = 2 * max(a.scale, b.scale)
-    second = builder.requantiser(op, b.scale / twice, pre_shift=SUM_SHIFT)
+    factors = [builder.requantiser(op, x.scale / twice, pre_shift=SUM_SHIFT) for x in (a, b)]
+    if op.kind == "SUB":
+        factors[order.index(1)] = factors[order.index(1)].signed(np.array([-1]))
     attributes = {
         "a_zero": a.zero_point,
         "b_zero": b.zero_point,
-        "a_requantiser": builder.requantiser(op, a.scale / twice, pre_shift=SUM_SHIFT),
-        "b_requantiser": second if op.kind == "ADD" else second.signed(np.array([-1])),
+        "a_requantiser": factors[0],
+        "b_requantiser": factors[1],
         "requantiser": builder.requantiser(op, twice / ((1 << SUM_SHIFT) * y.scale)),
         **builder.limits(op, options.FusedActivationFunction(), y),
     }
-    builder.add(op, "qadd", terms, attributes)
+    builder.add(op, "qadd", [_term(builder, op, place) for place in order], attributes)
 
 
 @_converts("MUL")
 def _product(builder: Builder, op: TfliteOperator) -> None:
-    terms, a, b, y = _pair(builder, op)
+    order = _order(builder, op)
+    a, b = (builder.activation(op, builder.input(op, place)) for place in order)
+    y = builder.activation(op, op.outputs[0])
     attributes = {
         "a_zero": a.zero_point,
         "b_zero": b.zero_point,
         "requantiser": builder.requantiser(op, np.float64(a.scale) * b.scale / y.scale),
         **builder.limits(op, op.options("MulOptions").FusedActivationFunction(), y),
     }
-    builder.add(op, "qmul", terms, attributes)
+    builder.add(op, "qmul", [_term(builder, op, place) for place in order], attributes)
 
 
-def _pair(
-    builder: Builder, op: TfliteOperator
-) -> tuple[list[str | np.ndarray], Quantisation, Quantisation, Quantisation]:
-    """The two terms, and the quantisations of both and of the result."""
-    tensors = [builder.input(op, position) for position in range(2)]
+def _order(builder: Builder, op: TfliteOperator) -> tuple[int, int]:
+    """The places of both terms, that of the result's shape first; the other may be a pixel of an image."""
+    tensors, shape = [builder.input(op, position) for position in range(2)], op.outputs[0].shape
     if all(tensor.data is not None for tensor in tensors):
         raise op.refuse("one of its terms must be computed")
-    a, b = (builder.activation(op, tensor) for tensor in tensors)
-    return [_term(builder, op, tensor) for tensor in tensors], a, b, builder.activation(op, op.outputs[0])
-
-
-def _term(builder: Builder, op: TfliteOperator, tensor: TfliteTensor) -> str | np.ndarray:
-    shape = op.outputs[0].shape
-    if tensor.data is not None:
-        whole = np.broadcast_to(builder.elements(tensor), shape)
-        return np.ascontiguousarray(whole.transpose(0, 3, 1, 2) if len(shape) == 4 else whole)
-    if tensor.shape != shape:
+    whole = [tensor.data is not None or tensor.shape == shape for tensor in tensors]
+    if all(whole):
+        return 0, 1
+    small = tensors[whole.index(False)]
+    pixel = len(shape) == 4 and small.shape in ((1, 1, 1, shape[3]), (shape[0], 1, 1, shape[3]))
+    if not any(whole) or not pixel:
         raise op.refuse(
-            f"its term {tensor.name!r} must have the result's shape {list(shape)}, not {list(tensor.shape)}"
+            f"its term {small.name!r} must have the result's shape {list(shape)} or be a pixel, not {list(small.shape)}"
         )
-    return builder.first(tensor)
+    return (1, 0) if tensors[0] is small else (0, 1)
+
+
+def _term(builder: Builder, op: TfliteOperator, position: int) -> str | np.ndarray:
+    tensor, shape = builder.input(op, position), op.outputs[0].shape
+    if tensor.data is None:
+        return builder.first(tensor)
+    whole = np.broadcast_to(builder.elements(tensor), shape)
+    return np.ascontiguousarray(whole.transpose(0, 3, 1, 2) if len(shape) == 4 else whole)
 
 
 def _same_scale(builder: Builder, op: TfliteOperator) -> Quantisation:
@@ -244,22 +252,27 @@ def _pool(builder: Builder, op: TfliteOperator) -> None:
 def _mean(builder: Builder, op: TfliteOperator) -> None:
     tensor, image = image_of(builder, op)
     axes = builder.elements(builder.input(op, 1)).reshape(-1)
-    if {int(axis) % 4 for axis in axes} != {1, 2}:
-        raise op.refuse(f"it must be over height and width (axes 1 and 2), not {axes.tolist()}")
+    over = {int(axis) % 4 for axis in axes}
+    if not over or over - {1, 2}:
+        raise op.refuse(f"it must be over height or width (axes 1 and 2), not {axes.tolist()}")
     x, y = builder.activation(op, tensor), builder.activation(op, op.outputs[0])
-    count = image[2] * image[3]
+    kernel = (image[2] if 1 in over else 1, image[3] if 2 in over else 1)
     attributes = {
-        "kernel_shape": image[2:],
+        "kernel_shape": kernel,
         "x_zero": x.zero_point,
-        "requantiser": Requantiser.from_mean(x.scale / y.scale, count),
+        "requantiser": Requantiser.from_mean(x.scale / y.scale, prod(kernel)),
         **builder.limits(op, ActivationFunctionType.NONE, y),
     }
     if len(op.outputs[0].shape) == 4:
         builder.add(op, "qavgpool", (builder.first(tensor),), attributes)
         return
-    pooled = Value(f"{op.name}/pooled", (*image[:2], 1, 1), np.dtype(np.int8), None, y)
-    builder.between(op, "qavgpool", builder.first(tensor), pooled, **attributes)
-    _finish_reshape(builder, op, pooled.name)
+    size = (image[2] // kernel[0], image[3] // kernel[1])
+    pooled = Value(f"{op.name}/pooled", (*image[:2], *size), np.dtype(np.int8), None, y)
+    source = builder.between(op, "qavgpool", builder.first(tensor), pooled, **attributes)
+    if size != (1, 1):
+        last = Value(f"{op.name}/last", (image[0], *size, image[1]), np.dtype(np.int8), None, y)
+        source = builder.between(op, "Transpose", source, last, perm=(0, 2, 3, 1))
+    _finish_reshape(builder, op, source)
 
 
 @_converts("PAD", "PADV2")

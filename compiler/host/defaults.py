@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..te.analysis import flat_index, loads, stride_along, walk
-from ..te.expr import Axis, Binary, Math
+from ..te.expr import Axis, Binary, Expr, Load, Math
 from ..te.schedule import Schedule, Stage
 from ..te.tensor import Tensor
 
 __all__ = ["default_schedule"]
 
 _DEEPEST = 24  # stages inlined into one another; expressions are walked recursively
+_LARGEST = 1 << 11  # nodes of an expression, those that it holds more than once counted as often
 
 
 def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
@@ -37,15 +38,32 @@ def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
 
 def _inline(schedule: Schedule, readers: dict[Tensor, list[Tensor]]) -> None:
     depths = dict.fromkeys(schedule.stages, 1)
+    sizes = {tensor: _tree_size(tensor) for tensor in schedule.stages}
     costly = {tensor: _costly(tensor) for tensor in schedule.stages}
     for tensor, stage in schedule.stages.items():
         if stage.reduce_axes or tensor in schedule.outputs or len(readers[tensor]) > 1:
             continue
         (reader,) = readers[tensor]
-        if depths[tensor] <= _DEEPEST and not (reader.reduce_axes and costly[tensor]):
+        size = sizes[reader] + _tree_size(reader, only=tensor) * sizes[tensor]
+        if depths[tensor] <= _DEEPEST and size <= _LARGEST and not (reader.reduce_axes and costly[tensor]):
             stage.inline()
+            sizes[reader] = size
             depths[reader] += depths[tensor]
             costly[reader] |= costly[tensor]
+
+
+def _tree_size(tensor: Tensor, only: Tensor | None = None) -> int:
+    """Nodes of its expression written out, or how often it loads from `only`."""
+    done: dict[int, int] = {}
+
+    def count(node: Expr) -> int:
+        if id(node) not in done:
+            own = only is None or (isinstance(node, Load) and node.tensor is only)
+            done[id(node)] = own + sum(count(child) for child in node.children)
+        return done[id(node)]
+
+    assert tensor.body is not None
+    return count(tensor.body)
 
 
 def _costly(tensor: Tensor) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,8 +36,12 @@ class Target:
         triple = triple or native
         if cpu is None and triple == native:
             host = llvm.get_host_cpu_features().flatten() if features is None else features
-            return cls(triple, llvm.get_host_cpu_name(), host)
-        return cls(triple, cpu or "generic", features or "")
+            target = cls(triple, llvm.get_host_cpu_name(), host)
+        else:
+            target = cls(triple, cpu or "generic", features or "")
+        if cpu or features:
+            _require_known(target)
+        return target
 
     def machine(self) -> llvm.TargetMachine:
         """
@@ -52,3 +59,30 @@ class Target:
             ) from None
         cpu = "" if self.cpu == "generic" else self.cpu
         return target.create_target_machine(cpu=cpu, features=self.features, opt=2, reloc="pic", codemodel="small")
+
+
+@cache
+def _require_known(target: Target) -> None:
+    """LLVM only warns, on the process's standard error, of a CPU or feature that it does not know.
+
+    Raises
+    ------
+    TilewrightError
+        It does not know one of them.
+    """
+    module = llvm.parse_assembly(f'target triple = "{target.triple}"\ndefine void @nothing() {{\nret void\n}}')
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as heard:
+        os.dup2(heard.fileno(), 2)
+        try:
+            target.machine().emit_object(module)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        heard.seek(0)
+        said = heard.read().decode("utf-8", "replace")
+    if (unknown := re.search(r"'(.*?)' is not a recognized (processor|feature)", said)) is not None:
+        raise TilewrightError(
+            f"{unknown[2]} must be one that LLVM knows for {target.triple}, not {unknown[1]!r}: "
+            "leave it out for the generic one"
+        )

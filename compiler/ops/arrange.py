@@ -47,9 +47,9 @@ class Concat(DerivedOperator):
 
     def quantise(self, site: Site) -> Lowered | None:
         """In whole blocks of channels; else the integers side by side, where all have the result's scale and zero."""
-        sources = [site.activation(place) for place in range(len(site.operands))]
+        sources = [site.quantised(place) for place in range(len(site.operands))]
         constant = any(operand.data is not None and operand.data.dtype != np.int8 for operand, _ in sources)
-        shared = all(meaning == site.output for _, meaning in sources) and (site.minimum, site.maximum) == (-128, 127)
+        shared = all(site.keeps(meaning) for _, meaning in sources)
         if not shared or constant or (len(site.shape) in (2, 4) and in_blocks(site)):
             return lower_concat(site)
         return Lowered("Concat", site.node_inputs(), dict(site.node.attributes))
@@ -266,7 +266,8 @@ class ConstantOfShape(DerivedOperator):
         shape = constant_input(node, arguments, 0, "shape")
         value = np.asarray(node.get("value", np.zeros(1, np.float32))).reshape(())
         assert shape is not None
-        return [te.constant(np.full(tuple(shape.reshape(-1).tolist()), value, value.dtype))]
+        element = te.Const(value.item(), value.dtype.name)
+        return [te.compute(tuple(shape.reshape(-1).tolist()), lambda *index: element)]
 
 
 @operator("Range")
@@ -277,4 +278,6 @@ class Range(DerivedOperator):
         bounds = [constant_input(node, arguments, position, "bounds") for position in range(3)]
         start, limit, delta = (np.asarray(bound).reshape(()) for bound in bounds)
         count = max(int(np.ceil((float(limit) - float(start)) / float(delta))), 0)
-        return [te.constant((start + np.arange(count) * delta).astype(start.dtype))]
+        wide = "float64" if start.dtype.kind == "f" else "int64"
+        first, step = te.Const(start.item(), wide), te.Const(delta.item(), wide)
+        return [te.compute((count,), lambda i: (first + i.astype(wide) * step).astype(start.dtype.name))]

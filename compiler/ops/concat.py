@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def lower_concat(site: Site) -> Lowered | None:
         raise site.refuse("its inputs must be computed")
     if len(site.shape) not in (2, 4) or not in_blocks(site):
         raise site.refuse(f"it must join channels (axis 1), all but the last input's a multiple of {site.channels}")
-    attributes = dict(site.clamp())
+    attributes: dict[str, Any] = dict(site.clamp())
     for place, (_, x) in enumerate(operands):
         same = x.scale == site.output.scale
         attributes |= {

@@ -32,6 +32,12 @@ def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.asarray(np.moveaxis(product, -1, 1))
 
 
+def _macs(arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+    weight = arguments[1]
+    assert weight is not None
+    return prod(results[0].known_shape) * prod(weight.known_shape[1:])
+
+
 def _sums(views: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
     """(N, C, output …, kernel …) and (O, C / groups, kernel …) → (N, O, output …), in the views' dtype."""
     outputs, inner, *kernel = weight.shape
@@ -41,12 +47,13 @@ def _sums(views: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
         for tap in np.ndindex(*kernel):
             total += views[(..., *tap)] * weight[(slice(None), 0, *tap)].reshape(-1, *[1] * rank)
         return total
-    over = (1, *range(2 + rank, 2 + 2 * rank)), tuple(range(1, 2 + rank))
+    samples, output = len(views), views.shape[2 : 2 + rank]
+    columns = views.transpose(0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
     products = [
-        np.moveaxis(np.tensordot(seen, filters, axes=over), -1, 1)
-        for seen, filters in zip(np.split(views, groups, 1), np.split(weight, groups), strict=True)
+        filters.reshape(len(filters), -1) @ seen.reshape(samples, filters[0].size, -1)
+        for seen, filters in zip(np.split(columns, groups, 1), np.split(weight, groups), strict=True)
     ]
-    return np.concatenate(products, 1)
+    return np.concatenate(products, 1).reshape(samples, outputs, *output)
 
 
 @operator("Conv")
@@ -66,6 +73,9 @@ class Conv(Operator):
         views = geometry(node, image.shape[2:], weight.shape[2:]).views(image, 0)
         sums = _sums(views, weight, node.get("group", 1))
         return [sums if bias is None else sums + bias.reshape(-1, *[1] * (image.ndim - 2))]
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        return _macs(arguments, results)
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image, weight = arguments[:2]
@@ -142,9 +152,7 @@ class _QuantisedConv(Operator):
         return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
 
     def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
-        weight = arguments[1]
-        assert weight is not None
-        return prod(results[0].known_shape) * prod(weight.known_shape[1:])
+        return _macs(arguments, results)
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image, weight, bias = arguments

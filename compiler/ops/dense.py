@@ -60,6 +60,11 @@ class Gemm(Operator):
         total = node.get("alpha", 1.0) * product + (0 if term is None else node.get("beta", 1.0) * term)
         return [np.asarray(total, a.dtype)]
 
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        weight = arguments[1]
+        assert weight is not None
+        return prod(results[0].known_shape) * weight.known_shape[1 if node.get("transB", 0) else 0]
+
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         return [gemm(node, arguments)]
 
@@ -86,6 +91,10 @@ class MatMul(Operator):
         a, b = arguments
         assert a is not None and b is not None
         return [np.asarray(np.matmul(a, b))]
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        assert arguments[0] is not None
+        return prod(results[0].known_shape) * arguments[0].known_shape[-1]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         a, b = arguments

@@ -12,6 +12,8 @@ from .registry import operator, refuse
 
 __all__: list[str] = []
 
+_MOST_TURNS = 1 << 24
+
 
 @operator("DFT")
 class FourierTransform(DerivedOperator):
@@ -30,11 +32,11 @@ class FourierTransform(DerivedOperator):
         (place,) = normalised_axes(node, [axis], rank)
         inverse, onesided = bool(node.get("inverse", 0)), bool(node.get("onesided", 0))
         if inverse and onesided:
-            return [_real_inverse(x, place, length)]
+            return [_real_inverse(node, x, place, length)]
         n = x.shape[place] if length is None else int(length.reshape(()))
         count = n // 2 + 1 if onesided else n
         used = min(n, x.shape[place])
-        turns = np.outer(np.arange(count), np.arange(used)) * (2 * np.pi / n)
+        turns = _turns(node, count, used, n)
         size = 1 / n if inverse else 1.0
         cosine = te.constant((np.cos(turns) * size).astype(x.dtype))
         sine = te.constant((np.sin(turns) * (size if inverse else -size)).astype(x.dtype))
@@ -70,7 +72,7 @@ class ShortTimeTransform(DerivedOperator):
                 node, f"its frames of {n} must fit its real signal {list(x.shape)}, and its frame_step be positive"
             )
         count = n // 2 + 1 if node.get("onesided", 1) else n
-        turns = np.outer(np.arange(count), np.arange(n)) * (2 * np.pi / n)
+        turns = _turns(node, count, n, n)
         cosine, sine = te.constant(np.cos(turns).astype(x.dtype)), te.constant(-np.sin(turns).astype(x.dtype))
         k = te.reduce_axis(n)
 
@@ -83,12 +85,19 @@ class ShortTimeTransform(DerivedOperator):
         return [te.compute((x.shape[0], (x.shape[1] - n) // hop + 1, count, 2), element)]
 
 
-def _real_inverse(x: te.Tensor, place: int, length: np.ndarray | None) -> te.Tensor:
+def _turns(node: Node, results: int, terms: int, n: int) -> np.ndarray:
+    """The angle of each term in each result, float64 (results, terms)."""
+    if n < 1 or results * terms > _MOST_TURNS:
+        raise refuse(node, f"its transform must be of 1 to {_MOST_TURNS} terms in all, not of {results} × {terms}")
+    return np.outer(np.arange(results), np.arange(terms)) * (2 * np.pi / n)
+
+
+def _real_inverse(node: Node, x: te.Tensor, place: int, length: np.ndarray | None) -> te.Tensor:
     """The real signal whose spectrum's first half `x` is."""
     n = 2 * (x.shape[place] - 1) if length is None else int(length.reshape(()))
     used = min(n // 2 + 1, x.shape[place])
+    turns = _turns(node, n, used, n)
     weights = np.array([1.0 if k in (0, n - k) else 2.0 for k in range(used)]) / n
-    turns = np.outer(np.arange(n), np.arange(used)) * (2 * np.pi / n)
     cosine, sine = (te.constant((table(turns) * weights).astype(x.dtype)) for table in (np.cos, np.sin))
     k = te.reduce_axis(used)
 

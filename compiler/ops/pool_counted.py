@@ -24,7 +24,7 @@ __all__ = ["counted_average", "counts_of"]
 
 
 def counts_of(
-    window: Window, size: tuple[int, int], padding: Sequence[int] = (0, 0, 0, 0)
+    window: Window, size: Sequence[int], padding: Sequence[int] = (0, 0, 0, 0)
 ) -> tuple[tuple[int, ...], ...]:
     """(for each row of windows, for each column) how many of a window's rows and columns count.
 
@@ -76,7 +76,8 @@ class QuantisedCountedAverage(Operator):
 
     def _places(self, node: Node) -> np.ndarray:
         """int64 (OH, OW): where each window's factor is."""
-        return np.searchsorted(node["counts"], np.multiply.outer(node["row_counts"], node["column_counts"]))
+        products = np.multiply.outer(node["row_counts"], node["column_counts"])
+        return np.asarray(np.searchsorted(node["counts"], products))
 
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         image = arguments[0]
@@ -100,7 +101,8 @@ class QuantisedCountedAverage(Operator):
         window, zero = self._window(node, image.shape), int(node["x_zero"])
         places = te.constant(self._places(node))
         sums = window_reduction(centred(with_padding(image, window, zero), zero), window, largest=False)
-        scaled = requantised(sums, node["requantiser"], lambda index: places[index[2], index[3]])
+        last = len(node["counts"]) - 1
+        scaled = requantised(sums, node["requantiser"], lambda index: te.clamp(places[index[2], index[3]], 0, last))
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
 
     def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:

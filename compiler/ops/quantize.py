@@ -16,14 +16,17 @@ from .quantised import dequantize_anyhow, quantize_anyhow
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Site
 
-__all__ = ["aligned"]
+__all__: list[str] = []
 
 
-def aligned(parameter: np.ndarray, rank: int, axis: int) -> np.ndarray:
-    """A scale or zero point, shape () or (n,), so that it broadcasts along `axis` of a tensor of `rank`."""
+def _aligned(node: Node, parameter: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A scale or zero point so that it broadcasts to `shape`: one for all, one a slice, or one a block."""
     if parameter.size == 1:
         return parameter.reshape(())
-    return parameter.reshape([-1 if d == axis % rank else 1 for d in range(rank)])
+    axis, block = int(node.get("axis", 1)) % len(shape), int(node.get("block_size", 0))
+    if block:
+        return np.repeat(parameter, block, axis).take(range(shape[axis]), axis)
+    return parameter.reshape([-1 if d == axis else 1 for d in range(len(shape))])
 
 
 def _axis(node: Node, data: te.Tensor) -> int:
@@ -31,12 +34,13 @@ def _axis(node: Node, data: te.Tensor) -> int:
 
 
 def _parameters(node: Node, arguments: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and zero point as arrays; they must be constants of one element or of one dimension."""
+    """Scale and zero point as arrays."""
     scale = arguments[1]
-    if not isinstance(scale, np.ndarray) or scale.ndim > 1:
-        raise refuse(node, "its scale must be a constant, for the whole tensor or one for each slice of an axis")
-    zero = arguments[2] if len(arguments) > 2 and arguments[2] is not None else np.zeros(scale.shape, np.uint8)
-    return scale, zero
+    if not isinstance(scale, np.ndarray):
+        raise refuse(node, "its scale must be a constant")
+    if len(arguments) > 2 and arguments[2] is not None:
+        return scale, arguments[2]
+    return scale, np.zeros(scale.shape, dtype_of(node, "output_dtype", 2))
 
 
 def _host_parameters(node: Node, arguments: Sequence[te.Tensor | None]) -> tuple[np.ndarray, int, str]:
@@ -88,9 +92,8 @@ class QuantizeLinear(Operator):
         data = arguments[0]
         assert data is not None
         scale, zero = _parameters(node, arguments)
-        axis = node.get("axis", 1)
         limits = np.iinfo(zero.dtype)
-        steps = np.rint(data / aligned(scale, data.ndim, axis)) + aligned(zero, data.ndim, axis).astype(np.float64)
+        steps = np.rint(data / _aligned(node, scale, data.shape)) + _aligned(node, zero, data.shape).astype(np.float64)
         return [np.clip(steps, limits.min, limits.max).astype(zero.dtype)]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
@@ -102,9 +105,11 @@ class QuantizeLinear(Operator):
         return [nn.quantize(data, scale, zero, dtype, axis=_axis(node, data))]
 
     def quantise(self, site: Site) -> Lowered | None:
-        """Directly after a DequantizeLinear it is a change of scale."""
-        operand = site.operands[0]
-        return None if operand is None or operand.data is not None else rescaled(site)
+        """Directly after a DequantizeLinear it is a change of scale, if any."""
+        operand, x = site.quantised(0)
+        if operand.data is not None:
+            return None
+        return Lowered("Identity", (operand.name,), {}) if site.keeps(x) else rescaled(site)
 
 
 @operator("DequantizeLinear")
@@ -121,9 +126,8 @@ class DequantizeLinear(Operator):
         data = arguments[0]
         assert data is not None
         scale, zero = _parameters(node, arguments)
-        axis = node.get("axis", 1)
-        steps = data.astype(np.int64) - aligned(zero, data.ndim, axis).astype(np.int64)
-        return [(steps.astype(np.float32) * aligned(scale, data.ndim, axis)).astype(scale.dtype)]
+        steps = data.astype(np.int64) - _aligned(node, zero, data.shape).astype(np.int64)
+        return [(steps.astype(np.float32) * _aligned(node, scale, data.shape)).astype(scale.dtype)]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]

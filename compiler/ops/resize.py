@@ -15,6 +15,8 @@ from .registry import operator, refuse
 
 __all__: list[str] = []
 
+_LONGEST = 1 << 16
+
 
 @dataclass(frozen=True)
 class _Line:
@@ -83,12 +85,18 @@ def _kernel(node: Node, ratio: float, scale: float) -> np.ndarray:
 def _neighbours(origin: float, count: int, size: int) -> np.ndarray:
     """The `count` places nearest to `origin`, the lower of two equally near first; in order."""
     margin = ceil(count / 2)
-    places = sorted(range(-margin, size + margin), key=lambda place: (abs(origin - place), place))[:count]
+    middle = min(max(floor(origin), -margin), size + margin - 1)
+    near = range(max(-margin, middle - count), min(size + margin, middle + count + 2))
+    places = sorted(near, key=lambda place: (abs(origin - place), place))[:count]
     return np.array(sorted(places))
 
 
 def _tables(node: Node, line: _Line) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places (outputs, taps), their weights, and which outputs lie outside the input."""
+    if line.output > _LONGEST:
+        raise refuse(
+            node, f"its result must have at most {_LONGEST} elements in a resized dimension, not {line.output}"
+        )
     origins = [line.origin(node, place) for place in range(line.output)]
     places, weights = [], []
     for origin in origins:

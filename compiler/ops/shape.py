@@ -58,8 +58,7 @@ def _unsqueezed(node: Node, shape: tuple[int, ...], arguments: Sequence[Value | 
 
 def _moved(site: Site) -> Lowered | None:
     """The same movement of the integers, where scale and zero point stay."""
-    _, x = site.activation(0)
-    if x != site.output or (site.minimum, site.maximum) != (-128, 127):
+    if not site.keeps(site.quantised(0)[1]):
         return None
     return Lowered(site.node.operator, site.node_inputs(), dict(site.node.attributes))
 

@@ -103,14 +103,23 @@ class Site:
     bits: int
     channels: int
 
-    def activation(self, index: int) -> tuple[Operand, Quantisation]:
+    def quantised(self, index: int) -> tuple[Operand, Quantisation]:
         """Operand `index`, which must be 8-bit with one scale for the whole tensor."""
         operand = self.operands[index]
         if operand is None or operand.scale.ndim or operand.zero_point.ndim:
             raise self.refuse(f"input {index} must be quantised with one scale for the whole tensor")
+        return operand, Quantisation(float(operand.scale), int(operand.zero_point))
+
+    def activation(self, index: int) -> tuple[Operand, Quantisation]:
+        """As :meth:`quantised`, of a rank that the accelerator's memory layout has."""
+        operand, quantisation = self.quantised(index)
         if len(operand.shape) > 4:
             raise self.refuse(f"input {index} must have at most 4 dimensions, not {len(operand.shape)}")
-        return operand, Quantisation(float(operand.scale), int(operand.zero_point))
+        return operand, quantisation
+
+    def keeps(self, quantisation: Quantisation) -> bool:
+        """Whether the result's integers mean what those of `quantisation` do, none of them out of limits."""
+        return quantisation == self.output and (self.minimum, self.maximum) == (-128, 127)
 
     def weight(self, index: int, *, axis: int) -> tuple[np.ndarray, np.ndarray]:
         """(integers less their zero points, scales) of operand `index`, a constant of 8 bits or fewer.

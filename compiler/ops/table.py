@@ -16,11 +16,11 @@ from .site import Lowered, Site
 __all__ = ["tabulated"]
 
 
-def tabulated(site: Site, operator_: Operator) -> Lowered | None:
-    """The table of the site's operator, where one operand is quantised and the others are constants of one element."""
+def tabulated(site: Site, function: Operator) -> Lowered | None:
+    """The table of `function`, the site's operator, where all operands but one are constants of one element."""
     computed = [place for place, operand in enumerate(site.operands) if operand is not None and operand.data is None]
-    constants = [operand for operand in site.operands if operand is not None and operand.data is not None]
-    if len(computed) != 1 or any(constant.shape not in ((), (1,)) and constant.real.size > 1 for constant in constants):  # type: ignore[union-attr]
+    constants = [operand.data for operand in site.operands if operand is not None and operand.data is not None]
+    if len(computed) != 1 or any(data.size != 1 for data in constants):
         return None
     data, x = site.activation(computed[0])
     if data.shape != site.shape:
@@ -28,7 +28,7 @@ def tabulated(site: Site, operator_: Operator) -> Lowered | None:
     reals = (np.arange(-128, 128) - x.zero_point).astype(np.float32) * np.float32(x.scale)
     arguments = [None if operand is None else _argument(operand.real, reals) for operand in site.operands]
     with np.errstate(all="ignore"):
-        results = operator_.reference(site.node, arguments)[0] / np.float32(site.output.scale)
+        results = function.reference(site.node, arguments)[0] / np.float32(site.output.scale)
         steps = np.rint(np.nan_to_num(results.astype(np.float64), nan=-np.inf)) + site.output.zero_point
     table = np.clip(steps, site.minimum, site.maximum).astype(np.int8)
     return Lowered("qtable", (data.name, table), {})

@@ -38,14 +38,14 @@ def _row(graph: Graph, add: Node, product: str) -> str | None:
 
 
 def remove_rescales(graph: Graph) -> Graph:
-    """Leave out each qrescale that changes nothing."""
+    """Leave out each qrescale that changes nothing, and each Identity."""
     renamed: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:
         node = node.replace(inputs=tuple(renamed.get(name, name) for name in node.inputs))
         whole = node.operator == "qrescale" and (node["minimum"], node["maximum"]) == (-128, 127)
         same = whole and node["requantiser"] is None and node["x_zero"] == node["y_zero"]
-        if same and node.outputs[0] not in graph.outputs:
+        if (same or node.operator == "Identity") and node.outputs[0] not in graph.outputs:
             renamed[node.outputs[0]] = node.inputs[0]
         else:
             nodes.append(node)

@@ -16,6 +16,7 @@ from ..ops.site import Lowered, Operand, Site
 __all__ = ["lower_qdq"]
 
 _LIMITS = ("Relu", "Clip")
+_MOST_LIMITS = 16  # one after the other behind an operator
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ def _exit_of(graph: Graph, node: Node) -> _Exit | None:
     if node.operator == "QuantizeLinear":
         own = _scalar_quantisation(graph, node)
         return None if own is None else _Exit((), (node,), own, -128, 127)
-    name, limits = node.outputs[0], []
+    name, limits = node.outputs[0], list[tuple[float, float]]()
     passed = [name]
-    while (reader := graph.sole_consumer(name)) is not None and reader.operator in _LIMITS:
+    while len(limits) < _MOST_LIMITS and (reader := graph.sole_consumer(name)) and _is_limit(graph, reader):
         limits.append(limits_of(reader, [graph.constant(i) for i in reader.inputs]))
         name = reader.outputs[0]
         passed.append(name)
@@ -141,6 +142,11 @@ def _exit_of(graph: Graph, node: Node) -> _Exit | None:
         low = max(low, in_steps(lower, quantisation))
         high = min(high, in_steps(upper, quantisation))
     return _Exit(tuple(passed), tuple(readers), quantisation, min(low, high), high)
+
+
+def _is_limit(graph: Graph, node: Node) -> bool:
+    """Whether it is a Relu or Clip with constant limits."""
+    return node.operator in _LIMITS and all(graph.constant(name) is not None for name in node.inputs[1:] if name)
 
 
 def _scalar_quantisation(graph: Graph, node: Node) -> Quantisation | None:
@@ -179,6 +185,8 @@ def _operand(graph: Graph, name: str) -> Operand | None:
     integers, scale = graph.values[source.inputs[0]], graph.constant(source.inputs[1])
     zero = graph.constant(source.inputs[2]) if len(source.inputs) > 2 else np.zeros((), np.int8)
     if scale is None or zero is None or (integers.data is None and integers.dtype != np.int8):
+        return None
+    if scale.ndim > 1 and scale.size > 1:  # in blocks
         return None
     _require_positive(source, scale)
     scales = scale.astype(np.float64).reshape(() if scale.size == 1 else -1)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from ...errors import UnsupportedOperator
-from ..graph import Graph, Node
-from ..ops import find_operator
+from ..graph import Graph
+from .folding import FoldingAllowance
 
 __all__ = ["fold_constants", "fold_most_constants", "remove_dead"]
 
@@ -24,24 +21,19 @@ def fold_constants(graph: Graph) -> Graph:
 
 
 def _fold(graph: Graph, keep: Sequence[str]) -> Graph:
-    values, nodes = dict(graph.values), []
+    values, nodes, allowance = dict(graph.values), [], FoldingAllowance(graph)
     for node in graph.nodes:
         arguments = [values[name].data if name else None for name in node.inputs]
         computed = any(name and data is None for name, data in zip(node.inputs, arguments, strict=True))
-        results = None if computed or node.operator in keep else _evaluate(node, arguments)
+        shapes = [values[name].known_shape for name in node.outputs]
+        foldable = not computed and node.operator not in keep and allowance.covers(shapes)
+        results = allowance.compute(node, arguments) if foldable else None
         if results is None:
             nodes.append(node)
             continue
         for name, data in zip(node.outputs, results, strict=True):
             values[name] = values[name].replace(data=data, shape=data.shape, dtype=data.dtype)
     return graph.edit(nodes=nodes, values=values.values())
-
-
-def _evaluate(node: Node, arguments: list[np.ndarray | None]) -> list[np.ndarray] | None:
-    try:
-        return find_operator(node).reference(node, arguments)
-    except UnsupportedOperator:
-        return None
 
 
 def remove_dead(graph: Graph) -> Graph:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ...errors import TilewrightError
 from ..graph import Graph, Value
 
-__all__ = ["Calibration", "Sample"]
+__all__ = ["Calibration", "Progress", "Sample", "watched"]
 
 Sample = Mapping[str, np.ndarray]
+Progress = Callable[[str, int, int], None]
 _NUMBERED = re.compile(r"in_(\d+)_(\d+)")
 
 
@@ -115,6 +116,27 @@ class Calibration(Sequence[Sample]):
             raise TilewrightError(
                 f"array {key} of {self._what} must be finite, and has NaN or infinity: mend that sample"
             )
+
+
+class watched(Sequence[Sample]):  # noqa: N801
+    """`samples`, of which `progress` is told `what`, how many are done, and how many there are, whenever one is."""
+
+    def __init__(self, samples: Sequence[Sample], what: str, progress: Progress | None) -> None:
+        self._samples = samples
+        self._what = what
+        self._progress = progress
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, place: int) -> Sample:  # type: ignore[override]
+        return self._samples[place]
+
+    def __iter__(self) -> Iterator[Sample]:
+        for done, sample in enumerate(self._samples, 1):
+            yield sample
+            if self._progress is not None:
+                self._progress(self._what, done, len(self._samples))
 
 
 class _Slices(Sequence[Sample]):

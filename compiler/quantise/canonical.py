@@ -12,31 +12,32 @@ from ..passes import Pass, run_passes
 from ..passes.shapes import fold_shapes, infer_shapes
 from ..passes.simplify import remove_dead
 
-__all__ = ["canonical"]
+__all__ = ["canonical", "require_real"]
 
-_INTEGER_MARKS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+_INTEGER_MARKS = ("Q", "q", "DequantizeLinear", "DynamicQuantizeLinear")
 _PRODUCTS = ("Conv", "Gemm")
 
 
 def canonical(graph: Graph) -> Graph:
     """The same function, ready for quantisation.
 
-    A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1). BatchNormalization and
-    additions, subtractions, multiplications and divisions of constants, one a channel, are part of the Conv or Gemm
-    before them.
+    A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1), a Sum one Add after the
+    other. BatchNormalization and additions, subtractions, multiplications and divisions of constants, one a channel,
+    are part of the Conv or Gemm before them.
 
     Raises
     ------
     TilewrightError
         The model is quantised already.
     """
-    _require_real(graph)
+    require_real(graph)
     return run_passes(
         graph,
         [
             Pass("dead-code", remove_dead, typed=False),
             Pass("shapes", fold_shapes),
             Pass("identities", _without_identities),
+            Pass("sums", _sums_of_two),
             Pass("products", _plain_products),
             Pass("normalisations", _folded_affine),
             Pass("dead-constants", remove_dead),
@@ -45,10 +46,17 @@ def canonical(graph: Graph) -> Graph:
     )
 
 
-def _require_real(graph: Graph) -> None:
+def require_real(graph: Graph) -> None:
+    """Refuse a model that is quantised already.
+
+    Raises
+    ------
+    TilewrightError
+        It is; the message names the first node that shows it.
+    """
     for node in graph.nodes:
         name = node.operator
-        if name in _INTEGER_MARKS or name.startswith(("QLinear", "q")) or name.endswith("Integer"):
+        if name.startswith(_INTEGER_MARKS) or name.endswith("Integer"):
             raise TilewrightError(
                 f"model {graph.name} must be in floating point to be quantised, but node {node.name!r} ({name}) is "
                 "quantised already: compile it without calibration"
@@ -67,6 +75,24 @@ def _without_identities(graph: Graph) -> Graph:
         else:
             nodes.append(node)
     return graph.edit(nodes=nodes)
+
+
+def _sums_of_two(graph: Graph) -> Graph:
+    """Sum as one Add after another."""
+    values, nodes = dict(graph.values), list[Node]()
+    for node in graph.nodes:
+        if node.operator != "Sum" or len(node.inputs) < 2:
+            nodes.append(node)
+            continue
+        total, result = node.inputs[0], graph.values[node.outputs[0]]
+        for place, term in enumerate(node.inputs[1:], 2):
+            last = place == len(node.inputs)
+            name = result.name if last else graph.fresh(f"{result.name}/sum{place}")
+            shape = np.broadcast_shapes(values[total].known_shape, values[term].known_shape)
+            values[name] = result.replace(name=name, shape=shape)
+            nodes.append(Node(node.name if last else name, "Add", (total, term), (name,)))
+            total = name
+    return graph.edit(nodes=nodes, values=values.values())
 
 
 def _plain_products(graph: Graph) -> Graph:

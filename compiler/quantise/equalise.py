@@ -24,7 +24,7 @@ _STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LEAST = 1 / 16
 _LEVELS = 255.0
 _WORTHWHILE = 0.5
-_FEWEST_ELEMENTS = 256
+_FEWEST_ELEMENTS = 1024
 
 
 @dataclass(frozen=True)

@@ -81,37 +81,30 @@ def _squared_error(centres: np.ndarray, counts: np.ndarray, low: float, high: fl
 
 
 def _entropy(histogram: Histogram, _: float) -> Range:
-    """Limits on the absolute value, from 256 bins up to all of them."""
-    edges, counts = histogram.bins()
-    sizes = np.maximum(np.abs(edges), np.abs(edges + histogram.width))
-    largest = float(sizes.max())
-    limits = largest * np.linspace(_NARROWEST, 1.0, _CANDIDATES)
-    divergences = [_divergence(edges, counts, histogram.width, float(limit)) for limit in limits]
-    limit = float(limits[len(limits) - 1 - int(np.argmin(divergences[::-1]))])
-    return max(histogram.low, -limit), min(histogram.high, limit)
+    """Limits on the absolute value, from a tenth of the largest up."""
+    largest = max(-histogram.low, histogram.high)
+    limits = (largest * np.linspace(1.0, _NARROWEST, _CANDIDATES)).tolist()
+    ranges = [(max(min(histogram.low, 0.0), -limit), min(max(histogram.high, 0.0), limit)) for limit in limits]
+    return min(ranges, key=lambda ends: _divergence(histogram, *ends))
 
 
-def _divergence(edges: np.ndarray, counts: np.ndarray, width: float, limit: float) -> float:
-    """KL divergence of `counts`, clipped to `limit`, from the same spread evenly over each of the integer levels.
+def _divergence(histogram: Histogram, low: float, high: float) -> float:
+    """KL divergence of the elements, clipped to a range, from the same spread evenly over each of its integer levels.
 
     Zeros are left out: they are represented exactly, and would outweigh all else behind a ReLU.
     """
-    inside = np.flatnonzero((edges > -limit - width) & (edges < limit) & (counts > 0))
-    if not inside.size:
-        return np.inf
-    first, last = int(inside[0]), int(inside[-1])
-    real = counts[first : last + 1].astype(np.float64)
-    spread = real.copy()
-    real[0] += counts[:first].sum()
-    real[-1] += counts[last + 1 :].sum()
-    zero = np.flatnonzero(edges[first : last + 1] == 0.0)
-    real[zero] = spread[zero] = 0.0
-    levels = np.arange(len(real)) * _LEVELS // len(real) if len(real) > _LEVELS else np.arange(len(real))
+    edges, counts = histogram.bins()
+    first, last = (int(np.floor((end - edges[0]) / histogram.width)) for end in (low, high))
+    places = np.clip(np.arange(len(counts)), first, last) - first
+    inside = places + first == np.arange(len(counts))
+    size = last - first + 1
+    values = np.where(edges == 0.0, 0, counts).astype(np.float64)
+    real, spread = np.bincount(places, values, size), np.bincount(places, values * inside, size)
+    levels = np.arange(size) * min(_LEVELS, size) // size
     occupied = spread > 0
-    sums = np.bincount(levels, spread, _LEVELS)
-    places = np.maximum(np.bincount(levels, occupied, _LEVELS), 1)
-    quantised = np.where(occupied, (sums / places)[levels], 0.0)
-    if not real.sum() or not quantised.sum():
+    shares = np.bincount(levels, spread) / np.maximum(np.bincount(levels, occupied), 1)
+    quantised = np.where(occupied, shares[levels], 0.0)
+    if not quantised.sum():
         return np.inf
     p, q = _smoothed(real / real.sum()), _smoothed(quantised / quantised.sum())
     return float(np.sum(p * np.log(p / q)))

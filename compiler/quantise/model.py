@@ -12,7 +12,8 @@ import numpy as np
 from ...config import Config
 from ..compile import import_model
 from ..graph import Graph
-from .calibration import Calibration
+from .calibration import Calibration, Progress
+from .canonical import require_real
 from .estimators import Estimator
 from .quantise import quantise_graph
 from .report import QuantisationReport, measure
@@ -36,6 +37,12 @@ class QuantisedModel:
     graph: Graph
     report: QuantisationReport
 
+    def to_onnx(self) -> onnx.ModelProto:
+        """The quantised model for other tools; see :func:`.export.to_onnx`."""
+        from .export import to_onnx  # onnx is heavy, and most never ask for it
+
+        return to_onnx(self.graph)
+
 
 def quantise_model(
     model: str | Path | onnx.ModelProto | Graph,
@@ -46,6 +53,8 @@ def quantise_model(
     percentile: float = 99.99,
     bias_correction: bool = True,
     equalisation: bool = True,
+    progress: Progress | None = None,
+    what: str = "calibration data",
 ) -> QuantisedModel:
     """Quantise a float model, ONNX or TFLite, and compare both on the calibration inputs.
 
@@ -58,8 +67,10 @@ def quantise_model(
         where there are any; see :class:`.Calibration`.
     config
         The hardware whose arithmetic the report is about; the quantised graph is the same for all.
-    estimator, percentile, bias_correction, equalisation
+    estimator, percentile, bias_correction, equalisation, progress
         See :func:`.quantise_graph`.
+    what
+        What messages call the calibration inputs.
 
     Raises
     ------
@@ -67,7 +78,8 @@ def quantise_model(
         The model is broken, quantised already, or has nothing to quantise; or the calibration inputs do not fit it.
     """
     graph = model if isinstance(model, Graph) else import_model(model)
-    samples = Calibration(graph, calibration)
+    require_real(graph)
+    samples = Calibration(graph, calibration, what=what)
     quantised = quantise_graph(
         graph,
         samples,
@@ -75,5 +87,6 @@ def quantise_model(
         percentile=percentile,
         bias_correction=bias_correction,
         equalisation=equalisation,
+        progress=progress,
     )
-    return QuantisedModel(quantised.graph, measure(quantised, samples, config))
+    return QuantisedModel(quantised.graph, measure(quantised, samples, config, progress=progress))

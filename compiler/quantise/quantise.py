@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import TilewrightError
 from ..graph import Graph, Node
 from .bias import correct_biases
-from .calibration import Calibration
+from .calibration import Calibration, Progress, watched
 from .canonical import canonical
 from .equalise import equalise
 from .estimators import ESTIMATORS, Estimator
@@ -52,6 +52,7 @@ def quantise_graph(
     percentile: float = 99.99,
     bias_correction: bool = True,
     equalisation: bool = True,
+    progress: Progress | None = None,
 ) -> QuantisedGraph:
     """Quantise a float model: int8 weights symmetric and per output, int8 activations asymmetric and per tensor.
 
@@ -68,6 +69,8 @@ def quantise_graph(
         Whether biases take back the mean error of their layer; see :func:`.correct_biases`.
     equalisation
         Whether channels of very different size are brought together first; see :func:`.equalise`.
+    progress
+        Called with what is being done, how many samples of it are, and how many there are.
 
     Raises
     ------
@@ -81,13 +84,16 @@ def quantise_graph(
     real = canonical(graph)
     placement = place(real)
     if equalisation:
-        real = equalise(real, calibration, placement)
+        real = equalise(real, watched(calibration, "equalisation", progress), placement)
         placement = place(real)
-    histograms = observe(real, calibration, placement.sources)
+    histograms = observe(real, watched(calibration, "ranges", progress), placement.sources)
     ranges = choose_ranges(placement, histograms, estimator, percentile)
     products = [node for node in placement.nodes if node.operator in PRODUCTS]
     weights = {node.name: _weight(real, node, ranges) for node in products}
-    biases = correct_biases(real, calibration, products, weights, ranges) if bias_correction else {}
+    biases = {}
+    if bias_correction:
+        seen = watched(calibration, "bias correction", progress)
+        biases = correct_biases(real, seen, products, weights, ranges)
     rewritten, integers = with_quantisation(real, placement, ranges, weights, biases)
     return QuantisedGraph(real, rewritten, placement, ranges, integers)
 

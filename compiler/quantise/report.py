@@ -18,7 +18,7 @@ from ..passes import run_passes
 from ..pipeline import passes_for
 from ..reference import walk
 from ..taps import with_outputs
-from .calibration import Calibration, Sample
+from .calibration import Calibration, Progress, Sample, watched
 from .parameters import restored
 from .quantise import QuantisedGraph
 
@@ -156,15 +156,19 @@ def _cosine(signal: float, found: float, product: float) -> float:
     return float(product / np.sqrt(signal) / np.sqrt(found))
 
 
-def measure(quantised: QuantisedGraph, calibration: Calibration, config: Config) -> QuantisationReport:
+def measure(
+    quantised: QuantisedGraph, calibration: Calibration, config: Config, *, progress: Progress | None = None
+) -> QuantisationReport:
     """Run both models on every sample; the quantised one as `config` computes it, bit for bit.
+
+    `progress` is as for :func:`.quantise_graph`.
 
     Raises
     ------
     TilewrightError
         A recorded answer has another shape than the model's.
     """
-    return _Measurement(quantised, calibration, config).run()
+    return _Measurement(quantised, calibration, config).run(progress)
 
 
 class _Measurement:
@@ -180,9 +184,9 @@ class _Measurement:
         self.outputs = {name: _Difference() for name in quantised.real.outputs}
         _require_shapes(quantised.real, calibration)
 
-    def run(self) -> QuantisationReport:
+    def run(self, progress: Progress | None) -> QuantisationReport:
         recorded = self.calibration.answers or [{}] * len(self.calibration)
-        for sample, answers in zip(self.calibration, recorded, strict=True):
+        for sample, answers in zip(watched(self.calibration, "report", progress), recorded, strict=True):
             self._compare(sample, answers)
         return QuantisationReport(
             model=self.quantised.real.name,

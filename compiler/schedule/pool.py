@@ -68,8 +68,8 @@ def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
 
     part = pool.y
     if pool.rectangle is not None:
-        sizes = [end - first for first, end in pool.rectangle]
-        part = replace(part, shape=(*part.shape[:2], *sizes))
+        height, width = (end - first for first, end in pool.rectangle)
+        part = replace(part, shape=(*part.shape[:2], height, width))
     blocks, rows, columns = choose_tile(config, part, pool.window, scope.layer, fits)
     return blocks, pipelined(pool.x, pool.y, rows), columns
 

@@ -40,11 +40,18 @@ def concatenate(tensors: Sequence[Tensor], dimension: int, name: str = "concaten
         starts.append(starts[-1] + tensor.shape[dimension])
 
     def element(*axes: Expr) -> Expr:
+        return among(0, len(tensors), axes)
+
+    def among(begin: int, end: int, axes: tuple[Expr, ...]) -> Expr:
+        """The element, which lies in one of tensors[begin:end]; found by halves, so that it is not deeply nested."""
         place = axes[dimension]
+        if end - begin == 1:
+            return tensors[begin][(*axes[:dimension], place - starts[begin], *axes[dimension + 1 :])]
         value: Expr = Const(False, "bool") if first.dtype == "bool" else Const(0, first.dtype)
-        for tensor, start, end in reversed(list(zip(tensors, starts, starts[1:], strict=False))):
-            moved = (*axes[:dimension], place - start, *axes[dimension + 1 :])
-            value = where(all_of(place >= start, place < end), tensor[moved], value)
+        middle = (begin + end) // 2
+        for low, high in ((middle, end), (begin, middle)):
+            within = all_of(place >= starts[low], place < starts[high])
+            value = where(within, among(low, high, axes), value)
         return value
 
     if len(tensors) == 1:

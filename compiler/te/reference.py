@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from ...errors import UnsupportedOperator
 from .expr import Axis, Binary, Bits, Cast, Compare, Const, Expr, Load, Math, Reduce, Select
 from .tensor import Tensor
 
 __all__ = ["evaluate"]
+
+_MOST_POINTS = 1 << 27
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "add": np.add,
@@ -64,6 +68,10 @@ def _tensor(tensor: Tensor, values: dict[Tensor, np.ndarray]) -> np.ndarray:
             raise ValueError(f"{tensor.name} must be fed")
         else:
             axes = [*tensor.axes, *tensor.reduce_axes]
+            if prod(axis.extent for axis in axes) > _MOST_POINTS:
+                raise UnsupportedOperator(
+                    f"tensor {tensor.name} has more than {_MOST_POINTS} steps: too many for NumPy"
+                )
             grid = {axis: _along(axis.extent, d, len(axes)) for d, axis in enumerate(axes)}
             body = tensor.body.body if isinstance(tensor.body, Reduce) else tensor.body
             result = np.broadcast_to(_value(body, grid, values), [axis.extent for axis in axes])

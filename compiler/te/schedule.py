@@ -167,12 +167,19 @@ class Schedule:
         for tensor in self.outputs:
             self._collect(tensor)
 
-    def _collect(self, tensor: Tensor) -> None:
-        if tensor in self.stages or tensor.body is None:
-            return
-        for producer in tensor.producers:
-            self._collect(producer)
-        self.stages[tensor] = Stage(tensor)
+    def _collect(self, output: Tensor) -> None:
+        """Producers first; without recursion, since networks are deep."""
+        pending = [(output, iter(output.producers))]
+        entered = {output, *self.stages}
+        while pending:
+            tensor, producers = pending[-1]
+            following = next((t for t in producers if t.body is not None and t not in entered), None)
+            if following is None:
+                self.stages.setdefault(tensor, Stage(tensor))
+                pending.pop()
+            else:
+                entered.add(following)
+                pending.append((following, iter(following.producers)))
 
     def __getitem__(self, tensor: Tensor) -> Stage:
         return self.stages[tensor]

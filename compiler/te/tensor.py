@@ -133,7 +133,8 @@ def reduce_axis(extent: int, name: str = "") -> Axis:
 def compute(shape: Sequence[int], element: Callable[..., ExprLike], name: str = "") -> Tensor:
     """The tensor whose element at (i, j, …) is ``element(i, j, …)``.
 
-    A reduction must be the whole of the expression; what follows it is a further compute.
+    A reduction must be the whole of the expression; what follows it is a further compute. Sums and products of
+    float16 are taken in float32 and rounded once.
     """
     name = name or f"tensor{next(_serial)}"
     axes = tuple(Axis(f"{name}_{d}", int(extent)) for d, extent in enumerate(shape))
@@ -141,6 +142,10 @@ def compute(shape: Sequence[int], element: Callable[..., ExprLike], name: str = 
     inner = body.body if isinstance(body, Reduce) else body
     if any(isinstance(node, Reduce) for node in walk(inner)):
         raise ValueError(f"a reduction must be the whole expression of a tensor, not a part of it (in {name})")
+    if isinstance(body, Reduce) and body.dtype == "float16" and body.op in ("sum", "prod"):
+        widened = Reduce(body.op, body.axes, inner.astype("float32"), Const(body.init.value, "float32"))
+        wide = Tensor(f"{name}_wide", shape, "float32", axes=axes, body=widened)
+        return compute(shape, lambda *index: wide[index].astype("float16"), name)
     return Tensor(name, shape, body.dtype, axes=axes, body=body)
 
 

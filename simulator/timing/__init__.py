@@ -1,5 +1,7 @@
 """The timing model: when every instruction starts and ends, without moving any data."""
 
-from .simulator import TimingSimulator
+from .device import TimingSimulator
+from .model import Timing, TimingModel
+from .program import RunTiming, time_program
 
-__all__ = ["TimingSimulator"]
+__all__ = ["RunTiming", "Timing", "TimingModel", "TimingSimulator", "time_program"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +12,16 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tilewright.compiler.compile import compile_graph, import_model
-from tilewright.compiler.graph import Graph
+from tilewright.compiler.graph import Graph, Node, Value
 from tilewright.compiler.passes import run_passes
+from tilewright.compiler.passes.shapes import infer_shapes
 from tilewright.compiler.pipeline import passes_for
 from tilewright.compiler.reference import evaluate
 from tilewright.config import Config
 from tilewright.driver.session import Session
-from tilewright.isa.program import Program
+from tilewright.isa.checker import check_program
+from tilewright.isa.dependence import find_races
+from tilewright.isa.program import Program, Run
 from tilewright.simulator.oracle import OracleSimulator
 
 
@@ -161,3 +164,45 @@ def compiled() -> Callable[[onnx.ModelProto, Config], Compiled]:
         return Compiled(model, config, run_passes(graph, passes_for(config)), compile_graph(graph, config))
 
     return run
+
+
+def _graph_with(
+    operator: str, shapes: Sequence[tuple[int, ...]], constants: Sequence[np.ndarray], attributes: Mapping[str, Any]
+) -> Graph:
+    values = [Value(f"x{place}", shape, np.dtype(np.int8)) for place, shape in enumerate(shapes)]
+    inputs = tuple(value.name for value in values)
+    values += [Value.constant(f"c{place}", data) for place, data in enumerate(constants)]
+    values.append(Value("y"))
+    names = tuple(value.name for value in values)
+    node = Node("layer", operator, names[:-1], ("y",), attributes)
+    return infer_shapes(Graph("model", {value.name: value for value in values}, (node,), inputs, ("y",)))
+
+
+@pytest.fixture(scope="session")
+def graph_with() -> Callable[..., Graph]:
+    """(operator, shapes of its int8 inputs x0 …, constants, attributes) → a graph with the result y."""
+    return _graph_with
+
+
+def _agree(
+    graph: Graph, core: Config, *, seed: int = 0, on_core: bool = True, simulator: Any = OracleSimulator
+) -> None:
+    random = np.random.default_rng(seed)
+    inputs = {n: random.integers(-128, 128, graph.values[n].known_shape).astype(np.int8) for n in graph.inputs}
+    expected = evaluate(graph, inputs)["y"]
+    program = compile_graph(graph, core)
+    assert check_program(program) == []
+    sizes = [segment.size for segment in program.segments]
+    runs = [step for step in program.steps if isinstance(step, Run)]
+    assert bool(runs) == on_core
+    for step in runs:
+        assert find_races(program.decoded(step), core, sizes) == []
+    np.testing.assert_array_equal(Session(program, simulator(core)).run(inputs)["y"], expected)
+    on_host = compile_graph(graph, core, accelerate=False)
+    np.testing.assert_array_equal(Session(on_host, simulator(core)).run(inputs)["y"], expected)
+
+
+@pytest.fixture(scope="session")
+def agree() -> Callable[..., None]:
+    """Simulator and host compute of a graph what its reference does; checkers find nothing."""
+    return _agree

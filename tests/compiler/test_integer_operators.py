@@ -12,8 +12,6 @@ from tilewright.compiler.requantise import Requantiser
 from tilewright.config import load_config
 from tilewright.driver.session import Session
 from tilewright.isa.checker import check_program
-from tilewright.isa.dependence import find_races
-from tilewright.isa.program import Run
 from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.oracle import OracleSimulator
 
@@ -33,32 +31,6 @@ SHARED = settings(
 )
 
 
-def graph_with(operator, shape, constants, attributes, *, inputs=1):
-    """One operator from int8 inputs x0 … to the output y."""
-    values = [Value(f"x{place}", shape, np.dtype(np.int8)) for place in range(inputs)]
-    values += [Value.constant(f"c{place}", data) for place, data in enumerate(constants)]
-    values.append(Value("y"))
-    names = tuple(value.name for value in values)
-    node = Node("layer", operator, names[:-1], ("y",), attributes)
-    return infer_shapes(Graph("model", {value.name: value for value in values}, (node,), names[:inputs], ("y",)))
-
-
-def agree(graph, core, *, seed=0, on_core=True):
-    random = np.random.default_rng(seed)
-    inputs = {n: random.integers(-128, 128, graph.values[n].known_shape).astype(np.int8) for n in graph.inputs}
-    expected = evaluate(graph, inputs)["y"]
-    program = compile_graph(graph, core)
-    assert check_program(program) == []
-    sizes = [segment.size for segment in program.segments]
-    runs = [step for step in program.steps if isinstance(step, Run)]
-    assert bool(runs) == on_core
-    for step in runs:
-        assert find_races(program.decoded(step), core, sizes) == []
-    np.testing.assert_array_equal(Session(program, OracleSimulator(core)).run(inputs)["y"], expected)
-    on_host = compile_graph(graph, core, accelerate=False)
-    np.testing.assert_array_equal(Session(on_host, OracleSimulator(core)).run(inputs)["y"], expected)
-
-
 def factors(random, count):
     return Requantiser.from_tflite(10.0 ** random.uniform(-4, 0.5, count))
 
@@ -75,7 +47,7 @@ def factors(random, count):
     images=st.integers(1, 2),
     seed=st.integers(0, 99),
 )
-def test_depthwise(core, channels, size, kernel, strides, dilations, pads, images, seed):
+def test_depthwise(graph_with, agree, core, channels, size, kernel, strides, dilations, pads, images, seed):
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     if any(r > s + pads[k] + pads[k + 2] for k, (r, s) in enumerate(zip(reach, size, strict=True))):
         return
@@ -92,11 +64,11 @@ def test_depthwise(core, channels, size, kernel, strides, dilations, pads, image
         "minimum": -100,
         "maximum": 120,
     }
-    agree(graph_with("qdepthwise", (images, channels, *size), (weight, bias), attributes), core, seed=seed)
+    agree(graph_with("qdepthwise", [(images, channels, *size)], (weight, bias), attributes), core, seed=seed)
 
 
 @pytest.mark.parametrize("name", ["vta-16", "tiny", "8x16", "wide-32"])
-def test_a_depthwise_convolution_larger_than_memory(name):
+def test_a_depthwise_convolution_larger_than_memory(graph_with, name):
     """Tiles over rows, columns and groups of channels; the weights of a group stay."""
     random = np.random.default_rng(5)
     channels = 80 if name == "tiny" else 160
@@ -111,7 +83,7 @@ def test_a_depthwise_convolution_larger_than_memory(name):
         "minimum": -128,
         "maximum": 127,
     }
-    graph = graph_with("qdepthwise", (1, channels, 40, 33), (weight, np.zeros(channels, np.int32)), attributes)
+    graph = graph_with("qdepthwise", [(1, channels, 40, 33)], (weight, np.zeros(channels, np.int32)), attributes)
     config = load_config(name)
     program = compile_graph(graph, config)
     assert check_program(program) == []
@@ -127,13 +99,13 @@ def test_a_depthwise_convolution_larger_than_memory(name):
     pads=st.tuples(*[st.integers(0, 4)] * 4),
     fill=st.integers(-128, 127),
 )
-def test_padding(core, shape, pads, fill):
-    agree(graph_with("qpad", shape, (), {"pads": pads, "fill": fill}), core)
+def test_padding(graph_with, agree, core, shape, pads, fill):
+    agree(graph_with("qpad", [shape], (), {"pads": pads, "fill": fill}), core)
 
 
 @SHARED
 @given(core=CORES, shape=st.tuples(*[st.integers(1, 9)] * 4), seed=st.integers(0, 99))
-def test_sums(core, shape, seed):
+def test_sums(graph_with, agree, core, shape, seed):
     random = np.random.default_rng(seed)
     scales = random.uniform(0.01, 0.2, 3)
     twice = 2 * scales[:2].max()
@@ -147,7 +119,7 @@ def test_sums(core, shape, seed):
         "minimum": -128,
         "maximum": 127,
     }
-    agree(graph_with("qadd", shape, (), attributes, inputs=2), core, seed=seed)
+    agree(graph_with("qadd", [shape, shape], (), attributes), core, seed=seed)
 
 
 @SHARED
@@ -158,7 +130,7 @@ def test_sums(core, shape, seed):
     strides=PAIRS,
     data=st.data(),
 )
-def test_averages(core, channels, size, strides, data):
+def test_averages(graph_with, agree, core, channels, size, strides, data):
     kernel = tuple(data.draw(st.integers(1, extent)) for extent in size)
     attributes = {
         "kernel_shape": kernel,
@@ -169,7 +141,7 @@ def test_averages(core, channels, size, strides, data):
         "minimum": -128,
         "maximum": 127,
     }
-    agree(graph_with("qavgpool", (1, channels, *size), (), attributes), core)
+    agree(graph_with("qavgpool", [(1, channels, *size)], (), attributes), core)
 
 
 @SHARED
@@ -179,9 +151,9 @@ def test_averages(core, channels, size, strides, data):
     scale=st.floats(0.001, 0.5).map(lambda value: float(np.float32(value))),
     seed=st.integers(0, 99),
 )
-def test_softmax(core, shape, scale, seed):
+def test_softmax(graph_with, agree, core, shape, scale, seed):
     attributes = {"x_scale": scale, "y_scale": 1 / 256, "y_zero": -128}
-    agree(graph_with("qsoftmax", shape, (), attributes), core, seed=seed, on_core=False)
+    agree(graph_with("qsoftmax", [shape], (), attributes), core, seed=seed, on_core=False)
 
 
 @given(count=st.integers(1, 1 << 19), total=st.data())
@@ -203,7 +175,7 @@ def test_rounding_to_integers_takes_halves_away_from_zero():
     np.testing.assert_array_equal(results["y"], expected)
 
 
-def test_narrow_multipliers():
+def test_narrow_multipliers(graph_with):
     """Hardware with a narrower multiplier computes what the reference says of its own numbers."""
     core = load_config("tiny").replace(name="narrow", multiplier_bits=16)
     random = np.random.default_rng(1)
@@ -215,7 +187,7 @@ def test_narrow_multipliers():
         "minimum": -128,
         "maximum": 127,
     }
-    graph = graph_with("qdepthwise", (1, 6, 9, 9), (weight, np.zeros(6, np.int32)), attributes)
+    graph = graph_with("qdepthwise", [(1, 6, 9, 9)], (weight, np.zeros(6, np.int32)), attributes)
     inputs = {"x0": random.integers(-128, 128, (1, 6, 9, 9)).astype(np.int8)}
     program = compile_graph(graph, core)
     assert check_program(program) == []

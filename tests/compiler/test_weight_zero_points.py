@@ -6,18 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tilewright.compiler.compile import compile_graph
-from tilewright.compiler.graph import Graph, Node, Value
-from tilewright.compiler.passes.shapes import infer_shapes
-from tilewright.compiler.reference import evaluate
 from tilewright.compiler.requantise import Requantiser
 from tilewright.compiler.schedule.weights import eight_bit_parts, shifted_to_eight_bits
 from tilewright.config import load_config
-from tilewright.driver.session import Session
-from tilewright.isa.checker import check_program
-from tilewright.isa.dependence import find_races
-from tilewright.isa.program import Run
 from tilewright.simulator.native import NativeSimulator
-from tilewright.simulator.oracle import OracleSimulator
 
 POWERS = st.sampled_from([4, 8, 16])
 CORES = st.builds(
@@ -26,7 +18,7 @@ CORES = st.builds(
     POWERS,
     POWERS,
 )
-SHARED = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SHARED = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OPERATORS = ["qconv", "qdepthwise", "qdense"]
 
 
@@ -47,7 +39,7 @@ def test_parts_make_up_the_weights(weight, zeros):
 
 
 def layer(operator, random, *, outputs, channels, kernel, per_channel, images=1, size=(6, 7), single=True):
-    """A graph of one layer with weights of full range and random zero points."""
+    """What makes a graph of one layer with weights of full range and random zero points."""
     shape = {"qconv": (outputs, channels, *kernel), "qdepthwise": (channels, 1, *kernel), "qdense": (outputs, channels)}
     weight = random.integers(-128, 128, shape[operator])
     count = len(weight) if per_channel else 1
@@ -64,29 +56,8 @@ def layer(operator, random, *, outputs, channels, kernel, per_channel, images=1,
     if operator != "qdense":
         attributes |= {"pads": (1, 0, 0, 1), "strides": (1, 2)}
     bias = random.integers(-3000, 3000, len(weight)).astype(np.int32)
-    values = [
-        Value("x", (images, channels) if operator == "qdense" else (images, channels, *size), np.dtype(np.int8)),
-        Value.constant("w", (weight - zeros).astype(np.int16)),
-        Value.constant("b", bias),
-        Value("y"),
-    ]
-    node = Node("layer", operator, ("x", "w", "b"), ("y",), attributes)
-    return infer_shapes(Graph("model", {value.name: value for value in values}, (node,), ("x",), ("y",)))
-
-
-def agree(graph, core, simulator=OracleSimulator):
-    x = graph.values["x"]
-    inputs = {"x": np.random.default_rng(0).integers(-128, 128, x.known_shape).astype(np.int8)}
-    expected = evaluate(graph, inputs)["y"]
-    program = compile_graph(graph, core)
-    assert check_program(program) == []
-    runs = [step for step in program.steps if isinstance(step, Run)]
-    assert runs
-    for step in runs:
-        assert find_races(program.decoded(step), core, [segment.size for segment in program.segments]) == []
-    np.testing.assert_array_equal(Session(program, simulator(core)).run(inputs)["y"], expected)
-    on_host = compile_graph(graph, core, accelerate=False)
-    np.testing.assert_array_equal(Session(on_host, simulator(core)).run(inputs)["y"], expected)
+    image = (images, channels) if operator == "qdense" else (images, channels, *size)
+    return operator, [image], ((weight - zeros).astype(np.int16), bias), attributes
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -101,30 +72,31 @@ def agree(graph, core, simulator=OracleSimulator):
     images=st.integers(1, 2),
     seed=st.integers(0, 99),
 )
-def test_random_layers(operator, core, outputs, channels, kernel, per_channel, single, images, seed):
+def test_random_layers(graph_with, agree, operator, core, outputs, channels, kernel, per_channel, single, images, seed):
     random = np.random.default_rng(seed)
     sizes = {"outputs": outputs, "channels": channels, "kernel": kernel, "images": images}
-    agree(layer(operator, random, per_channel=per_channel, single=single, **sizes), core)
+    agree(graph_with(*layer(operator, random, per_channel=per_channel, single=single, **sizes)), core)
 
 
 @pytest.mark.parametrize("name", ["vta-16", "8x16", "wide-32"])
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_larger_than_memory(operator, name):
+def test_larger_than_memory(graph_with, agree, operator, name):
     """Tiles over rows and groups, passes over inputs; two parts of each weight."""
     random = np.random.default_rng(3)
     small = {"act_depth": 1024, "acc_depth": 128, "wgt_depth": 64, "bias_depth": 16, "scale_depth": 16}
     core = load_config(name).replace(name="small", **small)
     channels = 500 if operator == "qdense" else 70
-    graph = layer(operator, random, outputs=90, channels=channels, kernel=(3, 3), per_channel=True, size=(19, 21))
-    agree(graph, core, NativeSimulator)
+    made = layer(operator, random, outputs=90, channels=channels, kernel=(3, 3), per_channel=True, size=(19, 21))
+    agree(graph_with(*made), core, simulator=NativeSimulator)
 
 
-def test_one_zero_point_costs_a_depthwise_convolution_nothing():
+def test_one_zero_point_costs_a_depthwise_convolution_nothing(graph_with):
     random = np.random.default_rng(4)
     config = load_config("vta-16")
 
     def steps(per_channel):
-        graph = layer("qdepthwise", random, outputs=1, channels=32, kernel=(3, 3), per_channel=per_channel)
+        made = layer("qdepthwise", random, outputs=1, channels=32, kernel=(3, 3), per_channel=per_channel)
+        graph = graph_with(*made)
         vectors = [i for i in compile_graph(graph, config).decoded() if i.spec.name == "VECTOR"]
         return sum(np.prod([i[f"bound{d}"] for d in range(5)]) for i in vectors if i["reduce"])
 

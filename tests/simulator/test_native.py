@@ -9,8 +9,9 @@ from tilewright.errors import DeviceError
 from tilewright.isa.instruction import Instruction, finish, gemm, load, store, sync, vector
 from tilewright.isa.launch import Launch, Outcome
 from tilewright.isa.table import Engine, ErrorCode, Function, Memory
+from tilewright.simulator import clibrary
 from tilewright.simulator.dram import Dram
-from tilewright.simulator.native import NativeSimulator, compile
+from tilewright.simulator.native import NativeSimulator
 
 TINY = load_config("tiny")
 SEGMENT_BYTES = 4096
@@ -160,6 +161,6 @@ def test_peek_and_poke_say_what_is_wrong(device: NativeSimulator) -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compile, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(clibrary, "COMPILERS", ("no-such-compiler",))
     with pytest.raises(DeviceError, match=r"the native simulator must have no-such-compiler on PATH.*install gcc"):
         NativeSimulator(Config())

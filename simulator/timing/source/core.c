@@ -1,5 +1,4 @@
 /* The loop over units in order of time, and the interface to Python. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "timing.h"
@@ -12,35 +11,37 @@ struct result {
     uint64_t busy[TW_ENGINES], token[TW_ENGINES], memory[TW_ENGINES], bank[TW_ENGINES];
 };
 
+API void timing_destroy(struct core *core)
+{
+    for (unsigned engine = 0; engine < TW_ENGINES; engine++)
+        free(core->kept[engine]);
+    spans_free(core->store_spans, STORE_SPANS);
+    spans_free(core->engine_spans[0], TW_ENGINES * ENGINE_SPANS);
+    free(core);
+}
+
+/* Null where there is no memory. */
 API struct core *timing_create(void)
 {
     struct core *core = calloc(1, sizeof *core);
     for (unsigned engine = 0; core && engine < TW_ENGINES; engine++) {
-        core->engines[engine].kept = calloc(KEPT, sizeof(struct instruction));
-        if (!core->engines[engine].kept)
+        core->kept[engine] = calloc(KEPT, sizeof(struct instruction));
+        if (!core->kept[engine]) {
+            timing_destroy(core);
             return NULL;
+        }
     }
     return core;
 }
 
-API void timing_destroy(struct core *core)
-{
-    for (unsigned engine = 0; engine < TW_ENGINES; engine++)
-        free(core->engines[engine].kept);
-    free(core);
-}
-
 static void reset(struct core *core, const struct settings *settings)
 {
-    struct instruction *kept[TW_ENGINES];
-    for (unsigned engine = 0; engine < TW_ENGINES; engine++)
-        kept[engine] = core->engines[engine].kept;
-    memset(core, 0, sizeof *core);
+    memset(core, 0, offsetof(struct core, kept));
+    spans_clear(core->store_spans, STORE_SPANS);
+    spans_clear(core->engine_spans[0], TW_ENGINES * ENGINE_SPANS);
     core->settings = *settings;
     for (unsigned unit = 0; unit < UNITS; unit++)
         core->next[unit] = NEVER;
-    for (unsigned engine = 0; engine < TW_ENGINES; engine++)
-        core->engines[engine].kept = kept[engine];
     memset(core->token_taken, -1, sizeof core->token_taken);
     memset(core->token_given, -1, sizeof core->token_given);
     memset(core->vector.last_read, -1, sizeof core->vector.last_read);
@@ -49,13 +50,10 @@ static void reset(struct core *core, const struct settings *settings)
     core->reads.state = (struct read_state){LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO};
     core->fetch.word = settings->program_address / BUS_BYTES;
     core->fetch.left = settings->count * INSTRUCTION_BEATS;
-    core->fetch.checked = NEVER;
+    core->fetch.checked = core->fetch.stop = NEVER;
     core->fetch.checked_before = core->fetch.dispatched_before = LONG_AGO;
-    core->fetch.stop = NEVER;
-    if (settings->count)
-        reads_schedule(core, 0);
-    else
-        core->next[UNIT_FETCH] = 2;
+    reads_schedule(core, 0);
+    wake(core, UNIT_FETCH, FIRST_REQUEST);
 }
 
 static void call(struct core *core, unsigned unit, cycle now)
@@ -91,7 +89,7 @@ static void run(struct core *core)
         cycle now = NEVER;
         for (unsigned unit = 0; unit < UNITS; unit++)
             now = MIN(now, core->next[unit]);
-        if (now == NEVER)
+        if (now == NEVER || core->error)
             return;
         for (unsigned unit = 0; unit < UNITS; unit++)
             if (core->next[unit] <= now)
@@ -108,12 +106,33 @@ static void judge(struct core *core)
         if (e->retired < e->popped)
             oldest = MIN(oldest, e->flights[e->retired % FLIGHTS].index);
         else if (e->popped < e->queued)
-            oldest = MIN(oldest, e->kept[e->popped % KEPT].index);
+            oldest = MIN(oldest, core->kept[engine][e->popped % KEPT].index);
     }
-    if (!core->error && oldest != core->fetch.next) {
-        core->error = TW_ERROR_WATCHDOG;
-        core->error_index = oldest;
+    if (oldest != core->fetch.next)
+        fail(core, TW_ERROR_WATCHDOG, oldest);
+}
+
+static void count(struct core *core, struct result *result)
+{
+    settle_reads(core);
+    int64_t stored = spans_union(core->store_spans, STORE_BLOCKED);
+    int64_t moved[TW_ENGINES] = {[TW_ENGINE_LOAD] = core->reads.moved, [TW_ENGINE_STORE] = stored};
+    int64_t bank[TW_ENGINES] = {
+        [TW_ENGINE_LOAD] = core->reads.blocked,
+        [TW_ENGINE_VECTOR] = core->vector.stalls,
+        [TW_ENGINE_STORE] = spans_union(core->store_spans, STORE_SPANS) - stored,
+    };
+    for (unsigned engine = 0; engine < TW_ENGINES; engine++) {
+        const struct spans *spans = core->engine_spans[engine];
+        int64_t works = spans_union(spans + ENGINE_WORKS, 1);
+        bool transfers = engine == TW_ENGINE_LOAD || engine == TW_ENGINE_STORE;
+        result->busy[engine] = (uint64_t)core->engines[engine].busy;
+        result->token[engine] = (uint64_t)(spans_union(spans, ENGINE_SPANS) - works);
+        result->memory[engine] = transfers ? (uint64_t)(works - moved[engine] - bank[engine]) : 0;
+        result->bank[engine] = (uint64_t)bank[engine];
     }
+    result->bytes_read = (uint64_t)core->reads.beats * BUS_BYTES;
+    result->bytes_written = (uint64_t)core->store.bytes;
 }
 
 API void timing_run(struct core *core, const struct settings *settings, struct result *result)
@@ -121,22 +140,9 @@ API void timing_run(struct core *core, const struct settings *settings, struct r
     reset(core, settings);
     run(core);
     judge(core);
-    settle_reads(core);
     *result = (struct result){.error = core->error, .index = core->error_index, .instructions = core->retired};
-    result->bytes_read = (uint64_t)core->reads.beats * BUS_BYTES;
-    result->bytes_written = (uint64_t)core->store.bytes;
     if (core->error)
         return;
     result->cycles = (uint64_t)fetch_finished(core);
-    core->engines[TW_ENGINE_LOAD].bank = core->reads.blocked;
-    core->engines[TW_ENGINE_LOAD].memory -= core->reads.moved + core->reads.blocked;
-    core->engines[TW_ENGINE_STORE].bank = core->store.blocked;
-    core->engines[TW_ENGINE_VECTOR].bank = core->vector.stalls;
-    for (unsigned engine = 0; engine < TW_ENGINES; engine++) {
-        const struct engine *e = &core->engines[engine];
-        result->busy[engine] = (uint64_t)e->busy;
-        result->token[engine] = (uint64_t)e->token;
-        result->memory[engine] = (uint64_t)e->memory;
-        result->bank[engine] = (uint64_t)e->bank;
-    }
+    count(core, result);
 }

@@ -1,4 +1,6 @@
 /* What the timing model needs to know of an instruction. */
+#include <stdlib.h>
+
 #include "timing.h"
 
 #define FIELDS3(raw, field) {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw)}
@@ -53,15 +55,44 @@ static bool decode_gemm(struct gemm_work *work, const uint8_t *raw)
     return positive(bounds, TW_GEMM_DIMS);
 }
 
-/* Whether addresses of both places may coincide; sure of it where one of them wraps around. */
+/* Whether no address wraps around. */
+static bool place_inside(const struct place *place, unsigned memory)
+{
+    int64_t depth = INT64_C(1) << banking_of(memory).address_bits;
+    return place->base + place->low[0] >= 0 && place->base + place->high[0] < depth;
+}
+
+/* Whether addresses of both places may coincide. */
 static bool places_meet(const struct place *x, const struct place *y, unsigned memory)
 {
-    int64_t depth = INT64_C(1) << banking_of(memory).address_bits, unit = memory == TW_MEMORY_ACT ? BLOCK_OUT / GRANULE : 1;
+    int64_t unit = memory == TW_MEMORY_ACT ? BLOCK_OUT / GRANULE : 1;
     int64_t x_low = x->base + x->low[0], x_high = x->base + x->high[0];
     int64_t y_low = y->base + y->low[0], y_high = y->base + y->high[0];
-    if (x_low < 0 || y_low < 0 || x_high >= depth || y_high >= depth)
+    if (!place_inside(x, memory) || !place_inside(y, memory))
         return true;
     return x_low / unit <= y_high / unit && y_low / unit <= x_high / unit;
+}
+
+/* Whether both places are the same at every point, and never twice the same; the first `extra` loops do not count. */
+static bool same_distinct(const struct place *x, const struct place *y, const struct nest *nest, int extra, int64_t unit)
+{
+    bool used[NEST_DIMS] = {false};
+    int64_t reach = unit - 1;
+    if (x->base != y->base)
+        return false;
+    for (int round = extra; round < nest->dims; round++) {
+        int least = -1;
+        for (int d = extra; d < nest->dims; d++)
+            if (!used[d] && (least < 0 || llabs(x->stride[d]) < llabs(x->stride[least])))
+                least = d;
+        used[least] = true;
+        if (nest->bound[least] == 1)
+            continue;
+        if (x->stride[least] != y->stride[least] || llabs(x->stride[least]) <= reach)
+            return false;
+        reach += llabs(x->stride[least]) * (int64_t)(nest->bound[least] - 1);
+    }
+    return true;
 }
 
 /* Results lie at their last step: the reduced loops are at their ends. */
@@ -97,9 +128,14 @@ static void set_operands(struct vector_work *work, const uint8_t *raw)
     if (work->b_last)
         work->read_banks[work->b_memory] |= place_banks(&work->b, banking_of(work->b_memory));
     work->write_banks[work->dst_memory] = place_banks(&work->dst, banking_of(work->dst_memory));
-    work->meets_itself =
-        (work->a_needed && work->a_memory == work->dst_memory && places_meet(&work->a, &work->dst, work->a_memory)) ||
-        (work->b_last && work->b_memory == work->dst_memory && places_meet(&work->b, &work->dst, work->b_memory));
+    bool a_meets = work->a_needed && work->a_memory == work->dst_memory && places_meet(&work->a, &work->dst, work->a_memory);
+    bool b_meets = work->b_last && work->b_memory == work->dst_memory && places_meet(&work->b, &work->dst, work->b_memory);
+    const int64_t unit = work->dst_memory == TW_MEMORY_ACT ? BLOCK_OUT / GRANULE : 1;
+    const int extra = work->nest.dims - TW_VECTOR_DIMS;
+    bool inside = place_inside(&work->dst, work->dst_memory);
+    work->a_is_dst = a_meets && inside && work->reduced == 1 && same_distinct(&work->a, &work->dst, &work->nest, extra, unit);
+    work->b_is_dst = b_meets && inside && work->reduced == 1 && same_distinct(&work->b, &work->dst, &work->nest, extra, unit);
+    work->meets_itself = (a_meets && !work->a_is_dst) || (b_meets && !work->b_is_dst);
 }
 
 static bool decode_vector(struct vector_work *work, const uint8_t *raw)

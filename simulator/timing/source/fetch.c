@@ -3,7 +3,6 @@
 
 #define PREFETCH_BURST MIN(BURST_BEATS, 2 * INSTRUCTION_BEATS)
 #define PREFETCH_DEPTH MAX(PREFETCH_INSTRUCTIONS * INSTRUCTION_BEATS, 2 * PREFETCH_BURST)
-#define FIRST_REQUEST 2
 #define QUEUE_MEMORY (QUEUE_DEPTH - 1)
 
 /* Takes words into the assembler; `begin` bounds the first of an instruction. */
@@ -86,21 +85,13 @@ static bool queue_accepts(struct core *core, const struct engine *e, cycle now)
     return false;
 }
 
-static void fail(struct core *core, uint32_t error, cycle now)
-{
-    core->error = error;
-    core->error_index = core->fetch.next;
-    core->fetch.stop = now;
-    core->fetch.checked = NEVER;
-}
-
 void fetch_unit(struct core *core, cycle now)
 {
     struct fetch *fetch = &core->fetch;
     if (fetch->stop < NEVER)
         return;
     if (fetch->next == core->settings.count) {
-        fail(core, TW_ERROR_PROGRAM_END, now);
+        fail(core, TW_ERROR_PROGRAM_END, fetch->next);
         return;
     }
     if (fetch->checked + 1 > now) {
@@ -112,19 +103,20 @@ void fetch_unit(struct core *core, cycle now)
         fetch->stop = now + 1;
         return;
     }
-    struct engine *e = &core->engines[engine_of(raw)];
+    const unsigned engine = engine_of(raw);
+    struct engine *e = &core->engines[engine];
     if (!queue_accepts(core, e, now))
         return;
-    struct instruction *instruction = &e->kept[e->queued % KEPT];
+    struct instruction *instruction = &core->kept[engine][e->queued % KEPT];
     decode(instruction, raw, fetch->next);
     if (!instruction->legal) {
-        fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, now);
+        fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, fetch->next);
         return;
     }
     e->written[e->queued % KEPT] = now;
     if (e->popped == e->queued) {
         e->visible[e->queued % KEPT] = now + 2;
-        wake(core, UNIT_FRONT + instruction->engine, now + 2);
+        wake(core, UNIT_FRONT + engine, now + 2);
     }
     e->queued++;
     fetch->next++;
@@ -145,6 +137,6 @@ cycle fetch_finished(const struct core *core)
         took = MAX(MAX(took + 1, fetch->arrived[n % BEATS] + 2), fetch->stop);
     at = MAX(at, took + 1);
     for (unsigned engine = 0; engine < TW_ENGINES; engine++)
-        at = MAX(at, core->engines[engine].busy_until + 1);
+        at = MAX(at, core->engines[engine].last_retired + 1);
     return at;
 }

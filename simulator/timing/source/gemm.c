@@ -24,7 +24,7 @@ void gemm_start(struct core *core, const struct instruction *instruction, uint32
     cycle last = now + work->nest.size[0];
     core->gemm_nests[core->gemm_count % KEPT].start = now + 1;
     core->gemm_nests[core->gemm_count++ % KEPT].work = work;
-    e->free_at = e->walking_until = last;
+    e->free_at = e->walked[nest % FLIGHTS] = last;
     completed(core, TW_ENGINE_GEMM, nest, last + port_delay(GEMM_WRITES_ACC));
     if (vector_may_read(core, TW_MEMORY_ACT, work->act_banks, now + 1) ||
         vector_may_read(core, TW_MEMORY_ACC, work->acc_banks, now + 1) ||

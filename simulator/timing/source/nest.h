@@ -79,19 +79,33 @@ static inline int64_t place_address(const struct place *place, const struct nest
     return at;
 }
 
+/* How many further iterations, `left` at most, keep addresses `low` to `high` in their bank when each adds `stride`. */
+static inline int64_t same_bank_steps(int64_t low, int64_t high, int64_t stride, int64_t left, struct banking banking)
+{
+    int64_t bank = (low >> banking.shift) << banking.shift, words = INT64_C(1) << banking.shift, steps = left;
+    if (stride > 0)
+        steps = (bank + words - 1 - high) / stride;
+    else if (stride < 0)
+        steps = (low - bank) / -stride;
+    return steps < left ? steps : left;
+}
+
 /* The bank at `point`, and from there on how many points (at least 1) are sure to lie in it. */
 static inline int64_t bank_run(const struct place *place, const struct nest *nest, int64_t point,
                                struct banking banking, unsigned *bank)
 {
-    int64_t at = place->base;
+    int64_t at = place->base, left = 0, stride = 0;
     for (int d = 0;; d++) {
-        if (d == nest->dims || (at + place->low[d]) >> banking.shift == (at + place->high[d]) >> banking.shift) {
-            *bank = bank_of(at + place->low[d], banking);
-            return nest->size[d] - point;
+        int64_t low = at + place->low[d], high = at + place->high[d];
+        if (d == nest->dims || low >> banking.shift == high >> banking.shift) {
+            *bank = bank_of(low, banking);
+            return nest->size[d] - point + nest->size[d] * same_bank_steps(low, high, stride, left, banking);
         }
         int64_t index = point / nest->size[d + 1];
         point -= index * nest->size[d + 1];
-        at += index * place->stride[d];
+        stride = place->stride[d];
+        at += index * stride;
+        left = nest->bound[d] - 1 - index;
     }
 }
 

@@ -105,7 +105,7 @@ static void plan(struct core *core, struct open_read *open)
         read_program(core, open, state, first);
     } else {
         cycle step = MAX(MAX(first, state->taken) + 1, MAX(state->step + 1, state->write));
-        open->moved += state->write != step;
+        open->moved += state->write > 0 && state->write != step;
         if (may_wait(core, &open->burst.work->transfer, step + 1)) {
             read_carefully(core, open, state, first, step);
             cycle decided = vector_decided(core);

@@ -23,16 +23,6 @@ static bool take_tokens(struct core *core, unsigned engine, const struct instruc
     return true;
 }
 
-/* Tokens that are waited for while the engine works cost nothing, and are not counted. */
-static void count_wait(struct core *core, unsigned engine, cycle visible, cycle now)
-{
-    struct engine *e = &core->engines[engine];
-    cycle idle = engine == TW_ENGINE_GEMM || engine == TW_ENGINE_VECTOR ? e->walking_until + 1 : 0;
-    if ((engine == TW_ENGINE_LOAD || engine == TW_ENGINE_STORE) && e->nests)
-        idle = e->completed == e->nests ? e->complete[(e->nests - 1) % FLIGHTS] + 1 : NEVER;
-    e->token += MAX(0, now - MAX(visible, idle));
-}
-
 static void start(struct core *core, unsigned engine, const struct instruction *head, cycle now)
 {
     struct engine *e = &core->engines[engine];
@@ -80,7 +70,7 @@ void front(struct core *core, unsigned engine, cycle now)
     unsigned unit = UNIT_FRONT + engine;
     if (e->queued == e->popped)
         return;
-    const struct instruction *head = &e->kept[e->popped % KEPT];
+    const struct instruction *head = &core->kept[engine][e->popped % KEPT];
     cycle visible = e->visible[e->popped % KEPT];
     if (visible > now) {
         wake(core, unit, visible);
@@ -90,7 +80,7 @@ void front(struct core *core, unsigned engine, cycle now)
         if (!take_tokens(core, engine, head, now))
             return;
         e->acquired = true;
-        count_wait(core, engine, visible, now);
+        spans_add(&core->engine_spans[engine][ENGINE_ACQUIRES], visible, now - 1);
     }
     uint32_t in_flight = e->popped - e->retired;
     if (in_flight > RETIRE_MEMORY)
@@ -143,12 +133,16 @@ static bool give_tokens(struct core *core, unsigned engine, unsigned signal, cyc
 static void count_retired(struct core *core, unsigned engine, const struct flight *flight, cycle visible, cycle now)
 {
     struct engine *e = &core->engines[engine];
-    e->busy += now - MAX(visible, e->busy_until + 1) + 1;
-    e->busy_until = now;
-    if (!flight->sync && (engine == TW_ENGINE_LOAD || engine == TW_ENGINE_STORE)) {
-        cycle complete = e->complete[flight->nest % FLIGHTS];
-        e->memory += complete - MAX(flight->started + 1, e->moving_until + 1) + 1;
-        e->moving_until = complete;
+    cycle idle_from = now + 1;
+    if (engine == TW_ENGINE_GEMM && !flight->sync)
+        idle_from = MAX(idle_from, e->complete[flight->nest % FLIGHTS] + GEMM_FORWARDS);
+    e->busy += MAX(0, idle_from - MAX(visible, e->idle_from));
+    e->idle_from = MAX(e->idle_from, idle_from);
+    e->last_retired = now;
+    if (!flight->sync) {
+        bool steps = engine == TW_ENGINE_GEMM || engine == TW_ENGINE_VECTOR;
+        cycle last = steps ? e->walked[flight->nest % FLIGHTS] : e->complete[flight->nest % FLIGHTS];
+        spans_add(&core->engine_spans[engine][ENGINE_WORKS], flight->started + 1, last);
     }
     if (core->settings.retired)
         core->settings.retired[flight->index] = (uint64_t)now;
@@ -173,13 +167,13 @@ void back(struct core *core, unsigned engine, cycle now)
         return;
     }
     if (!give_tokens(core, engine, flight->signal, now)) {
-        if (!e->blocked_since)
-            e->blocked_since = now;
+        if (!e->refused)
+            e->refused = now;
         return;
     }
-    if (e->blocked_since)
-        e->token += now - e->blocked_since;
-    e->blocked_since = 0;
+    if (e->refused)
+        spans_add(&core->engine_spans[engine][ENGINE_RELEASES], e->refused, now - 1);
+    e->refused = 0;
     count_retired(core, engine, flight, e->visible[e->retired % KEPT], now);
     e->retired++;
     if (e->retired < e->popped) {

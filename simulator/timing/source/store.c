@@ -25,12 +25,21 @@ static cycle room_for(const struct store *store, uint32_t word)
     return word < WORD_QUEUE - 1 ? 0 : store->sent[(word - (WORD_QUEUE - 1)) % WORDS] + 1;
 }
 
-static void read_evenly(struct store *store, const struct burst *burst, cycle step)
+static void read_evenly(struct core *core, struct store *store, const struct burst *burst, cycle step)
 {
-    uint32_t steps = burst->first_steps;
-    for (uint32_t n = 0, left = burst->steps; n < burst->beats; n++, left -= steps, steps = MIN(burst->step_rate, left)) {
-        step = MAX(step, room_for(store, store->words + n)) + steps;
+    uint32_t steps = burst->first_steps, left = burst->steps;
+    cycle begun = step;
+    for (uint32_t n = 0; n < burst->beats; n++) {
+        cycle room = room_for(store, store->words + n);
+        if (room > step) {
+            spans_add(&core->store_spans[STORE_READ], begun, step - 1);
+            begun = step = room;
+        }
+        step += steps;
+        left -= steps;
+        steps = MIN(burst->step_rate, left);
     }
+    spans_add(&core->store_spans[STORE_READ], begun, step - 1);
     store->planned_read = step - 1;
 }
 
@@ -50,7 +59,8 @@ static void read_carefully(struct core *core, struct store *store, const struct 
         cycle asked = step;
         while (bank_taken(core, work->memory, bank, step))
             step++;
-        store->planned_blocked += step - asked;
+        spans_add(&core->store_spans[STORE_BLOCKED], asked, step - 1);
+        spans_add(&core->store_spans[STORE_READ], step, step);
         step++;
     }
     store->planned_read = step - 1;
@@ -63,14 +73,19 @@ static void plan(struct core *core, cycle now)
     cycle step = store->read + 1;
     if (burst->first)
         step = MAX(step, walk_pushed(&core->store_walk) + LANE_TO_READ);
+    if (store->planned) {
+        spans_restore(&core->store_spans[STORE_READ], store->read_mark);
+        spans_restore(&core->store_spans[STORE_BLOCKED], store->blocked_mark);
+    }
+    store->read_mark = spans_mark(&core->store_spans[STORE_READ]);
+    store->blocked_mark = spans_mark(&core->store_spans[STORE_BLOCKED]);
     store->planned = true;
-    store->planned_blocked = 0;
     cycle again = NEVER;
     if (may_wait(core, &burst->work->transfer, step)) {
         read_carefully(core, store, burst, step);
         again = vector_decided(core);
     } else {
-        read_evenly(store, burst, step);
+        read_evenly(core, store, burst, step);
     }
     wake(core, UNIT_STORE, MAX(MIN(again, store->planned_read + 1), now + 1));
 }
@@ -92,11 +107,12 @@ static void commit(struct core *core)
     store->last_sent = send + burst.beats - 1;
     cycle before = store->bursts ? store->answers[(store->bursts - 1) % STORE_UNANSWERED] : 0;
     *answer = MAX(store->last_sent + 1 + (cycle)core->settings.latency, before + 1);
+    spans_add(&core->store_spans[STORE_SENT], send, store->last_sent);
+    spans_add(&core->store_spans[STORE_ANSWERED], *answer + 1, *answer + 1);
     store->asked = ask;
     store->read = store->planned_read;
     store->bursts++;
     store->bytes += burst.bytes;
-    store->blocked += store->planned_blocked;
     store->planned = false;
     if (burst.last)
         completed(core, TW_ENGINE_STORE, burst.nest, *answer + 1);

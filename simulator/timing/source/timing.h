@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "nest.h"
+#include "spans.h"
 #include "tilewright.h"
 
 typedef int64_t cycle;
@@ -26,12 +27,14 @@ typedef int64_t cycle;
 enum {
     SEQUENCER_IN_FLIGHT = 8,        /* sequencer.py */
     SCRATCHPAD_LATENCY = 2,         /* signatures.py, READ_LATENCY */
+    GEMM_FORWARDS = 3,              /* gemm.py: steps stay in its pipeline for the results kept */
     VECTOR_LATENCY = 18,            /* vector.py: _WRITTEN, and two cycles in the queue of results */
     VECTOR_WINDOW = 22,             /* vector.py: _WRITTEN + 6 */
     TRANSFER_BURSTS_AHEAD = 4,      /* transfer.py */
     WRITES_OUTSTANDING = 8,         /* port.py */
     STORE_UNANSWERED = 16,          /* store.py */
     PREFETCH_INSTRUCTIONS = 8,      /* prefetch.py */
+    FIRST_REQUEST = 2,              /* core.py, fetch.py: from the start to the program's first request */
 };
 
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -61,7 +64,9 @@ struct vector_work {
     struct place a, b, dst, result; /* `result` walks `results` */
     int64_t reduced;                /* steps a result */
     uint8_t a_memory, b_memory, dst_memory;
-    bool a_needed, b_always, b_last, meets_itself;
+    bool a_needed, b_always, b_last;
+    bool meets_itself;              /* a step may need what an earlier one of this nest wrote */
+    bool a_is_dst, b_is_dst;        /* the operand is read where the same step's result goes, each place once */
     uint32_t read_banks[2], write_banks[2]; /* by memory, ACT or ACC */
 };
 
@@ -98,7 +103,6 @@ struct flight {
 #define KEPT 1024                   /* instructions of an engine that stay decoded: more than can matter at once */
 
 struct engine {
-    struct instruction *kept;
     cycle visible[KEPT], written[KEPT];     /* when the queue's output shows it; when it went in */
     uint32_t queued, popped;                /* instructions so far */
     bool acquired;
@@ -107,9 +111,13 @@ struct engine {
     cycle complete[FLIGHTS];                /* by nest: its last write */
     uint32_t completed;                     /* nests with a known `complete` */
     cycle free_at;                          /* the next nest may start then; NEVER: not known yet */
-    cycle busy_until, moving_until, walking_until, waiting_since, blocked_since;
-    int64_t busy, token, memory, bank;
+    cycle walked[FLIGHTS];                  /* by nest: its last step, of gemm and vector */
+    cycle idle_from, last_retired, refused;
+    int64_t busy;
 };
+
+/* What an engine was about, for its counters. */
+enum engine_span { ENGINE_ACQUIRES, ENGINE_RELEASES, ENGINE_WORKS, ENGINE_SPANS };
 
 struct log_entry {
     cycle first;
@@ -122,6 +130,7 @@ enum vector_log { LOG_A, LOG_B, LOG_WRITE, LOGS };
 
 struct pending_result {
     cycle ready;
+    const struct instruction *work;
     uint32_t key;                   /* memory and address, in the window's units */
     uint8_t memory, bank;
     bool last;
@@ -214,12 +223,16 @@ struct fetch {
 
 #define WORDS 1024
 
+/* What the store engine did; bank conflicts come last. */
+enum store_span { STORE_READ, STORE_SENT, STORE_ANSWERED, STORE_BLOCKED, STORE_SPANS };
+
 struct store {
     bool planned;
     cycle read, planned_read;       /* the last on-chip read, before and after the burst being planned */
     uint32_t words, bursts;         /* sent so far */
     cycle sent[WORDS], asked, last_sent, answers[STORE_UNANSWERED];
-    int64_t bytes, blocked, planned_blocked;
+    int64_t bytes;
+    struct span_mark read_mark, blocked_mark;       /* before the burst being planned */
 };
 
 struct settings {
@@ -240,13 +253,16 @@ struct core {
     uint32_t gemm_count;
     struct vector_state vector, vector_before;
     struct vector_cursor cursor;
-    struct log_entry log[LOGS][LOG];
     struct walk load_walk, store_walk;
     struct reads reads;
     struct fetch fetch;
     struct store store;
     uint64_t retired;
     uint32_t error, error_index;
+    /* What stays from one run to the next; from here on nothing is cleared. */
+    struct instruction *kept[TW_ENGINES];
+    struct log_entry log[LOGS][LOG];
+    struct spans store_spans[STORE_SPANS], engine_spans[TW_ENGINES][ENGINE_SPANS];
 };
 
 static inline void wake(struct core *core, unsigned unit, cycle time)
@@ -260,6 +276,15 @@ static inline struct banking banking_of(unsigned memory)
     if (memory == TW_MEMORY_ACT)
         return (struct banking){__builtin_ctz(ACT_DEPTH), __builtin_ctz(ACT_DEPTH / ACT_BANKS)};
     return (struct banking){__builtin_ctz(ACC_DEPTH), __builtin_ctz(ACC_DEPTH / ACC_BANKS)};
+}
+
+/* The first error is the one that counts. */
+static inline void fail(struct core *core, uint32_t error, uint32_t index)
+{
+    if (core->error)
+        return;
+    core->error = error;
+    core->error_index = index;
 }
 
 /* decode.c */

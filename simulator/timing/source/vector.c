@@ -90,8 +90,10 @@ static void release(struct core *core, cycle at)
 
 static void finish_nest(struct core *core, cycle last_issue)
 {
+    struct engine *e = &core->engines[TW_ENGINE_VECTOR];
     core->vector.work = NULL;
     core->vector.last_issue = last_issue;
+    e->walked[(e->nests - 1) % FLIGHTS] = last_issue;
 }
 
 static void write_cycle(struct core *core, cycle now, uint32_t waiting)
@@ -152,7 +154,7 @@ static void one_cycle(struct core *core)
     bool last = ++v->point == work->nest.size[0];
     if (at->in_result == work->reduced - 1)
         claim(v, (struct pending_result){
-                     .ready = now + VECTOR_LATENCY, .key = key_of(work->dst_memory, at->dst, pass_of(work, at->index)),
+                     .work = v->work, .ready = now + VECTOR_LATENCY, .key = key_of(work->dst_memory, at->dst, pass_of(work, at->index)),
                      .memory = work->dst_memory, .bank = (uint8_t)bank_of(at->dst, banking_of(work->dst_memory)),
                      .last = last});
     if (last)
@@ -161,8 +163,8 @@ static void one_cycle(struct core *core)
         advance(at);
 }
 
-/* Whether a result on its way lies within `place`. */
-static bool may_wait_for(const struct vector_state *v, const struct place *place, unsigned memory)
+/* Whether a result on its way lies within `place`; those of the same nest do not count where `own` is false. */
+static bool may_wait_for(const struct vector_state *v, const struct place *place, unsigned memory, bool own)
 {
     struct banking banking = banking_of(memory);
     int64_t low = place->base + place->low[0], high = place->base + place->high[0];
@@ -173,7 +175,7 @@ static bool may_wait_for(const struct vector_state *v, const struct place *place
     for (uint32_t n = 0; n < v->count; n++) {
         const struct pending_result *result = &v->window[(v->head + n) % WINDOW];
         int64_t unit = (result->key & ((1u << KEY_MEMORY_BIT) - 1)) >> KEY_PASS_BITS;
-        if (result->memory == memory && low <= unit && unit <= high)
+        if (result->memory == memory && low <= unit && unit <= high && (own || result->work != v->work))
             return true;
     }
     return false;
@@ -224,10 +226,10 @@ static bool plan_glide(const struct core *core, struct glide *glide, cycle until
     cycle end = v->time + points * glide->period;
     if (points < LEAST_GLIDE || !writes_freely(core, work, glide->bank_dst, end + VECTOR_LATENCY))
         return false;
-    if (work->a_needed && (may_wait_for(v, &work->a, work->a_memory) ||
+    if (work->a_needed && (may_wait_for(v, &work->a, work->a_memory, !work->a_is_dst) ||
                            gemm_banks(core, gemm_read_port[work->a_memory], v->time, end) >> glide->bank_a & 1))
         return false;
-    return !work->b_always || !(may_wait_for(v, &work->b, work->b_memory) ||
+    return !work->b_always || !(may_wait_for(v, &work->b, work->b_memory, !work->b_is_dst) ||
                                 gemm_banks(core, gemm_read_port[work->b_memory], v->time, end) >> glide->bank_b & 1);
 }
 
@@ -249,7 +251,7 @@ static void glide_results(struct core *core, const struct glide *glide, cycle en
     for (int64_t n = written; n < count; n++) {
         uint32_t pass = work->nest.dims > TW_VECTOR_DIMS ? (uint32_t)((result + n) / work->results.size[1]) : 0;
         int64_t address = place_address(&work->result, &work->results, result + n);
-        claim(v, (struct pending_result){.ready = ready + n * pace, .key = key_of(work->dst_memory, address, pass),
+        claim(v, (struct pending_result){.work = v->work, .ready = ready + n * pace, .key = key_of(work->dst_memory, address, pass),
                                          .memory = work->dst_memory, .bank = (uint8_t)glide->bank_dst,
                                          .last = result + n + 1 == work->results.size[0]});
     }
@@ -300,7 +302,7 @@ static void show(struct core *core, cycle now)
 {
     struct vector_state *v = &core->vector;
     struct engine *e = &core->engines[TW_ENGINE_VECTOR];
-    e->free_at = e->walking_until = v->work ? NEVER : v->last_issue;
+    e->free_at = v->work ? NEVER : v->last_issue;
     if (!v->work)
         wake(core, UNIT_FRONT + TW_ENGINE_VECTOR, MAX(now, v->last_issue));
     core->next[UNIT_VECTOR] = v->work || v->count ? v->time : NEVER;

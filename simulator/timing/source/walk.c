@@ -38,6 +38,10 @@ static bool walk_run(struct core *core, struct walk *walk, unsigned engine)
     uint32_t offset = work->offset;
     for (int d = 0; d < 3; d++)
         offset += walk->index[d] * (uint32_t)work->dram_stride[d];
+    if (offset % work->unit_bytes)
+        fail(core, TW_ERROR_ALIGNMENT, walk->work->index);
+    else if ((uint64_t)offset + work->run_bytes > core->settings.segment_limit[work->segment])
+        fail(core, TW_ERROR_SEGMENT_LIMIT, walk->work->index);
     walk->walked[n % RUNS] = at;
     walk->run[n % RUNS].work = walk->work;
     walk->run[n % RUNS].nest = walk->nest;

@@ -118,6 +118,32 @@ def test_sums_with_a_constant(maker, tmp_path):
     assert np.abs(result - np.clip(expected, -128, 127)).max() <= 0.51
 
 
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+@pytest.mark.parametrize("shapes", [((2, 4, 3, 5),) * 2, ((2, 4, 3, 5), (1, 1, 1, 5)), ((2, 1, 1, 5), (2, 4, 3, 5))])
+def test_sums_differences_and_products(maker, tmp_path, kind, shapes):
+    make = maker()
+    x, z = make.input(shapes[0], zero=1), make.input(shapes[1], scale=0.05, zero=-30)
+    y = make.add(kind, [x, z], (2, 4, 3, 5), scale=0.2, zero=3, FusedActivationFunction=ACTIVATIONS["relu"])
+    given = [image(*shape) for shape in shapes]
+    result = answer(make.write(tmp_path / "model.tflite", y), t0=given[0], t1=given[1])
+    a, b = (given[0] - 1.0) * 0.1, (given[1] + 30.0) * 0.05
+    expected = {"ADD": a + b, "SUB": a - b, "MUL": a * b}[kind] / 0.2 + 3
+    assert np.abs(result - np.clip(expected, 3, 127)).max() <= 0.51
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_means_over_one_dimension(maker, tmp_path, axis, keep):
+    make = maker()
+    x, axes = make.input((2, 6, 5, 3), zero=4), make.constant(np.array([axis], np.int32))
+    kept = [1 if d == axis else size for d, size in enumerate((2, 6, 5, 3)) if keep or d != axis]
+    y = make.add("MEAN", [x, axes], tuple(kept), scale=0.04, zero=-10, KeepDims=keep)
+    given = image(2, 6, 5, 3)
+    result = answer(make.write(tmp_path / "model.tflite", y), t0=given)
+    expected = (given.mean(axis, keepdims=keep) - 4) * 0.1 / 0.04 - 10
+    assert np.abs(result - np.clip(expected, -128, 127)).max() <= 0.51
+
+
 def test_pools_means_pads_and_limits(maker, tmp_path):
     make = maker()
     x = make.input((1, 6, 6, 3))
