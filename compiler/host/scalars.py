@@ -112,6 +112,24 @@ def _floor_division(builder: ir.IRBuilder, op: str, a: Value, b: Value) -> Value
     return builder.select(apart, builder.add(rest, b), rest)
 
 
+def _rounded_to_odd(builder: ir.IRBuilder, value: Value, lanes: int) -> Value:
+    """float64 as a float32 that rounds to the same float16: of a number between two, the one whose last bit is set.
+
+    CPUs have no instruction from float64 to float16, and rounding twice to nearest would round some numbers wrongly.
+    """
+    bits = like(ir.IntType(64), lanes)
+
+    def every(number: int) -> ir.Constant:
+        return ir.Constant(bits, [number] * lanes if lanes else number)
+
+    dropped = (1 << 29) - 1
+    whole = builder.bitcast(value, bits)
+    inexact = builder.icmp_unsigned("!=", builder.and_(whole, every(dropped)), every(0))
+    kept = builder.and_(whole, every(~dropped))
+    odd = builder.or_(kept, builder.select(inexact, every(dropped + 1), every(0)))
+    return builder.fptrunc(builder.bitcast(odd, value.type), like(TYPES["float32"], lanes))
+
+
 def conversion(builder: ir.IRBuilder, value: Value, source: str, target: str) -> Value:
     """Integers wrap, floats truncate toward zero, and to bool is "not zero"."""
     lanes = value.type.count if isinstance(value.type, ir.VectorType) else 0
@@ -121,6 +139,8 @@ def conversion(builder: ir.IRBuilder, value: Value, source: str, target: str) ->
         return comparison(builder, "ne", source, value, zero)
     if is_float(source):
         if is_float(target):
+            if (source, target) == ("float64", "float16"):
+                value, source = _rounded_to_odd(builder, value, lanes), "float32"
             wider = int(target.removeprefix("float")) > int(source.removeprefix("float"))
             return builder.fpext(value, kind) if wider else builder.fptrunc(value, kind)
         return builder.fptosi(value, kind) if is_signed(target) else builder.fptoui(value, kind)

@@ -57,7 +57,7 @@ def lower_qdq(graph: Graph, *, multiplier_bits: int, channels: int) -> Graph:
         site_exit = _exit_of(graph, node)
         operands = None if site_exit is None else _operands(graph, node)
         if site_exit is None or operands is None:
-            nodes.append(node)
+            nodes.append(node.replace(reason=_wide_input(graph, node)))
             continue
         lowered, reason = _lowered(graph, node, operands, site_exit, (multiplier_bits, channels))
         if lowered is None:
@@ -173,6 +173,15 @@ def _operands(graph: Graph, node: Node) -> tuple[Operand | None, ...] | None:
             return None
         operands.append(operand)
     return tuple(operands)
+
+
+def _wide_input(graph: Graph, node: Node) -> str:
+    """Which input of `node` is quantised to more than 8 bits; empty where none is."""
+    sources = [graph.producers.get(name) for name in node.inputs]
+    borders = [source for source in sources if source is not None and source.operator == "DequantizeLinear"]
+    dtypes = [graph.values[border.inputs[0]] for border in borders]
+    wide = [value.known_dtype for value in dtypes if value.data is None and value.known_dtype.itemsize > 1]
+    return f"its input must be quantised to 8 bits, not to {wide[0]}" if wide else ""
 
 
 def _operand(graph: Graph, name: str) -> Operand | None:

@@ -56,7 +56,9 @@ class _Verifier:
             self._loop(node, ranges, in_vector)
         elif isinstance(node, Guard):
             self._expr(node.condition, ranges)
-            self.statement(node.body, facts(node.condition, ranges), in_vector)
+            known = facts(node.condition, ranges)
+            if _can_hold(known):
+                self.statement(node.body, known, in_vector)
         elif isinstance(node, Store):
             self._store(node, ranges)
         elif isinstance(node, Nest):
@@ -121,8 +123,15 @@ class _Verifier:
             self._access(node.tensor, node.indices, ranges)
         elif isinstance(node, Select):
             self._expr(node.condition, ranges)
-            self._expr(node.a, facts(node.condition, ranges))
+            known = facts(node.condition, ranges)
+            if _can_hold(known):
+                self._expr(node.a, known)
             self._expr(node.b, ranges)
         else:
             for child in node.children:
                 self._expr(child, ranges)
+
+
+def _can_hold(ranges: Ranges) -> bool:
+    """Whether a condition that says so of its expressions is ever true; what it guards is never reached otherwise."""
+    return all(low <= high for low, high in ranges.values())

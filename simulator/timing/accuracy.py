@@ -112,14 +112,11 @@ class _Pair:
     def run(self, launch: Launch, instructions: np.ndarray, name: str) -> Comparison:
         """Raises DeviceError where one of them does not come to a good end."""
         timing, modelled_seconds = self._time(launch, instructions)
+        _require_end(timing.error, name, "timing model")
         begun = process_time()
         outcome = self._rtl.run(launch)
         seconds = process_time() - begun
-        if outcome.error is not ErrorCode.NONE or timing.error is not ErrorCode.NONE:
-            raise DeviceError(
-                f"program {name} must end well, and ended with {outcome.error.name} on the Verilog, "
-                f"{timing.error.name} in the timing model"
-            )
+        _require_end(outcome.error, name, "Verilog")
         seen, foreseen = self._rtl.events(), events_of(instructions, timing)
         off = _places(seen, len(instructions)) != _places(foreseen, len(instructions))
         return Comparison(
@@ -137,6 +134,11 @@ class _Pair:
         begun = process_time()
         self._model.time(instructions, address=launch.program, segments=launch.segments)
         return timing, process_time() - begun
+
+
+def _require_end(error: ErrorCode, name: str, where: str) -> None:
+    if error is not ErrorCode.NONE:
+        raise DeviceError(f"program {name} must end well, and ends with {error.name} in the {where}")
 
 
 def _places(events: np.ndarray, count: int) -> np.ndarray:

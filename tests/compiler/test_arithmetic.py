@@ -293,3 +293,10 @@ def test_weights_in_blocks_run_on_the_host(qdq, compiled):
         return model.quantise(product, 0.1, 0)
 
     assert lowered(qdq, compiled, build) == []
+
+
+def test_sixteen_bits_run_on_the_host(qdq):
+    model = qdq(opset=21, dtype=np.int16)
+    y = model.apply("Relu", model.input((1, 3, 4, 4)))
+    plans = inspect_graph(import_model(model.finish(y)), load_config("tiny"))
+    assert [p.reason for p in plans if p.operator == "Relu"] == ["its input must be quantised to 8 bits, not to int16"]

@@ -180,3 +180,27 @@ def test_add_and_relu(run, dtype):
     a, b = random((3, 19), dtype), random((3, 19), dtype, 1)
     x, y = te.placeholder(a.shape, dtype, "x"), te.placeholder(b.shape, dtype, "y")
     np.testing.assert_array_equal(run(nn.relu(nn.add(x, y)), {x: a, y: b}), np.maximum(a + b, 0))
+
+
+@pytest.mark.parametrize("count", [1, 3, 16, 4001])
+def test_doubles_become_halves_with_one_rounding(run, count):
+    """Numbers just beside the middle between two halves, too large, too small and not finite."""
+    rng = np.random.default_rng(count)
+    halves = rng.integers(0, 1 << 15, count).astype(np.uint16).view(np.float16).astype(np.float64)
+    with np.errstate(all="ignore"):
+        doubles = halves * (1 + 2**-11) * (1 + rng.integers(-1, 2, count) * 2.0**-45)
+        doubles[: min(count, 6)] = [np.inf, -np.inf, np.nan, 65520, 65519.999999999, 2.0**-25][:count]
+        expected = doubles.astype(np.float16)
+    x = te.placeholder((count,), "float64")
+    found = run(te.compute((count,), lambda i: x[i].astype("float16")), {x: doubles})
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_sums_of_halves_are_rounded_once(run, meaning):
+    x, k = te.placeholder((5, 300), "float16"), te.reduce_axis(300)
+    feeds = {x: random((5, 300), "float16")}
+    total = te.compute((5,), lambda i: te.sum(x[i, k], k))
+    assert total.dtype == "float16"
+    exact = feeds[x].astype(np.float64).sum(axis=1)
+    np.testing.assert_allclose(run(total, feeds), exact, rtol=2**-10)
+    np.testing.assert_array_equal(run(total, feeds), meaning(total, feeds))

@@ -105,6 +105,9 @@ def test_the_verifier_finds_what_is_wrong():
     te.verify(function(guarded, [x], [y]))
     chosen = For(i, 5, Store(y, (i,), te.where(te.all_of(i - 1 >= 0, i - 1 < 3), x[i - 1], zero)))
     te.verify(function(chosen, [x], [y]))
+    never = For(i, 5, Store(y, (i,), te.where(i + 7 < 5, x[i + 7], x[i])))
+    te.verify(function(never, [x], [y]))
+    te.verify(function(For(i, 5, Guard(i + 7 < 5, Store(y, (i + 7,), zero))), [x], [y]))
     wrong = {
         "beyond 0 to 4": For(i, 6, loop.body),
         "index .* from -1": For(i, 5, Store(y, (i,), x[i - 1])),

@@ -1,0 +1,153 @@
+"""The timing model against the Verilog: every cycle, every instruction, every counter.
+
+TILEWRIGHT_PROGRAMS sets how many random programs there are, as in the differential tests; from 100,000 on, cores that
+nobody chose are compared too. TILEWRIGHT_BENCH adds all of ResNet-18 and its speed.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from tilewright.compiler.compile import compile_model
+from tilewright.config import Config, load_config
+from tilewright.errors import DeviceError
+from tilewright.isa.instruction import finish, vector
+from tilewright.isa.launch import Launch
+from tilewright.isa.program import Program, Run, encode_instructions
+from tilewright.isa.random_programs import random_program
+from tilewright.isa.table import Engine, Function, Memory
+from tilewright.simulator.cycle import CycleSimulator
+from tilewright.simulator.dram import Dram
+from tilewright.simulator.timing.accuracy import (
+    Comparison,
+    compare_program,
+    compare_random,
+    distribution,
+    require_accuracy,
+)
+
+MODELS = Path(__file__).parents[4] / "shared" / "models"
+PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
+CONFIGS = {
+    **{name: load_config(name) for name in ("vta-16", "tiny", "8x16", "wide-32")},
+    "16x8-2-rows": load_config("tiny").replace(
+        name="16x8-2-rows", rows=2, block_in=16, block_out=8, multiplier_bits=16, reads_outstanding=2
+    ),
+}
+LAYERS = {
+    "C2": (64, 64, 56, 3, 1), "C3": (64, 128, 56, 3, 2), "C4": (64, 128, 56, 1, 2), "C5": (128, 128, 28, 3, 1),
+    "C6": (128, 256, 28, 3, 2), "C7": (128, 256, 28, 1, 2), "C8": (256, 256, 14, 3, 1), "C9": (256, 512, 14, 3, 2),
+    "C10": (256, 512, 14, 1, 2), "C11": (512, 512, 7, 3, 1),
+}  # fmt: skip
+QUICK_LAYERS = ("C4", "C7", "C10")
+BENCH = "TILEWRIGHT_BENCH" in os.environ
+LEAST_SPEED = 1000
+
+
+def require_exact(comparisons: list[Comparison]) -> None:
+    off = [each for each in comparisons if not each.exact]
+    assert not off, off[:3]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_random_programs_are_exact(name: str) -> None:
+    count = max(20, PROGRAMS // (20 * len(CONFIGS)))
+    require_exact(list(compare_random(CONFIGS[name], range(3_000_000, 3_000_000 + count))))
+
+
+@pytest.mark.parametrize("latency", [1, 7, 200])
+def test_whatever_the_latency(latency: int) -> None:
+    require_exact(list(compare_random(CONFIGS["tiny"], range(3_100_000, 3_100_012), latency=latency)))
+
+
+NARROW = Config(
+    name="narrow", rows=1, block_in=4, block_out=16, act_depth=32, act_banks=1, wgt_depth=2, acc_depth=4, acc_banks=1,
+    bias_depth=2, scale_depth=2, tables=1, burst_beats=1, reads_outstanding=1, queue_depth=2, token_bits=1,
+    vector_lanes=1, multiplier_bits=8,
+)  # fmt: skip
+WIDE = Config(
+    name="wide", rows=2, block_in=16, block_out=4, act_depth=64, act_banks=1, wgt_depth=64, acc_depth=64, acc_banks=1,
+    bias_depth=16, scale_depth=16, tables=4, bus_bits=512, address_bits=64, burst_beats=64, reads_outstanding=16,
+    queue_depth=3, vector_lanes=2, multiplier_bits=31,
+)  # fmt: skip
+
+
+@pytest.mark.skipif(PROGRAMS < 100_000, reason="cores that nobody chose are built in a soak")
+@pytest.mark.parametrize("config", [NARROW, WIDE], ids=lambda config: config.name)
+def test_extremes_are_exact(config: Config) -> None:
+    require_exact(list(compare_random(config, range(3_200_000, 3_200_100))))
+
+
+@pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
+@pytest.mark.parametrize("name", ["ad", "kws", "resnet8", "vww"])
+def test_networks_are_exact(name: str) -> None:
+    require_exact(compare_program(compile_model(MODELS / f"{name}_int8.tflite", CONFIGS["vta-16"]), name))
+
+
+@pytest.mark.parametrize("name", LAYERS if BENCH else QUICK_LAYERS)
+def test_layers_of_resnet18_are_exact(name: str, conv: Callable[..., onnx.ModelProto]) -> None:
+    require_exact(compare_program(compile_model(conv(*LAYERS[name]), CONFIGS["vta-16"]), name))
+
+
+@pytest.mark.skipif(not BENCH, reason="all of ResNet-18 takes the Verilog half a minute: make bench")
+def test_resnet18_is_exact_and_quick(resnet18: Callable[[], onnx.ModelProto]) -> None:
+    comparisons = compare_program(compile_model(resnet18(), CONFIGS["vta-16"]), "ResNet-18")
+    require_exact(comparisons)
+    found = distribution(comparisons)
+    print(f"\nResNet-18: {found.cycles:,} cycles, timed {found.speed:,.0f} times as fast as the Verilog")
+    assert found.speed >= LEAST_SPEED
+
+
+def test_data_take_no_part() -> None:
+    """The Verilog itself takes as long whatever the data are."""
+    config = CONFIGS["tiny"]
+    simulator = CycleSimulator(config, dram=Dram(size=1 << 20))
+    for seed in range(5):
+        program = random_program(config, seed)
+        taken = []
+        for fill in (0, 0x80, 0xFF):
+            simulator.dram.release_all()
+            segments = []
+            for content in program.segments:
+                segments.append((simulator.allocate(len(content)), len(content)))
+                simulator.write(segments[-1][0], np.full(len(content), fill, np.uint8))
+            for memory in Memory:
+                for row in range(config.rows):
+                    if memory in program.memories:
+                        shape = program.memories[memory].shape[1:]
+                        simulator.poke(memory, np.full(shape, fill, np.uint8), row)
+            code = simulator.allocate(len(program.encode()))
+            simulator.write(code, program.encode())
+            launch = Launch(code, len(program.instructions), tuple(segments))
+            taken.append(simulator.run(launch).counters)
+        assert taken[0] == taken[1] == taken[2]
+    simulator.close()
+
+
+def test_limits_are_kept() -> None:
+    def comparison(name: str, modelled: int) -> Comparison:
+        return Comparison(
+            name=name, cycles=1000, modelled=modelled, instructions_off=0, counters_off=(), seconds=2.0,
+            modelled_seconds=0.5,
+        )  # fmt: skip
+
+    good = [comparison("a", 1000), comparison("b", 1002), comparison("c", 996)]
+    require_accuracy(good)
+    found = distribution(good)
+    assert (found.programs, found.cycles, found.exact, found.mean, found.worst) == (3, 3000, 1, 0.002, 0.004)
+    assert found.speed == 4.0
+    with pytest.raises(DeviceError, match=r"at worst, not 0.03% and 2.10% \(d\)$"):
+        require_accuracy([*[comparison("a", 1000)] * 76, comparison("d", 1021)])
+    with pytest.raises(DeviceError, match=r"within 0.5% on the mean and 2.0% at worst, not 0.60% and 0.60%"):
+        require_accuracy([comparison("d", 994)])
+
+
+def test_a_program_that_fails_is_refused() -> None:
+    waits = vector(function=Function.ZERO, bounds=[1], dst=(Memory.ACT, 0, [1]), wait=[Engine.LOAD])
+    instructions = encode_instructions([waits, finish()])
+    program = Program(config=CONFIGS["tiny"], instructions=instructions, steps=(Run(first=0, count=2),))
+    with pytest.raises(DeviceError, match=r"^program stuck must end well, and ends with WATCHDOG in the timing model$"):
+        compare_program(program, "stuck")
