@@ -74,8 +74,8 @@ class OutputError:
     reference
         ``recorded`` where the calibration data hold the answers, else ``float model``.
     decisions, agreeing
-        Rows of the last dimension, and those of them whose largest element is at the expected place; both 0 where rows
-        have one element.
+        Where the output is a softmax's or has two dimensions: rows of the last dimension, and those of them whose
+        largest element is at the expected place. Otherwise, and where rows have one element, both are 0.
     worst_cosine
         The least of the samples' cosines.
     """
@@ -216,7 +216,8 @@ class _Measurement:
         if name in self.outputs:
             answer = expected.get(name, real)
             self.outputs[name].add(answer, found[name])
-            self.outputs[name].decide(answer, found[name])
+            if _decides(self.quantised.real, name):
+                self.outputs[name].decide(answer, found[name])
 
     def _layer(self, tensor: str, name: str, operator: str) -> LayerError:
         chosen, difference = self.quantised.ranges[tensor], self.full[tensor]
@@ -249,6 +250,13 @@ class _Measurement:
             decisions=difference.decisions,
             agreeing=difference.agreeing,
         )
+
+
+def _decides(graph: Graph, name: str) -> bool:
+    """Whether the largest element of a row of the output is an answer."""
+    producer = graph.producers.get(name)
+    softmax = producer is not None and producer.operator in ("Softmax", "LogSoftmax")
+    return softmax or len(graph.values[name].known_shape) == 2
 
 
 def _layers(quantised: QuantisedGraph) -> dict[str, tuple[str, str]]:

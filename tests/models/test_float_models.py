@@ -71,6 +71,8 @@ def test_the_accelerator_decides_as_the_float_network(name):
         for place, (a, b) in enumerate(zip(expected, outputs, strict=True)):
             assert cosine(a, b) >= 0.99
             largest[place] = max(largest[place], float(np.abs(a.astype(np.float64) - b).max()))
+    decided = [(output.decisions > 0, output.agreeing == output.decisions) for output in result.report.outputs]
+    assert decided == ([(True, True), (False, True)] if len(decided) > 1 else [(True, True)])
     for place, output in enumerate(result.report.outputs):
         assert output.reference == "recorded" and output.worst_cosine >= 0.99
         assert output.largest == pytest.approx(largest[place], rel=1e-3)
