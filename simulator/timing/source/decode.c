@@ -178,9 +178,11 @@ static bool set_transfer(struct transfer_work *work, const uint32_t *bounds, con
         work->bound[d] = bounds[d];
         work->dram_stride[d] = dram_strides[d];
     }
-    work->cell_bytes = cell_bytes(work->memory);
-    work->unit_bytes = MIN(work->cell_bytes, BUS_BYTES);
-    work->run_bytes = bounds[3] * work->cell_bytes;
+    uint32_t cell = cell_bytes(work->memory);
+    work->unit_bytes = MIN(cell, BUS_BYTES);
+    work->unit_shift = (uint8_t)__builtin_ctz(work->unit_bytes);
+    work->parts_shift = (uint8_t)__builtin_ctz(cell / work->unit_bytes);
+    work->run_bytes = bounds[3] * cell;
     work->banks = work->memory <= TW_MEMORY_ACC ? place_banks(&work->mem, banking_of(work->memory)) : 0;
     return true;
 }

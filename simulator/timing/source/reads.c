@@ -12,13 +12,20 @@ static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, 
     return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at);
 }
 
-static bool may_wait(const struct core *core, const struct transfer_work *work, cycle from)
+static bool may_wait(const struct core *core, unsigned memory, uint32_t banks, cycle from)
 {
-    if (work->memory > TW_MEMORY_ACC)
-        return false;
-    if (vector_may_write(core, work->memory, work->banks, from))
+    if (vector_may_write(core, memory, banks, from))
         return true;
-    return work->memory == TW_MEMORY_ACC && gemm_banks(core, GEMM_WRITES_ACC, from, NEVER) & work->banks;
+    return memory == TW_MEMORY_ACC && gemm_banks(core, GEMM_WRITES_ACC, from, NEVER) & banks;
+}
+
+static uint32_t burst_banks(const struct burst *burst)
+{
+    const struct transfer_work *work = &burst->work->transfer;
+    unsigned bank;
+    if (!(work->banks & (work->banks - 1)) || step_run(work, burst->first_step, &bank) < burst->steps)
+        return work->banks;
+    return 1u << bank;
 }
 
 /* Steps that lie in words before word `beat` of a burst. */
@@ -59,37 +66,41 @@ static void read_evenly(struct open_read *open, struct read_state *state, cycle 
     open->moved += burst->steps;
 }
 
+/* Step by step. `bus` is when the first word comes, `step` when its first step can be taken. */
 static void read_carefully(struct core *core, struct open_read *open, struct read_state *state, cycle bus, cycle step)
 {
     const struct burst *burst = &open->burst;
     const struct transfer_work *work = &burst->work->transfer;
-    const struct banking banking = banking_of(work->memory);
-    uint32_t beat = 0, beat_ends = burst->first_steps;
+    uint32_t beat_ends = burst->first_steps;
+    int64_t run_ends = 0;
+    unsigned bank = 0;
+    bool waits = false;
     for (uint32_t k = 0; k < burst->steps; k++) {
-        int64_t cell = (burst->first_step + k) * work->unit_bytes / work->cell_bytes;
-        unsigned bank = bank_of(place_address(&work->mem, &work->nest, cell), banking);
+        if (k == run_ends) {
+            run_ends += step_run(work, burst->first_step + k, &bank);
+            waits = may_wait(core, work->memory, 1u << bank, step + 1);
+        }
         cycle write = step + 1;
-        while (bank_taken(core, work->memory, bank, write))
+        while (waits && bank_taken(core, work->memory, bank, write))
             write++;
         open->moved += 1 + (k && state->write != step);
         open->blocked += write - step - 1;
         state->step = step;
         state->write = write;
-        if (k + 1 == beat_ends && k + 1 < burst->steps) {
-            cycle following = MAX(bus + 1, state->taken + 1);
-            state->taken_before = state->taken;
+        if (k + 1 == beat_ends) {
+            cycle word_taken = state->taken;
+            state->taken_before = word_taken;
             state->taken = step;
-            bus = following;
             beat_ends += burst->step_rate;
-            beat++;
+            if (k + 1 < burst->steps)
+                bus = MAX(bus, word_taken) + 1;
         }
         step = MAX(write, bus + 1);
     }
-    if (burst->steps) {
+    if (beat_ends - burst->step_rate != burst->steps) { /* the last word holds something else too */
         state->taken_before = state->taken;
         state->taken = state->step;
     }
-    (void)beat;
     state->on_bus = bus;
 }
 
@@ -106,7 +117,8 @@ static void plan(struct core *core, struct open_read *open)
     } else {
         cycle step = MAX(MAX(first, state->taken) + 1, MAX(state->step + 1, state->write));
         open->moved += state->write > 0 && state->write != step;
-        if (may_wait(core, &open->burst.work->transfer, step + 1)) {
+        unsigned memory = open->burst.work->transfer.memory;
+        if (memory <= TW_MEMORY_ACC && may_wait(core, memory, open->banks, step + 1)) {
             read_carefully(core, open, state, first, step);
             cycle decided = vector_decided(core);
             if (decided <= state->write)
@@ -172,6 +184,7 @@ void reads_unit(struct core *core, cycle now)
             program->arrived_count = program->asked;
         } else {
             open->burst = *walk_burst(&core->load_walk);
+            open->banks = burst_banks(&open->burst);
         }
         reads->beats += open->burst.beats;
         plan(core, open);
@@ -211,7 +224,7 @@ void load_recall(struct core *core, unsigned memory, uint32_t banks, cycle from)
         const struct open_read *open = &reads->open[n % OPEN_READS];
         if (open->fetch || open->write < from || open->burst.work->transfer.memory != memory)
             continue;
-        if (open->burst.work->transfer.banks & banks) {
+        if (open->banks & banks) {
             wake(core, UNIT_LOAD, from);
             return;
         }

@@ -13,10 +13,10 @@ static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, 
     return gemm_uses(core, port, bank, at) || vector_reads(core, memory, bank, at);
 }
 
-static bool may_wait(const struct core *core, const struct transfer_work *work, cycle from)
+static bool may_wait(const struct core *core, unsigned memory, uint32_t banks, cycle from)
 {
-    enum gemm_port port = work->memory == TW_MEMORY_ACT ? GEMM_READS_ACT : GEMM_READS_ACC;
-    return vector_may_read(core, work->memory, work->banks, from) || (gemm_banks(core, port, from, NEVER) & work->banks);
+    enum gemm_port port = memory == TW_MEMORY_ACT ? GEMM_READS_ACT : GEMM_READS_ACC;
+    return vector_may_read(core, memory, banks, from) || (gemm_banks(core, port, from, NEVER) & banks);
 }
 
 /* The cycle from which the queue has room for bus word `word`. */
@@ -46,18 +46,22 @@ static void read_evenly(struct core *core, struct store *store, const struct bur
 static void read_carefully(struct core *core, struct store *store, const struct burst *burst, cycle step)
 {
     const struct transfer_work *work = &burst->work->transfer;
-    const struct banking banking = banking_of(work->memory);
     uint32_t word = store->words, word_begins = 0;
+    int64_t run_ends = 0;
+    unsigned bank = 0;
+    bool waits = false;
     for (uint32_t k = 0; k < burst->steps; k++) {
-        int64_t cell = (burst->first_step + k) * work->unit_bytes / work->cell_bytes;
-        unsigned bank = bank_of(place_address(&work->mem, &work->nest, cell), banking);
+        if (k == run_ends) {
+            run_ends += step_run(work, burst->first_step + k, &bank);
+            waits = may_wait(core, work->memory, 1u << bank, step);
+        }
         if (k == word_begins) {
             cycle room = room_for(store, word++);
             step = MAX(step, room);
             word_begins += k ? burst->step_rate : burst->first_steps;
         }
         cycle asked = step;
-        while (bank_taken(core, work->memory, bank, step))
+        while (waits && bank_taken(core, work->memory, bank, step))
             step++;
         spans_add(&core->store_spans[STORE_BLOCKED], asked, step - 1);
         spans_add(&core->store_spans[STORE_READ], step, step);
@@ -81,7 +85,7 @@ static void plan(struct core *core, cycle now)
     store->blocked_mark = spans_mark(&core->store_spans[STORE_BLOCKED]);
     store->planned = true;
     cycle again = NEVER;
-    if (may_wait(core, &burst->work->transfer, step)) {
+    if (may_wait(core, burst->work->transfer.memory, burst->work->transfer.banks, step)) {
         read_carefully(core, store, burst, step);
         again = vector_decided(core);
     } else {

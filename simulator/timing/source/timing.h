@@ -76,7 +76,8 @@ struct transfer_work {
     uint8_t memory, segment;
     uint32_t offset, bound[3];
     int32_t dram_stride[3];
-    uint32_t cell_bytes, unit_bytes, run_bytes;
+    uint32_t run_bytes, unit_bytes; /* a step moves a unit: a cell, or a bus word of it */
+    uint8_t unit_shift, parts_shift; /* log2 of a unit's bytes, and of a cell's units */
     uint32_t banks;
 };
 
@@ -194,6 +195,7 @@ struct open_read {
     bool fetch;
     cycle asked, on_bus, write;     /* last word on the bus; last cell written */
     uint32_t first_beat;            /* of the program */
+    uint32_t banks;                 /* that the burst's cells lie in */
     int64_t moved, blocked;
     struct read_state before;
     struct burst burst;
@@ -329,6 +331,14 @@ void load_unit(struct core *core, cycle now);
 void load_recall(struct core *core, unsigned memory, uint32_t banks, cycle from);
 void reads_schedule(struct core *core, cycle now);
 void settle_reads(struct core *core);
+
+/* The bank of an on-chip cell, and for how many steps from `step` on it stays the same. */
+static inline int64_t step_run(const struct transfer_work *work, int64_t step, unsigned *bank)
+{
+    int64_t cell = step >> work->parts_shift;
+    int64_t run = bank_run(&work->mem, &work->nest, cell, banking_of(work->memory), bank);
+    return ((cell + run) << work->parts_shift) - step;
+}
 
 /* fetch.c */
 void fetch_unit(struct core *core, cycle now);

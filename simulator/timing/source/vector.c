@@ -261,7 +261,7 @@ static bool glide(struct core *core, cycle until)
 {
     struct vector_state *v = &core->vector;
     const struct vector_work *work = &v->work->vector;
-    struct glide glide;
+    struct glide glide = {0};
     if (!plan_glide(core, &glide, until))
         return false;
     cycle end = v->time + glide.points * glide.period;

@@ -38,7 +38,7 @@ static bool walk_run(struct core *core, struct walk *walk, unsigned engine)
     uint32_t offset = work->offset;
     for (int d = 0; d < 3; d++)
         offset += walk->index[d] * (uint32_t)work->dram_stride[d];
-    if (offset % work->unit_bytes)
+    if (offset & (work->unit_bytes - 1))
         fail(core, TW_ERROR_ALIGNMENT, walk->work->index);
     else if ((uint64_t)offset + work->run_bytes > core->settings.segment_limit[work->segment])
         fail(core, TW_ERROR_SEGMENT_LIMIT, walk->work->index);
@@ -78,8 +78,8 @@ static void describe(struct walk *walk, struct burst *burst, uint32_t beats, boo
     uint32_t lane = first ? (uint32_t)(walk->run[run].address % BUS_BYTES) : 0;
     uint32_t bytes = MIN(beats * BUS_BYTES - lane, walk->bytes_left);
     *burst = (struct burst){
-        .beats = beats, .bytes = bytes, .steps = bytes / work->unit_bytes,
-        .first_steps = MIN(BUS_BYTES - lane, bytes) / work->unit_bytes, .step_rate = BUS_BYTES / work->unit_bytes,
+        .beats = beats, .bytes = bytes, .steps = bytes >> work->unit_shift,
+        .first_steps = MIN(BUS_BYTES - lane, bytes) >> work->unit_shift, .step_rate = BUS_BYTES >> work->unit_shift,
         .first_step = walk->next_step, .work = walk->run[run].work, .nest = walk->run[run].nest, .first = first,
         .last = final && walk->run[run].last};
     walk->bytes_left -= bytes;

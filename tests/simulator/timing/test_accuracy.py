@@ -54,7 +54,7 @@ def require_exact(comparisons: list[Comparison]) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_random_programs_are_exact(name: str) -> None:
-    count = max(20, PROGRAMS // (20 * len(CONFIGS)))
+    count = max(20, PROGRAMS // (10 * len(CONFIGS)))
     require_exact(list(compare_random(CONFIGS[name], range(3_000_000, 3_000_000 + count))))
 
 
