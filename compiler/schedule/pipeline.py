@@ -9,11 +9,12 @@ from math import inf
 
 from ...errors import TilewrightError
 from .builder import ProgramBuilder
+from .residency import Fixed, Region
 from .scope import Item, Need
 
 __all__ = ["LayerWork", "emit_layers"]
 
-_LOOKAHEAD = 32
+_LOOKAHEAD = 96
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class _Emitter:
         ends = [0] * len(self._layers)
         for place, (number, item) in enumerate(self._sequence):
             current = self._meet(number, item)
-            self._clock.begin(item)
+            self._clock.begin(item, current.ready)
             self._prefetch(place)
             item.work([current.places[need.key] for need in item.needs])
             ends[number] = len(self._builder)
@@ -53,7 +54,7 @@ class _Emitter:
         return ends
 
     def _meet(self, number: int, item: Item) -> _Preparation:
-        current = self._prepared.popleft() if self._prepared else _Preparation(item)
+        current = self._prepared.popleft() if self._prepared else _Preparation(item, self._clock)
         later = {key for preparation in self._prepared for key in preparation.places}
         if not current.meet(pins=later):
             self._prepared.clear()
@@ -66,18 +67,21 @@ class _Emitter:
         pins = {need.key for need in item.needs}
         before = start = self._clock.item_end
         deadline = inf
+        full: list[Region | Fixed] = []
         following = self._sequence[place + 1 : place + 1 + _LOOKAHEAD]
         for ahead, (layer, later) in enumerate(following):
             if ahead == len(self._prepared):
-                self._prepared.append(_Preparation(later))
+                self._prepared.append(_Preparation(later, self._clock))
             preparation = self._prepared[ahead]
             if ahead:
                 if self._clock.load_end >= self._clock.item_end:
                     return
-                deadline = min(deadline, before) if preparation.streams else deadline
+                if preparation.streams:
+                    deadline = min(deadline, before)
+                if full:
+                    deadline = min(deadline, self._clock.item_end)
                 budget = (deadline - self._clock.load_end) * self._builder.config.bus_bytes
-                if not preparation.meet(pins=pins, constants_only=True, budget=budget):
-                    return
+                preparation.meet(pins=pins, constants_only=True, budget=budget, full=full)
             else:
                 preparation.meet(pins=pins, constants_only=layer != number)
             pins |= {need.key for need in later.needs}
@@ -93,10 +97,11 @@ class _Clock:
         self._load_end = 0
         self._loaded = 0
 
-    def begin(self, item: Item) -> None:
-        """`item` is worked on once all that was loaded up to now is there; further loads begin then."""
-        self._load_end = max(self.item_end, self.load_end)
-        self.item_end = self._load_end + item.cycles
+    def begin(self, item: Item, ready: int) -> None:
+        """`item` is worked on once what it needs is there, at `ready`; further loads begin then at the earliest."""
+        start = max(self.item_end, ready)
+        self._load_end = max(start, self.load_end)
+        self.item_end = start + item.cycles
 
     @property
     def load_end(self) -> int:
@@ -106,35 +111,55 @@ class _Clock:
 
 
 class _Preparation:
-    """The places of one item's needs, met in several steps."""
+    """The places of one item's needs, met in several steps, and when the last of them is there."""
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, clock: _Clock) -> None:
         self.item = item
         self.places: dict[Hashable, int] = {}
+        self.ready = 0
+        self._clock = clock
 
     @property
     def streams(self) -> bool:
         """Whether it still wants anything but constants from DRAM."""
         return any(n.fill is not None and not n.early and n.key not in self.places for n in self.item.needs)
 
-    def meet(self, *, pins: Collection[Hashable] = (), constants_only: bool = False, budget: float = inf) -> bool:
-        """Meet what can be met without moving `pins`, within `budget` bytes; whether that is all, or all constants."""
+    def meet(
+        self,
+        *,
+        pins: Collection[Hashable] = (),
+        constants_only: bool = False,
+        budget: float = inf,
+        full: list[Region | Fixed] | None = None,
+    ) -> bool:
+        """Meet what can be met without moving `pins`; whether that is all, or all constants.
+
+        Parameters
+        ----------
+        budget
+            Bytes that may be brought.
+        full
+            Regions to leave alone; those that have no room are added.
+        """
         pinned = {need.key for need in self.item.needs}.union(pins)
         whole = True
         for need in self.item.needs:
             if need.key in self.places or (constants_only and not need.early):
                 continue
-            if need.nbytes > budget and not need.region.holds(need.key):
+            if need.region in (full or ()) or (need.nbytes > budget and not need.region.holds(need.key)):
                 whole = False
                 continue
             place = need.region.place(need.key, need.size, pinned)
             if place is None:
                 whole = False
+                if full is not None:
+                    full.append(need.region)
                 continue
             self.places[need.key] = place[0]
             if need.fill is not None and not place[1]:
                 budget -= need.nbytes
                 need.fill(place[0])
+                self.ready = self._clock.load_end
         return whole
 
     def missing(self) -> Need:

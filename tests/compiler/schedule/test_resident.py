@@ -59,7 +59,7 @@ def test_residents_that_live_together_lie_apart(entries):
     bank = CONFIG.act_depth // CONFIG.act_banks
     for name, place in residents.items():
         entry = candidates[name]
-        assert 0 <= place.base and place.base + entry.size <= CONFIG.act_depth
+        assert place.base >= 0 and place.base + entry.size <= CONFIG.act_depth
         assert entry.edge is None or (place.base + entry.edge) % bank == 0
         assert all(limits[layer] <= place.base for layer in range(entry.first, entry.last + 1))
     for a, b in itertools.combinations(residents, 2):
