@@ -44,7 +44,8 @@ def _followers(graph: Graph, node: Node) -> list[Node]:
     while (reader := graph.sole_consumer(name)) is not None:
         others = [graph.constant(other) for other in reader.inputs if other and other != name]
         shapes = [other.shape for other in others if other is not None]
-        allowed = {"Relu": [()], "Clip": [(), (1,)], "Add": [(), (1,), (columns,)]}.get(reader.operator, [])
+        known: dict[str, list[tuple[int, ...]]] = {"Relu": [()], "Clip": [(), (1,)], "Add": [(), (1,), (columns,)]}
+        allowed = known.get(reader.operator, [])
         constant = len(shapes) == len(reader.inputs) - reader.inputs.count("") - 1
         if not allowed or not constant or any(shape not in allowed for shape in shapes):
             break
