@@ -170,8 +170,8 @@ class _Importer:
         try:
             target = (folder / location).resolve()
             found = target.is_file()
-        except (OSError, ValueError) as error:  # names too long, loops of links, zeros
-            raise TilewrightError(f"constant {tensor.name!r} lies in {location!r}, which is no path: {error}") from None
+        except (OSError, RuntimeError, ValueError):  # names too long, loops of links, zeros
+            raise TilewrightError(f"constant {tensor.name!r} lies in {location[:99]!r}, which is no path") from None
         if not location or Path(location).is_absolute() or not target.is_relative_to(folder):
             raise TilewrightError(f"constant {tensor.name!r} must lie in the model's folder, not in {location!r}")
         if not found:

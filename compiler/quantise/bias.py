@@ -48,19 +48,18 @@ def correct_biases(
 
     Layers are taken one by one, on the real numbers that enter them, so that one run of the samples does for all.
     """
-    chosen = {node.name for node in products}
+    reals = {node.name: weights[node.name].real for node in products}
     shifts: dict[str, _Shift] = {}
     biases: dict[str, np.ndarray] = {}
     for sample in samples:
-        for node, (data, _, *rest), (result,) in _products(graph, sample, chosen):
+        for node, (data, *parameters), (result, *_) in walk(graph, sample):
+            if node.name not in reals:
+                continue
             assert data is not None
-            bias = rest[0] if rest and rest[0] is not None else np.zeros(result.shape[1], np.float32)
-            inputs = [restored(data, ranges[node.inputs[0]].quantisation), weights[node.name].real, bias]
+            given = parameters[1] if len(parameters) > 1 else None
+            bias = np.zeros(result.shape[1], np.float32) if given is None else given.reshape(-1)
+            inputs = [restored(data, ranges[node.inputs[0]].quantisation), reals[node.name], bias]
             (quantised,) = find_operator(node).reference(node, inputs)
-            biases[node.name] = bias.reshape(-1)
-            shifts.setdefault(node.name, _Shift(result.shape[1])).add(result - quantised)
+            biases[node.name] = bias
+            shifts.setdefault(node.name, _Shift(len(bias))).add(result - quantised)
     return {name: (bias + shifts[name].mean()).astype(np.float32) for name, bias in biases.items()}
-
-
-def _products(graph: Graph, sample: Sample, chosen: set[str]):  # type: ignore[no-untyped-def]
-    return (step for step in walk(graph, sample) if step[0].name in chosen)

@@ -11,6 +11,7 @@ from ..graph import Graph, Node, Value
 from ..passes import Pass, run_passes
 from ..passes.shapes import fold_shapes, infer_shapes
 from ..passes.simplify import remove_dead
+from .rows import products_of_rows
 
 __all__ = ["canonical", "require_real"]
 
@@ -21,9 +22,9 @@ _PRODUCTS = ("Conv", "Gemm")
 def canonical(graph: Graph) -> Graph:
     """The same function, ready for quantisation.
 
-    A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1), a Sum one Add after the
-    other. BatchNormalization and additions, subtractions, multiplications and divisions of constants, one a channel,
-    are part of the Conv or Gemm before them.
+    A product with a constant matrix is a Gemm of plain weights (transA 0, alpha and beta 1), whose rows are those of
+    all outer dimensions; a Sum is one Add after the other. BatchNormalization and additions, subtractions,
+    multiplications and divisions of constants, one a channel, are part of the Conv or Gemm before them.
 
     Raises
     ------
@@ -38,6 +39,7 @@ def canonical(graph: Graph) -> Graph:
             Pass("shapes", fold_shapes),
             Pass("identities", _without_identities),
             Pass("sums", _sums_of_two),
+            Pass("rows", products_of_rows),
             Pass("products", _plain_products),
             Pass("normalisations", _folded_affine),
             Pass("dead-constants", remove_dead),

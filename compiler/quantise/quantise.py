@@ -57,7 +57,7 @@ def quantise_graph(
     """Quantise a float model: int8 weights symmetric and per output, int8 activations asymmetric and per tensor.
 
     Conv, Gemm and MatMul with constant weights, and the Add, Relu, Clip, pools and movements beside them, become
-    integer operators; everything else stays in floating point. The same inputs give the same result.
+    integer operators; everything else stays in floating point. On one machine the same samples give the same result.
 
     Parameters
     ----------

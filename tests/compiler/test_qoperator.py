@@ -267,3 +267,17 @@ def test_integer_products_that_are_quantised_again(operator, axis, dtype, bias):
     made.nodes += [helper.make_node(name, inputs, [name.lower()], name, **more) for name, inputs, more in steps]
     program = check(made, made.finish("QuantizeLinear", ["relu", *result_of(made, 0.4, -100)]))
     assert all(layer.target == "accelerator" for layer in program.layers if layer.macs)
+
+
+@BOTH
+def test_parts_of_a_tensor(dtype):
+    """A Split moves integers; both parts go on as they are."""
+    made = OneOperator(dtype)
+    x = made.x((1, 12, 3, 3))
+    made.nodes.append(helper.make_node("QLinearAdd", [*x, *x, x[1], x[2]], ["sum"], "sum", domain=MICROSOFT))
+    sizes = made.constant(np.array([8, 4], np.int64))
+    made.nodes.append(helper.make_node("Split", ["sum", sizes], ["a", "b"], "split", axis=1))
+    made.nodes.append(helper.make_node("MaxPool", ["a"], ["most"], "pool", kernel_shape=[3, 3], pads=[1] * 4))
+    parts = [part for name in ("b", "most") for part in (name, x[1], x[2])]
+    program = check(made, made.finish("QLinearConcat", [x[1], x[2], *parts], domain=MICROSOFT, axis=1))
+    assert not any(layer.operator == "flip_sign" for layer in program.layers[1:-1])

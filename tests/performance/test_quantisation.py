@@ -98,4 +98,4 @@ def test_less_noise_than_onnxruntime(name, tmp_path):
         print(f"{layer.name:16} {'-' if other is None else f'{other:.1f}':>12} {layer.sqnr:6.1f} {even.sqnr:10.1f}")
     for output, even in zip(plain.outputs, equal.outputs, strict=True):
         print(f"output {output.name[:9]:9} {theirs[output.name]:12.1f} {output.sqnr:6.1f} {even.sqnr:10.1f}")
-        assert even.sqnr > theirs[output.name]
+        assert even.sqnr > theirs[output.name] + 1

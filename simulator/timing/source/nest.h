@@ -79,6 +79,34 @@ static inline int64_t place_address(const struct place *place, const struct nest
     return at;
 }
 
+/* A point of a nest and its address, moved on one by one. */
+struct steps {
+    uint32_t index[NEST_DIMS];
+    int64_t at;
+};
+
+static inline void steps_seek(struct steps *steps, const struct place *place, const struct nest *nest, int64_t point)
+{
+    steps->at = place->base;
+    for (int d = 0; d < nest->dims; d++) {
+        int64_t index = point / nest->size[d + 1];
+        point -= index * nest->size[d + 1];
+        steps->index[d] = (uint32_t)index;
+        steps->at += index * place->stride[d];
+    }
+}
+
+static inline void steps_advance(struct steps *steps, const struct place *place, const struct nest *nest)
+{
+    for (int d = nest->dims; d-- > 0;) {
+        steps->at += place->stride[d];
+        if (++steps->index[d] < nest->bound[d])
+            return;
+        steps->index[d] = 0;
+        steps->at -= place->stride[d] * (int64_t)nest->bound[d];
+    }
+}
+
 /* How many further iterations, `left` at most, keep addresses `low` to `high` in their bank when each adds `stride`. */
 static inline int64_t same_bank_steps(int64_t low, int64_t high, int64_t stride, int64_t left, struct banking banking)
 {

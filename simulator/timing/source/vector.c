@@ -248,12 +248,15 @@ static void glide_results(struct core *core, const struct glide *glide, cycle en
                                                         (uint8_t)glide->bank_dst});
         v->last_write = ready + (written - 1) * pace;
     }
+    struct steps steps;
+    if (written < count)
+        steps_seek(&steps, &work->result, &work->results, result + written);
     for (int64_t n = written; n < count; n++) {
-        uint32_t pass = work->nest.dims > TW_VECTOR_DIMS ? (uint32_t)((result + n) / work->results.size[1]) : 0;
-        int64_t address = place_address(&work->result, &work->results, result + n);
-        claim(v, (struct pending_result){.work = v->work, .ready = ready + n * pace, .key = key_of(work->dst_memory, address, pass),
+        claim(v, (struct pending_result){.work = v->work, .ready = ready + n * pace,
+                                         .key = key_of(work->dst_memory, steps.at, pass_of(work, steps.index)),
                                          .memory = work->dst_memory, .bank = (uint8_t)glide->bank_dst,
                                          .last = result + n + 1 == work->results.size[0]});
+        steps_advance(&steps, &work->result, &work->results);
     }
 }
 

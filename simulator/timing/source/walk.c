@@ -140,6 +140,10 @@ void walk_advance(struct core *core, struct walk *walk, unsigned engine)
 
 void walk_asked(struct core *core, struct walk *walk, unsigned engine, cycle at)
 {
+    const uint32_t cut = walk->cut_count;
     walk->asked[walk->asked_count++ % BURSTS] = at;
-    walk_advance(core, walk, engine);
+    while (push_burst(walk))
+        ;
+    if (walk->cut_count != cut) /* nothing else waits for bursts */
+        walk_advance(core, walk, engine);
 }

@@ -45,6 +45,16 @@ def test_products_of_matrices(floats, transposed):
     assert all(set(node.attributes) == {"transB"} for node in form.nodes)
 
 
+def test_products_of_rows(floats):
+    model = floats(2)
+    y = model.node("MatMul", model.input(1, 3, 2, 4), model.normal(4, 5))
+    y = model.node("Relu", model.node("Add", model.normal(5), y))
+    y = model.node("Clip", y, "", model.constant(1.0))
+    y = model.node("Add", model.node("MatMul", y, model.normal(5, 3)), model.normal(2, 3))
+    operators = ["Reshape", "Gemm", "Relu", "Clip", "Reshape", "Reshape", "Gemm", "Reshape", "Add"]
+    folded(model.graph(y), operators)
+
+
 def test_sums_of_several(floats):
     model = floats(2)
     y = model.conv(model.input(1, 2, 4, 4), 3, 2, 1, 1)

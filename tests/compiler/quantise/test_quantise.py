@@ -128,6 +128,26 @@ def test_names_that_the_quantiser_would_use(floats, calibrated):
     assert measure(result, samples, TINY).outputs[0].sqnr > 25
 
 
+def test_a_transformer_block(floats, calibrated):
+    """Its products with weights are the accelerator's, attention and normalisation the host's."""
+    model = floats(8, opset=18)
+    x = model.input(1, 6, 16)
+    parts = [model.node("MatMul", x, model.normal(16, 16, scale=0.25), name=name) for name in ("query", "key", "value")]
+    turned = model.node("Transpose", parts[1], perm=[0, 2, 1])
+    weights = model.node("Softmax", model.node("MatMul", parts[0], turned), axis=-1)
+    y = model.node("Add", x, model.node("MatMul", weights, parts[2]))
+    y = model.node("LayerNormalization", y, model.normal(16), model.normal(16), axis=-1)
+    up = model.node("Add", model.node("MatMul", y, model.normal(16, 32, scale=0.25), name="up"), model.normal(32))
+    down = model.node("MatMul", model.node("Relu", up), model.normal(32, 16, scale=0.2), name="down")
+    graph = model.graph(model.node("Add", down, y, name="y"))
+    samples = calibrated(graph, samples=20)
+    result = quantise_graph(graph, samples)
+    program, _ = answers(result.graph, samples[0])
+    targets = {layer.name: layer.target for layer in program.layers}
+    assert all(targets[name] == "accelerator" for name in ("query", "key", "value", "up", "down"))
+    assert measure(result, samples, TINY).outputs[0].sqnr > 25
+
+
 def test_one_input_of_several_kinds(floats):
     model = floats(5)
     a, b = model.input(1, 3, 4, 4, name="a"), model.input(1, 4, name="b")
