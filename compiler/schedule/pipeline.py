@@ -55,16 +55,19 @@ class _Emitter:
 
     def _meet(self, number: int, item: Item) -> _Preparation:
         current = self._prepared.popleft() if self._prepared else _Preparation(item, self._clock)
-        later = {key for preparation in self._prepared for key in preparation.places}
-        if not current.meet(pins=later):
+        if not current.meet(pins=self._placed()):
             self._prepared.clear()
             if not current.meet():
                 raise _too_large(self._layers[number].name, current.missing())
         return current
 
+    def _placed(self) -> set[Hashable]:
+        """What was brought, or got room, ahead of its time."""
+        return {key for preparation in self._prepared for key in preparation.places}
+
     def _prefetch(self, place: int) -> None:
         number, item = self._sequence[place]
-        pins = {need.key for need in item.needs}
+        pins = {need.key for need in item.needs} | self._placed()
         before = start = self._clock.item_end
         deadline = inf
         full: list[Region | Fixed] = []
