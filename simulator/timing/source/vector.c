@@ -246,7 +246,8 @@ static void glide_results(struct core *core, const struct glide *glide, cycle en
     while (v->count && v->window[v->head % WINDOW].ready < end)
         release(core, v->window[v->head % WINDOW].ready);
     if (written) {
-        vector_note(core, LOG_WRITE, (struct log_entry){ready, written > 1 ? (int32_t)pace : 1, (int32_t)written, work->dst_memory,
+        int32_t period = written > 1 ? (int32_t)pace : 1;
+        vector_note(core, LOG_WRITE, (struct log_entry){ready, period, (int32_t)written, work->dst_memory,
                                                         (uint8_t)glide->bank_dst});
         v->last_write = ready + (written - 1) * pace;
     }
