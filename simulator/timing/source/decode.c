@@ -73,11 +73,12 @@ static bool places_meet(const struct place *x, const struct place *y, unsigned m
     return x_low / unit <= y_high / unit && y_low / unit <= x_high / unit;
 }
 
-/* Whether both places are the same at every point, and never twice the same; the first `extra` loops do not count. */
-static bool same_distinct(const struct place *x, const struct place *y, const struct nest *nest, int extra, int64_t unit)
+/* Whether both places are the same at every point, and never twice the same in a pass over groups of lanes. */
+static bool same_distinct(const struct place *x, const struct place *y, const struct nest *nest, unsigned memory)
 {
+    const int extra = nest->dims - TW_VECTOR_DIMS;
     bool used[NEST_DIMS] = {false};
-    int64_t reach = unit - 1;
+    int64_t reach = memory == TW_MEMORY_ACT ? BLOCK_OUT / GRANULE - 1 : 0;
     if (x->base != y->base)
         return false;
     for (int round = extra; round < nest->dims; round++) {
@@ -112,6 +113,17 @@ static void set_results(struct vector_work *work, int reduce)
     place_finish(result, results);
 }
 
+static bool operand_meets(const struct vector_work *work, const struct place *operand, unsigned memory)
+{
+    return memory == work->dst_memory && places_meet(operand, &work->dst, memory);
+}
+
+static bool operand_is_dst(const struct vector_work *work, const struct place *operand)
+{
+    return work->reduced == 1 && place_inside(&work->dst, work->dst_memory) &&
+           same_distinct(operand, &work->dst, &work->nest, work->dst_memory);
+}
+
 static void set_operands(struct vector_work *work, const uint8_t *raw)
 {
     unsigned function = tw_vector_function(raw);
@@ -128,13 +140,10 @@ static void set_operands(struct vector_work *work, const uint8_t *raw)
     if (work->b_last)
         work->read_banks[work->b_memory] |= place_banks(&work->b, banking_of(work->b_memory));
     work->write_banks[work->dst_memory] = place_banks(&work->dst, banking_of(work->dst_memory));
-    bool a_meets = work->a_needed && work->a_memory == work->dst_memory && places_meet(&work->a, &work->dst, work->a_memory);
-    bool b_meets = work->b_last && work->b_memory == work->dst_memory && places_meet(&work->b, &work->dst, work->b_memory);
-    const int64_t unit = work->dst_memory == TW_MEMORY_ACT ? BLOCK_OUT / GRANULE : 1;
-    const int extra = work->nest.dims - TW_VECTOR_DIMS;
-    bool inside = place_inside(&work->dst, work->dst_memory);
-    work->a_is_dst = a_meets && inside && work->reduced == 1 && same_distinct(&work->a, &work->dst, &work->nest, extra, unit);
-    work->b_is_dst = b_meets && inside && work->reduced == 1 && same_distinct(&work->b, &work->dst, &work->nest, extra, unit);
+    bool a_meets = work->a_needed && operand_meets(work, &work->a, work->a_memory);
+    bool b_meets = work->b_last && operand_meets(work, &work->b, work->b_memory);
+    work->a_is_dst = a_meets && operand_is_dst(work, &work->a);
+    work->b_is_dst = b_meets && operand_is_dst(work, &work->b);
     work->meets_itself = (a_meets && !work->a_is_dst) || (b_meets && !work->b_is_dst);
 }
 

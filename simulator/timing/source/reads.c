@@ -1,8 +1,8 @@
 /* DRAM reads, from the request to the cell: hw/port.py, load.py, steps.py, and an AXI memory of fixed latency.
  *
  * The bus carries one word a cycle, bursts in the order in which they were asked for; two words wait between it and
- * their readers. The load engine takes a step (a word, or the part of one that is a cell) in a cycle and writes it in the
- * next, or later where its bank is not free. */
+ * their readers. The load engine takes a step (a word, or the part of one that is a cell) in a cycle and writes it in
+ * the next, or later where its bank is not free. */
 #include "timing.h"
 
 static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)

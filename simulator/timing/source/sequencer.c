@@ -23,26 +23,10 @@ static bool take_tokens(struct core *core, unsigned engine, const struct instruc
     return true;
 }
 
-static void start(struct core *core, unsigned engine, const struct instruction *head, cycle now)
+static void start_nest(struct core *core, unsigned engine, const struct instruction *head, cycle now)
 {
     struct engine *e = &core->engines[engine];
-    struct flight *flight = &e->flights[e->popped % FLIGHTS];
-    bool sync = head->opcode == TW_OPCODE_SYNC;
-    *flight = (struct flight){
-        .started = now, .shown = NEVER, .index = head->index, .nest = e->nests, .signal = head->signal, .sync = sync};
-    if (e->retired == e->popped)
-        flight->shown = now + 2;
-    if (core->settings.started)
-        core->settings.started[head->index] = (uint64_t)now;
-    e->acquired = false;
-    e->popped++;
-    if (e->queued > e->popped)
-        e->visible[e->popped % KEPT] = MAX(e->written[e->popped % KEPT] + 1, now) + 1;
-    wake(core, UNIT_FETCH, now + 1);
-    wake(core, UNIT_BACK + engine, now + 2);
-    if (sync)
-        return;
-    uint32_t nest = e->nests++;
+    const uint32_t nest = e->nests++;
     switch (engine) {
     case TW_ENGINE_LOAD:
         e->free_at = NEVER;
@@ -62,6 +46,25 @@ static void start(struct core *core, unsigned engine, const struct instruction *
     default:
         vector_start(core, head, now);
     }
+}
+
+static void start(struct core *core, unsigned engine, const struct instruction *head, cycle now)
+{
+    struct engine *e = &core->engines[engine];
+    const bool sync = head->opcode == TW_OPCODE_SYNC, first = e->retired == e->popped;
+    e->flights[e->popped % FLIGHTS] = (struct flight){
+        .started = now, .shown = first ? now + 2 : NEVER, .index = head->index, .nest = e->nests,
+        .signal = head->signal, .sync = sync};
+    if (core->settings.started)
+        core->settings.started[head->index] = (uint64_t)now;
+    e->acquired = false;
+    e->popped++;
+    if (e->queued > e->popped)
+        e->visible[e->popped % KEPT] = MAX(e->written[e->popped % KEPT] + 1, now) + 1;
+    wake(core, UNIT_FETCH, now + 1);
+    wake(core, UNIT_BACK + engine, now + 2);
+    if (!sync)
+        start_nest(core, engine, head, now);
 }
 
 void front(struct core *core, unsigned engine, cycle now)

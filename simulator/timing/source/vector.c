@@ -118,7 +118,8 @@ static bool try_step(struct core *core, cycle now)
         return false;
     uint8_t bank_a = (uint8_t)bank_of(at->a, banking_of(work->a_memory));
     uint8_t bank_b = (uint8_t)bank_of(at->b, banking_of(work->b_memory));
-    bool b_needed = work->b_always || (work->b_last && at->in_result == work->reduced - 1), a_now = false, b_now = false;
+    bool b_needed = work->b_always || (work->b_last && at->in_result == work->reduced - 1);
+    bool a_now = false, b_now = false;
     if (work->a_needed && !v->a_held && !on_its_way(v, key_of(work->a_memory, at->a, pass)))
         a_now = !gemm_uses(core, gemm_read_port[work->a_memory], bank_a, now);
     bool a_have = v->a_held || !work->a_needed || a_now;
@@ -153,10 +154,11 @@ static void one_cycle(struct core *core)
     struct vector_cursor *at = &core->cursor;
     bool last = ++v->point == work->nest.size[0];
     if (at->in_result == work->reduced - 1)
-        claim(v, (struct pending_result){
-                     .work = v->work, .ready = now + VECTOR_LATENCY, .key = key_of(work->dst_memory, at->dst, pass_of(work, at->index)),
-                     .memory = work->dst_memory, .bank = (uint8_t)bank_of(at->dst, banking_of(work->dst_memory)),
-                     .last = last});
+        claim(v, (struct pending_result){.work = v->work, .ready = now + VECTOR_LATENCY,
+                                         .key = key_of(work->dst_memory, at->dst, pass_of(work, at->index)),
+                                         .memory = work->dst_memory,
+                                         .bank = (uint8_t)bank_of(at->dst, banking_of(work->dst_memory)),
+                                         .last = last});
     if (last)
         finish_nest(core, now);
     else
@@ -244,7 +246,8 @@ static void glide_results(struct core *core, const struct glide *glide, cycle en
     while (v->count && v->window[v->head % WINDOW].ready < end)
         release(core, v->window[v->head % WINDOW].ready);
     if (written) {
-        vector_note(core, LOG_WRITE, (struct log_entry){ready, (int32_t)pace, (int32_t)written, work->dst_memory,
+        int32_t period = written > 1 ? (int32_t)pace : 1;
+        vector_note(core, LOG_WRITE, (struct log_entry){ready, period, (int32_t)written, work->dst_memory,
                                                         (uint8_t)glide->bank_dst});
         v->last_write = ready + (written - 1) * pace;
     }

@@ -6,8 +6,8 @@ void vector_note(struct core *core, enum vector_log kind, struct log_entry entry
     struct vector_state *v = &core->vector;
     struct log_entry *log = core->log[kind];
     cycle last = entry.first + (cycle)entry.period * (entry.count - 1);
-    cycle *latest = kind == LOG_WRITE ? &v->last_written[entry.memory][entry.bank] : &v->last_read[entry.memory][entry.bank];
-    *latest = MAX(*latest, last);
+    cycle (*latest)[16] = kind == LOG_WRITE ? v->last_written : v->last_read;
+    latest[entry.memory][entry.bank] = MAX(latest[entry.memory][entry.bank], last);
     if (v->logged[kind] > core->vector_before.logged[kind]) { /* older entries must stay: they may be put back */
         struct log_entry *before = &log[(v->logged[kind] - 1) % LOG];
         bool same = before->memory == entry.memory && before->bank == entry.bank;

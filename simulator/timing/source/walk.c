@@ -1,7 +1,7 @@
 /* The DRAM side of a transfer: runs, and the bursts that they are cut into: hw/runs.py, bursts.py, transfer.py.
  *
- * A run is walked into a queue of two, located, measured, and taken by the cutter; its bursts are pushed into a queue of
- * TRANSFER_BURSTS_AHEAD. Each time follows from earlier ones as soon as those are known. */
+ * A run is walked into a queue of two, located, measured, and taken by the cutter; its bursts are pushed into a queue
+ * of TRANSFER_BURSTS_AHEAD. Each time follows from earlier ones as soon as those are known. */
 #include "timing.h"
 
 void walk_start(struct walk *walk, const struct instruction *instruction, uint32_t nest, cycle now)

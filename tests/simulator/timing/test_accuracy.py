@@ -23,6 +23,7 @@ from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.timing.accuracy import (
     Comparison,
+    Distribution,
     compare_program,
     compare_random,
     distribution,
@@ -50,6 +51,12 @@ LEAST_SPEED = 1000
 def require_exact(comparisons: list[Comparison]) -> None:
     off = [each for each in comparisons if not each.exact]
     assert not off, off[:3]
+
+
+def show(name: str, comparisons: list[Comparison]) -> Distribution:
+    found = distribution(comparisons)
+    print(f"\n{name}: {found.cycles:,} cycles, {found.mean:.3%} off, {found.speed:,.0f} times as fast as the Verilog")
+    return found
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -84,21 +91,23 @@ def test_extremes_are_exact(config: Config) -> None:
 @pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
 @pytest.mark.parametrize("name", ["ad", "kws", "resnet8", "vww"])
 def test_networks_are_exact(name: str) -> None:
-    require_exact(compare_program(compile_model(MODELS / f"{name}_int8.tflite", CONFIGS["vta-16"]), name))
+    comparisons = compare_program(compile_model(MODELS / f"{name}_int8.tflite", CONFIGS["vta-16"]), name)
+    require_exact(comparisons)
+    show(name, comparisons)
 
 
 @pytest.mark.parametrize("name", LAYERS if BENCH else QUICK_LAYERS)
 def test_layers_of_resnet18_are_exact(name: str, conv: Callable[..., onnx.ModelProto]) -> None:
-    require_exact(compare_program(compile_model(conv(*LAYERS[name]), CONFIGS["vta-16"]), name))
+    comparisons = compare_program(compile_model(conv(*LAYERS[name]), CONFIGS["vta-16"]), name)
+    require_exact(comparisons)
+    show(name, comparisons)
 
 
 @pytest.mark.skipif(not BENCH, reason="all of ResNet-18 takes the Verilog half a minute: make bench")
 def test_resnet18_is_exact_and_quick(resnet18: Callable[[], onnx.ModelProto]) -> None:
     comparisons = compare_program(compile_model(resnet18(), CONFIGS["vta-16"]), "ResNet-18")
     require_exact(comparisons)
-    found = distribution(comparisons)
-    print(f"\nResNet-18: {found.cycles:,} cycles, timed {found.speed:,.0f} times as fast as the Verilog")
-    assert found.speed >= LEAST_SPEED
+    assert show("ResNet-18", comparisons).speed >= LEAST_SPEED
 
 
 def test_data_take_no_part() -> None:
