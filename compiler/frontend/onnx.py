@@ -6,7 +6,8 @@ out by :mod:`.onnx_versions`, so that operators see the newest form only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,17 @@ def _read(path: Path) -> onnx.ModelProto:
 def _is_quantised(proto: onnx.NodeProto) -> bool:
     """Whether ONNX Runtime's domain has it for quantised models, and the compiler too."""
     return proto.op_type in (*_BORDERS, *CONTRIBUTED)
+
+
+@contextmanager
+def _sound(operator: str, node: str) -> Iterator[None]:
+    """Attributes that are not what their names say become one line that names the node."""
+    try:
+        yield
+    except (IndexError, OverflowError, TypeError, ValueError) as error:
+        raise TilewrightError(
+            f"operator {operator} (node {node!r}): its attributes must be of the right kind ({error})"
+        ) from None
 
 
 class _Importer:
@@ -200,7 +212,8 @@ class _Importer:
         for output in outputs:
             self._define(Value(output))
         node = Node(name, proto.op_type, tuple(proto.input), outputs, attributes)
-        node, made = newest_form(node, self.opset)
+        with _sound(node.operator, name):
+            node, made = newest_form(node, self.opset)
         for value in made:
             self._define(value)
         return node
@@ -238,10 +251,11 @@ class _Importer:
             "value_int": np.int64,
             "value_ints": np.int64,
         }
-        if kind == "value":
+        if kind == "value" and isinstance(value, np.ndarray):
             data = value
         elif kind in dtypes:
-            data = np.array(value, dtype=dtypes[kind])
+            with _sound("Constant", name):
+                data = np.array(value, dtype=dtypes[kind])
         else:
             raise UnsupportedOperator(f"node {name!r} (Constant) has {kind}; numbers and tensors are supported")
         self._define(Value.constant(proto.output[0], data))

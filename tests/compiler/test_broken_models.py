@@ -214,6 +214,24 @@ def test_odd_names(name):
     assert len(complaint(small([NODE(name, ["x"], ["y"])]))) < 1200
 
 
+@pytest.mark.parametrize(
+    "node",
+    [
+        NODE("Clip", ["x"], ["y"], min="z"),
+        NODE("Clip", ["x"], [], min=0.0),
+        NODE("Slice", ["x"], ["y"], starts=[float("inf")], ends=[1.0]),
+        NODE("Constant", [], ["y"], value=3),
+        NODE("Constant", [], ["y"], value_int="a"),
+        NODE("Softmax", ["x"], ["y"], axis="q"),
+    ],
+    ids=lambda node: node.op_type,
+)
+def test_attributes_of_another_kind(node):
+    model = small([node])
+    model.opset_import[0].version = 9
+    assert complaint(model)
+
+
 LOCATIONS = {
     "../outside.bin": "must lie in the model's folder",
     "link.bin": "must lie in the model's folder",
