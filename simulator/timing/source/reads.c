@@ -12,9 +12,10 @@ static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, 
     return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at);
 }
 
-static bool may_wait(const struct core *core, unsigned memory, uint32_t banks, cycle from)
+/* Whether something that is decided may keep a write to `banks` waiting from cycle `from` on. */
+static bool meets(const struct core *core, unsigned memory, uint32_t banks, cycle from)
 {
-    if (vector_may_write(core, memory, banks, from))
+    if (vector_wrote(core, memory, banks, from))
         return true;
     return memory == TW_MEMORY_ACC && gemm_banks(core, GEMM_WRITES_ACC, from, NEVER) & banks;
 }
@@ -78,7 +79,7 @@ static void read_carefully(struct core *core, struct open_read *open, struct rea
     for (uint32_t k = 0; k < burst->steps; k++) {
         if (k == run_ends) {
             run_ends += step_run(work, burst->first_step + k, &bank);
-            waits = may_wait(core, work->memory, 1u << bank, step + 1);
+            waits = meets(core, work->memory, 1u << bank, step + 1);
         }
         cycle write = step + 1;
         while (waits && bank_taken(core, work->memory, bank, write))
@@ -118,14 +119,13 @@ static void plan(struct core *core, struct open_read *open)
         cycle step = MAX(MAX(first, state->taken) + 1, MAX(state->step + 1, state->write));
         open->moved += state->write > 0 && state->write != step;
         unsigned memory = open->burst.work->transfer.memory;
-        if (memory <= TW_MEMORY_ACC && may_wait(core, memory, open->banks, step + 1)) {
+        bool shared = memory <= TW_MEMORY_ACC;
+        if (shared && meets(core, memory, open->banks, step + 1))
             read_carefully(core, open, state, first, step);
-            cycle decided = vector_decided(core);
-            if (decided <= state->write)
-                wake(core, UNIT_LOAD, decided);
-        } else {
+        else
             read_evenly(open, state, first, step);
-        }
+        if (shared && vector_decided(core) <= state->write && vector_may_write(core, memory, open->banks, step + 1))
+            wake(core, UNIT_LOAD, vector_decided(core));
         open->write = state->write;
         if (open->burst.last)
             completed(core, TW_ENGINE_LOAD, open->burst.nest, open->write);
@@ -188,10 +188,16 @@ void reads_unit(struct core *core, cycle now)
         }
         reads->beats += open->burst.beats;
         plan(core, open);
-        if (fetch)
+        if (fetch) {
             fetch_refresh(core, now);
-        else
+            reads->alike = 0;
+        } else {
             walk_asked(core, &core->load_walk, TW_ENGINE_LOAD, now);
+            if (open->banks)
+                reads->alike = 0;
+            else
+                reads_pass(core, now);
+        }
     }
     reads_schedule(core, now);
 }

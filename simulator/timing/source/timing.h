@@ -209,6 +209,8 @@ struct reads {
     cycle asked;
     struct read_state state;
     int64_t moved, blocked, beats;
+    cycle pace;                     /* of the load engine's last bursts, and how many of them were alike */
+    uint32_t alike;
 };
 
 #define BEATS 4096
@@ -311,6 +313,7 @@ cycle vector_decided(const struct core *core);
 void vector_note(struct core *core, enum vector_log kind, struct log_entry entry);
 bool vector_reads(const struct core *core, unsigned memory, unsigned bank, cycle at);
 bool vector_writes(const struct core *core, unsigned memory, unsigned bank, cycle at);
+bool vector_wrote(const struct core *core, unsigned memory, uint32_t banks, cycle from);
 bool vector_may_read(const struct core *core, unsigned memory, uint32_t banks, cycle from);
 bool vector_may_write(const struct core *core, unsigned memory, uint32_t banks, cycle from);
 
@@ -339,6 +342,9 @@ static inline int64_t step_run(const struct transfer_work *work, int64_t step, u
     int64_t run = bank_run(&work->mem, &work->nest, cell, banking_of(work->memory), bank);
     return ((cell + run) << work->parts_shift) - step;
 }
+
+/* steady.c */
+void reads_pass(struct core *core, cycle now);
 
 /* fetch.c */
 void fetch_unit(struct core *core, cycle now);

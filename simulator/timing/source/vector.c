@@ -88,6 +88,28 @@ static void release(struct core *core, cycle at)
     v->count--;
 }
 
+/* Writes every result that is ready before `end`; none of them waits. */
+static void release_until(struct core *core, cycle end)
+{
+    struct vector_state *v = &core->vector;
+    while (v->count && v->window[v->head % WINDOW].ready < end) {
+        const struct pending_result first = v->window[v->head % WINDOW];
+        struct log_entry entry = {first.ready, 1, 0, first.memory, first.bank};
+        const struct pending_result *next = &first;
+        do {
+            if (next->last)
+                completed(core, TW_ENGINE_VECTOR, v->completed++, next->ready);
+            v->last_write = next->ready;
+            entry.count++;
+            v->head++;
+            v->count--;
+            next = &v->window[v->head % WINDOW];
+        } while (v->count && next->ready < end && next->ready == v->last_write + 1 && next->memory == first.memory &&
+                 next->bank == first.bank);
+        vector_note(core, LOG_WRITE, entry);
+    }
+}
+
 static void finish_nest(struct core *core, cycle last_issue)
 {
     struct engine *e = &core->engines[TW_ENGINE_VECTOR];
@@ -243,8 +265,7 @@ static void glide_results(struct core *core, const struct glide *glide, cycle en
     cycle pace = work->reduced * glide->period;
     cycle ready = v->time + ((result + 1) * work->reduced - v->point) * glide->period - 1 + VECTOR_LATENCY;
     int64_t written = ready < end ? MIN(count, (end - 1 - ready) / pace + 1) : 0;
-    while (v->count && v->window[v->head % WINDOW].ready < end)
-        release(core, v->window[v->head % WINDOW].ready);
+    release_until(core, end);
     if (written) {
         int32_t period = written > 1 ? (int32_t)pace : 1;
         vector_note(core, LOG_WRITE, (struct log_entry){ready, period, (int32_t)written, work->dst_memory,
@@ -295,8 +316,7 @@ static void simulate(struct core *core, cycle until)
         if (v->work && v->time >= v->begins && glide(core, until))
             continue;
         if (!v->work && writes_freely(core, NULL, 0, until)) {
-            while (v->count && v->window[v->head % WINDOW].ready < until)
-                release(core, v->window[v->head % WINDOW].ready);
+            release_until(core, until);
             v->time = v->count ? until : v->last_write + 1;
             continue;
         }

@@ -60,6 +60,13 @@ bool vector_may_read(const struct core *core, unsigned memory, uint32_t banks, c
     return any_after(v->last_read[memory], banks, from) || (v->work && v->work->vector.read_banks[memory] & banks);
 }
 
+/* Whether a write to `banks` in cycle `from` or later is decided. */
+bool vector_wrote(const struct core *core, unsigned memory, uint32_t banks, cycle from)
+{
+    return any_after(core->vector.last_written[memory], banks, from);
+}
+
+/* As vector_may_read. */
 bool vector_may_write(const struct core *core, unsigned memory, uint32_t banks, cycle from)
 {
     const struct vector_state *v = &core->vector;
