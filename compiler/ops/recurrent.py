@@ -163,6 +163,7 @@ class Recurrent(DerivedOperator):
         lines = _directions(node, arguments)
         steps, batch, _ = lines[0].x.shape
         hidden = given(node, arguments, 2).shape[2]
+        _require_shapes(node, arguments, lines[0].x.shape, len(lines), hidden)
         if steps > _MOST_STEPS:
             raise refuse(node, f"its sequence must have at most {_MOST_STEPS} steps, not {steps}")
         every: list[list[te.Tensor]] = []
@@ -179,6 +180,26 @@ class Recurrent(DerivedOperator):
         last = [trail[-1] for trail in every]
         results = [_sequence(node, lines, every), _states(node, last)]
         return [*results, _states(node, cells)] if node.operator == "LSTM" else results
+
+
+def _require_shapes(node: Node, arguments: Tensors, image: tuple[int, ...], directions: int, hidden: int) -> None:
+    """Refuse weights, biases and states that do not fit the input (steps, batch, inputs)."""
+    _, batch, inputs = image
+    gates = _GATES[node.operator] * hidden
+    state = (batch, directions, hidden) if node.get("layout", 0) else (directions, batch, hidden)
+    wanted = {
+        1: (directions, gates, inputs),
+        2: (directions, gates, hidden),
+        3: (directions, 2 * gates),
+        4: (batch,),
+        5: state,
+        6: state,
+        7: (directions, 3 * hidden),
+    }
+    for position, shape in wanted.items():
+        tensor = optional(arguments, position)
+        if tensor is not None and tensor.shape != shape:
+            raise refuse(node, f"its input {position} must be {list(shape)}, not {list(tensor.shape)}")
 
 
 def _directions(node: Node, arguments: Tensors) -> list[_Direction]:
