@@ -146,7 +146,7 @@ class _Assembler:
                     edge = bank_edge(image, frame, readings)
                     candidates[name] = Candidate(image, frame, first, readers[-1][0], edge)
         streaming = [[name for name in (*node.inputs, *node.outputs) if values[name].data is None] for node in nodes]
-        residents, limits = plan_residents(self.config, candidates, streaming)
+        residents, limits = plan_residents(self.config, candidates, streaming, self._act_constants(part))
         self.residents.update(residents)
         self.limits.update((node.name, limit) for node, limit in zip(nodes, limits, strict=True))
 

@@ -110,13 +110,13 @@ class _Schedule:
             rows = -(-rows // 2)
             upper = tiles(y, rows, columns, ((0, gemm_rows), (0, y.shape[3])))
             lower = tiles(y, rows, columns, ((gemm_rows, y.shape[2]), (0, y.shape[3])))
-            for pair in zip_longest(upper, lower):
-                self._add_item(*((tile, (0, y.blocks)) if tile else None for tile in pair))
+            for matrix, lanes in zip_longest(upper, lower):
+                self._add_item(self._share(matrix, (0, y.blocks)), self._share(lanes, (0, y.blocks)))
             return
         split = [*ranges(gemm_blocks, size)], [*ranges(y.blocks, size, gemm_blocks)]
         for tile in tiles(y, rows, columns):
-            for pair in zip_longest(*split):
-                self._add_item(*((tile, blocks) if blocks else None for blocks in pair))
+            for matrix_blocks, lanes_blocks in zip_longest(*split):
+                self._add_item(self._share(tile, matrix_blocks), self._share(tile, lanes_blocks))
 
     def _fits(self, size: TileSize, copies: int) -> bool:
         blocks, rows, columns = size
@@ -134,16 +134,15 @@ class _Schedule:
             and diagonals <= config.wgt_depth
         )
 
-    def _share(self, given: tuple[Tile, tuple[int, int]] | None) -> _Share | None:
-        if given is None:
+    def _share(self, tile: Tile | None, blocks: tuple[int, int] | None) -> _Share | None:
+        if tile is None or blocks is None:
             return None
-        conv, (tile, blocks) = self.conv, given
+        conv = self.conv
         image, frame = source(self.scope, conv.x, tile, conv.window, blocks, conv.x_zero, self.edges)
         return _Share(tile, blocks, frame, target(self.scope, conv.y, tile, blocks), image)
 
-    def _add_item(self, *given: tuple[Tile, tuple[int, int]] | None) -> None:
+    def _add_item(self, matrix: _Share | None, lanes: _Share | None) -> None:
         """The matrix engine's share, and the vector engine's, of which one may be missing."""
-        matrix, lanes = (self._share(share) for share in given)
         needs = [] if matrix is None else self._matrix_needs(matrix)
         first = len(needs)
         needs += [] if lanes is None else self._vector_needs(lanes)

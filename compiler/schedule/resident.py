@@ -11,8 +11,6 @@ from .layout import Blocked, Resident
 
 __all__ = ["Candidate", "Reading", "bank_edge", "margins", "plan_residents"]
 
-_SPARE = 4
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -90,7 +88,7 @@ class Candidate:
 
 
 def plan_residents(
-    config: Config, candidates: Mapping[str, Candidate], streaming: Sequence[Sequence[str]]
+    config: Config, candidates: Mapping[str, Candidate], streaming: Sequence[Sequence[str]], reserved: int
 ) -> tuple[dict[str, Resident], list[int]]:
     """Which of `candidates` stay in ACT, and how much of ACT is left at each layer.
 
@@ -98,6 +96,9 @@ def plan_residents(
     ----------
     streaming
         For each layer the activations that it reads or writes.
+    reserved
+        Granules at the beginning of ACT that hold other things. Of what is left, a layer has half, where anything must
+        pass through.
 
     Returns
     -------
@@ -107,6 +108,7 @@ def plan_residents(
         For each layer the granules below all that is resident then.
     """
     kept = dict(candidates)
+    half = reserved + (config.act_depth - reserved) // 2
     while True:
         places = _place(config, kept)
         limits = [
@@ -116,7 +118,7 @@ def plan_residents(
         tight = [
             layer
             for layer, names in enumerate(streaming)
-            if limits[layer] < config.act_depth // (2 if any(name not in kept for name in names) else _SPARE)
+            if limits[layer] < (half if any(name not in kept for name in names) else reserved)
         ]
         if not tight:
             return {name: kept[name].frame.moved(base) for name, base in places.items()}, limits

@@ -20,6 +20,7 @@ SMALL = load_config("vta-16").replace(
 CONFIGS = {
     "vta-16": load_config("vta-16"),
     "small": SMALL,
+    "smallest": SMALL.replace(name="smallest", act_depth=256),
     "two-banks": load_config("vta-16").replace(name="two-banks", act_depth=1024, act_banks=2),
     "8x16": load_config("8x16"),
     "16x8": load_config("vta-16").replace(name="16x8", block_out=8, vector_lanes=8, acc_depth=512),
@@ -32,7 +33,7 @@ def _layer(model, draw, kind, x, shape, seen):
     """(name, shape) of one more layer."""
     n, channels, height, width = shape
     out = (draw(st.sampled_from([0.05, 0.11])), draw(st.sampled_from([-128, 0, 5])))
-    kernel = draw(st.integers(1, min(3, height, width)))
+    kernel = draw(st.integers(1, min(9 if kind == "depthwise" else 3, height, width)))
     pad = draw(st.integers(0, kernel // 2))
     pads = [pad, kernel // 2, kernel // 2, pad]
     grown = [height + pads[0] + pads[2] - kernel + 1, width + pads[1] + pads[3] - kernel + 1]

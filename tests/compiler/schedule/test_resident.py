@@ -48,18 +48,18 @@ def test_bank_edge_is_where_the_matrix_engine_ends():
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 60), st.integers(0, 7), st.integers(0, 3))
 
 
-@given(st.lists(st.tuples(SIZES, st.none() | st.integers(0, 500)), max_size=10))
-def test_residents_that_live_together_lie_apart(entries):
+@given(st.lists(st.tuples(SIZES, st.none() | st.integers(0, 500)), max_size=10), st.integers(0, 4096))
+def test_residents_that_live_together_lie_apart(entries, reserved):
     candidates = {}
     for number, ((blocks, height, width, first, span), edge) in enumerate(entries):
         shape = (1, blocks * CONFIG.channels, height, width)
         candidates[str(number)] = Candidate(image(shape), margins(shape, [Reading()]), first, first + span, edge)
     streaming = [[n for n, c in candidates.items() if c.first <= layer <= c.last] for layer in range(12)]
-    residents, limits = plan_residents(CONFIG, candidates, streaming)
+    residents, limits = plan_residents(CONFIG, candidates, streaming, reserved)
     bank = CONFIG.act_depth // CONFIG.act_banks
     for name, place in residents.items():
         entry = candidates[name]
-        assert place.base >= 0 and place.base + entry.size <= CONFIG.act_depth
+        assert place.base >= reserved and place.base + entry.size <= CONFIG.act_depth
         assert entry.edge is None or (place.base + entry.edge) % bank == 0
         assert all(limits[layer] <= place.base for layer in range(entry.first, entry.last + 1))
     for a, b in itertools.combinations(residents, 2):
@@ -68,7 +68,7 @@ def test_residents_that_live_together_lie_apart(entries):
         assert apart or not candidates[a].meets(candidates[b])
     for layer, names in enumerate(streaming):
         missing = any(name not in residents for name in names)
-        assert limits[layer] >= CONFIG.act_depth // (2 if missing else 4)
+        assert limits[layer] >= (reserved + (CONFIG.act_depth - reserved) // 2 if missing else reserved)
 
 
 def _residual(model):
