@@ -11,6 +11,7 @@ from . import area, demo, hardware, program
 from . import bisect as bisect_command
 from . import compile as compile_command
 from . import inspect as inspect_command
+from . import profile as profile_command
 from . import timing_check as timing_check_command
 from . import verify as verify_command
 from .interrupt import INTERRUPTED, end_when_interrupted
@@ -33,6 +34,7 @@ for command in (
     verify_command.verify,
     bisect_command.bisect,
     program.run,
+    profile_command.profile,
     program.disassemble,
     program.assemble,
     program.check,

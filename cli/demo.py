@@ -120,10 +120,9 @@ def _show(
     predicted: dict[str, list[int]],
     reference: "np.ndarray",
 ) -> None:
-    from ..driver.layers import layer_reports
     from .report import print_layers
 
-    print_layers(program, layer_reports(program, session.records), "cycle (RTL), one digit")
+    print_layers(program, session.records, "cycle (RTL), one digit")
     cycles = sum(record.counters.get("cycles", 0) for record in session.records)
     click.echo(f"\n{cycles:,} cycles for one digit from start to done.\n")
     for line in _pictures(pixels[:8]):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..isa.program import Program, Run
 
-__all__ = ["assemble", "check", "disassemble", "run"]
+__all__ = ["assemble", "check", "disassemble", "load_to_run", "run"]
 
 _program_argument = click.argument("program", type=click.Path(path_type=Path))
 
@@ -45,12 +45,11 @@ def run(
 ) -> None:
     """Run PROGRAM on a device with inputs from a file; without instructions it needs none."""
     from ..driver.device import open_device
-    from ..driver.layers import layer_reports
     from ..driver.session import Session
     from ..isa.launch import DEFAULT_WATCHDOG
 
     given = _device_options(device, options)
-    loaded = _load_to_run(program, config, check)
+    loaded = load_to_run(program, config, check)
     arrays = read_arrays(inputs) if inputs is not None else {}
     opened = open_device(device, loaded.config, **given) if len(loaded.instructions) else None
     try:
@@ -61,13 +60,12 @@ def run(
             opened.close()
     if out is not None:
         write_arrays(out, outputs)
-    reports = layer_reports(loaded, session.records)
     from .report import layers_json, print_arrays, print_layers
 
     if as_json:
-        click.echo(json.dumps(layers_json(loaded, reports, session.records), indent=1))
+        click.echo(json.dumps(layers_json(loaded, session.records), indent=1))
         return
-    print_layers(loaded, reports, "the host" if opened is None else device)
+    print_layers(loaded, session.records, "the host" if opened is None else device)
     if out is None:
         print_arrays(outputs)
 
@@ -82,7 +80,14 @@ def _device_options(device: str, options: dict[str, object]) -> dict[str, object
     return {}
 
 
-def _load_to_run(path: Path, config: str | None, check: bool) -> "Program":
+def load_to_run(path: Path, config: str | None, check: bool) -> "Program":
+    """A program file; `config` is the configuration that it must be for, `check` whether to prove it legal.
+
+    Raises
+    ------
+    TilewrightError
+        It can't be read, is for another configuration, or breaks a rule.
+    """
     from ..config import load_config
     from ..driver.matching import require_same
     from ..isa.checker import require_program

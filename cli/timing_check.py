@@ -55,8 +55,8 @@ def timing_check(
         click.echo(json.dumps({what: vars(each) for what, each in table.items()}, indent=1))
     else:
         _show(table)
-    for compared in results.values():
-        require_accuracy(compared)
+    for comparisons in results.values():
+        require_accuracy(comparisons)
 
 
 def _show(table: "dict[str, Distribution]") -> None:

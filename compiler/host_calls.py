@@ -57,7 +57,27 @@ def lower_host_call(
         results_of_node = _expression(node, arguments)[: len(node.outputs)]
         tensors.update(zip(node.outputs, results_of_node, strict=True))
     outputs = [_blocked(tensors[name], channels) if name in blocked else tensors[name] for name in results]
-    return HostCall(host.lower_call(symbol, placeholders, outputs), tuple(inputs), tuple(results))
+    try:
+        function = host.lower_call(symbol, placeholders, outputs)
+    except te.VerificationError:
+        for node in nodes:
+            _require_sound(graph, node)
+        raise
+    return HostCall(function, tuple(inputs), tuple(results))
+
+
+def _require_sound(graph: Graph, node: Node) -> None:
+    """Refuse a node whose inputs do not fit one another: alone it reads beyond them, too."""
+    read = [name for name in dict.fromkeys(node.inputs) if name and graph.values[name].data is None]
+    values = [graph.values[name] for name in read]
+    placeholders = [te.placeholder(value.known_shape, value.known_dtype.name, value.name) for value in values]
+    tensors = dict(zip(read, placeholders, strict=True))
+    arguments = [_argument(graph, tensors, name) for name in node.inputs]
+    try:
+        host.lower_call("alone", placeholders, _expression(node, arguments)[: len(node.outputs)])
+    except te.VerificationError as error:
+        shapes = ", ".join("nothing" if tensor is None else str(list(tensor.shape)) for tensor in arguments)
+        raise refuse(node, f"its inputs must fit one another, not {shapes}") from error
 
 
 def is_large(graph: Graph, name: str) -> bool:

@@ -21,7 +21,7 @@ from .mirror import SegmentMirror, aligned_bytes
 if TYPE_CHECKING:
     from .host import HostFunctions
 
-__all__ = ["Session", "StepRecord"]
+__all__ = ["Session", "StepRecord", "layers_of_step"]
 
 _STORE = next(spec for spec in INSTRUCTIONS if spec.opcode is Opcode.STORE)
 
@@ -144,7 +144,7 @@ class Session:
             counters = self._run(number, step) if isinstance(step, Run) else self._call(step)
             seconds = perf_counter() - started
             events = self.device.events() if isinstance(step, Run) and isinstance(self.device, Traced) else None
-            self.records.append(StepRecord(step, self._layers(number, step), seconds, counters, events))
+            self.records.append(StepRecord(step, layers_of_step(self.program, number), seconds, counters, events))
         return {tensor.name: self._get(tensor) for tensor in self.program.outputs}
 
     def _checked(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -221,13 +221,17 @@ class Session:
             first, last = int(changed[0]), int(changed[-1])
             self._mirrors[buffer.segment].touched(buffer.offset + first, last - first + 1)
 
-    def _layers(self, number: int, step: Run | Call) -> tuple[Layer, ...]:
-        def inside(layer: Layer) -> bool:
-            if isinstance(step, Call):
-                return layer.target == "host" and layer.first <= number < layer.first + layer.count
-            return layer.target == "accelerator" and step.first <= layer.first < step.first + step.count
 
-        return tuple(layer for layer in self.program.layers if inside(layer))
+def layers_of_step(program: Program, number: int) -> tuple[Layer, ...]:
+    """The layers that lie in step `number` of `program`."""
+    step = program.steps[number]
+
+    def inside(layer: Layer) -> bool:
+        if isinstance(step, Call):
+            return layer.target == "host" and layer.first <= number < layer.first + layer.count
+        return layer.target == "accelerator" and step.first <= layer.first < step.first + step.count
+
+    return tuple(layer for layer in program.layers if inside(layer))
 
 
 def _described(dtype: object, shape: Sequence[int]) -> str:

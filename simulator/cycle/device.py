@@ -1,5 +1,6 @@
 """The RTL as a device: built once a configuration, then run cycle by cycle."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,8 @@ class CycleSimulator(AttachedSimulator):
         Record when instructions start and retire, for :meth:`events`.
     max_cycles
         Most cycles of one run; None: no limit.
+    progress
+        Called now and then with the cycles that the run has taken so far.
 
     Raises
     ------
@@ -72,6 +75,7 @@ class CycleSimulator(AttachedSimulator):
         threads: int = 1,
         trace: bool = False,
         max_cycles: int | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> None:
         super().__init__(config, dram)
         wave = Path(waveform) if waveform is not None else None
@@ -96,7 +100,7 @@ class CycleSimulator(AttachedSimulator):
         )
         self._harness = Harness(library, settings, trace=trace, waveform=wave)
         self._arrays = emitted.arrays
-        self._bus = _Bus(self._harness, max_cycles, _WAVEFORM_CHUNK if wave else _CHUNK)
+        self._bus = _Bus(self._harness, max_cycles, _WAVEFORM_CHUNK if wave else _CHUNK, progress)
         self._driver = RegisterDriver(self._bus, config, idle=self._bus.idle, interrupt=True)
 
     def __enter__(self) -> "CycleSimulator":
@@ -181,8 +185,11 @@ class _Bus:
         The cycle of the last start.
     """
 
-    def __init__(self, harness: Harness, max_cycles: int | None, chunk: int) -> None:
+    def __init__(
+        self, harness: Harness, max_cycles: int | None, chunk: int, progress: Callable[[int], object] | None
+    ) -> None:
         self._harness = harness
+        self._progress = progress
         self._max_cycles = max_cycles
         self._longest = self._chunk = chunk
         self.started = 0
@@ -206,6 +213,8 @@ class _Bus:
                 raise DeviceError(f"a run must end within max_cycles ({self._max_cycles}), and this one has not")
             chunk = min(chunk, left)
         self._harness.run(chunk)
+        if self._progress is not None:
+            self._progress(self._harness.cycle - self.started)
 
 
 def _check_options(

@@ -5,11 +5,9 @@ nobody chose are compared too. TILEWRIGHT_BENCH adds all of ResNet-18 and its sp
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from tilewright.compiler.compile import compile_model
 from tilewright.config import Config, load_config
@@ -19,6 +17,8 @@ from tilewright.isa.launch import Launch
 from tilewright.isa.program import Program, Run, encode_instructions
 from tilewright.isa.random_programs import random_program
 from tilewright.isa.table import Engine, Function, Memory
+from tilewright.models.resnet18.network import LAYERS
+from tilewright.models.resnet18.quantise import build_layer, build_network
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.timing.accuracy import (
@@ -38,11 +38,6 @@ CONFIGS = {
         name="16x8-2-rows", rows=2, block_in=16, block_out=8, multiplier_bits=16, reads_outstanding=2
     ),
 }
-LAYERS = {
-    "C2": (64, 64, 56, 3, 1), "C3": (64, 128, 56, 3, 2), "C4": (64, 128, 56, 1, 2), "C5": (128, 128, 28, 3, 1),
-    "C6": (128, 256, 28, 3, 2), "C7": (128, 256, 28, 1, 2), "C8": (256, 256, 14, 3, 1), "C9": (256, 512, 14, 3, 2),
-    "C10": (256, 512, 14, 1, 2), "C11": (512, 512, 7, 3, 1),
-}  # fmt: skip
 QUICK_LAYERS = ("C4", "C7", "C10")
 BENCH = "TILEWRIGHT_BENCH" in os.environ
 LEAST_SPEED = 1000
@@ -97,15 +92,15 @@ def test_networks_are_exact(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS if BENCH else QUICK_LAYERS)
-def test_layers_of_resnet18_are_exact(name: str, conv: Callable[..., onnx.ModelProto]) -> None:
-    comparisons = compare_program(compile_model(conv(*LAYERS[name]), CONFIGS["vta-16"]), name)
+def test_layers_of_resnet18_are_exact(name: str) -> None:
+    comparisons = compare_program(compile_model(build_layer(name), CONFIGS["vta-16"]), name)
     require_exact(comparisons)
     show(name, comparisons)
 
 
 @pytest.mark.skipif(not BENCH, reason="all of ResNet-18 takes the Verilog half a minute: make bench")
-def test_resnet18_is_exact_and_quick(resnet18: Callable[[], onnx.ModelProto]) -> None:
-    comparisons = compare_program(compile_model(resnet18(), CONFIGS["vta-16"]), "ResNet-18")
+def test_resnet18_is_exact_and_quick() -> None:
+    comparisons = compare_program(compile_model(build_network(), CONFIGS["vta-16"]), "ResNet-18")
     require_exact(comparisons)
     assert show("ResNet-18", comparisons).speed >= LEAST_SPEED
 

@@ -1,0 +1,165 @@
+"""``tilewright profile``"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..config import load_config
+from ..driver.device import DEVICES
+from ..errors import DeviceError, TilewrightError
+from .files import dense_rounding_option, out_option, read_arrays, write_text
+from .roofline import draw_roofline, require_picture
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..driver.session import StepRecord
+    from ..isa.program import Program
+
+__all__ = ["profile"]
+
+_TIMING = "timing"
+_PROGRAM_SUFFIX = ".tw"
+_DEFAULT_CONFIG = "vta-16"
+_LATENCY = 40
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--config", "-c", help=f"A preset or a TOML file; for a model {_DEFAULT_CONFIG} by default.")
+@click.option(
+    "--device", "-d", type=click.Choice(list(dict.fromkeys([*DEVICES, _TIMING]))), default="cycle", show_default=True
+)
+@click.option("--inputs", "-i", type=click.Path(path_type=Path), help="npz file, an array an input; else zeros.")
+@click.option(
+    "--latency", type=click.IntRange(1, 1_000_000), default=_LATENCY, show_default=True, help="Of DRAM, in cycles."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@out_option(False, "the table as CSV", "--csv")
+@out_option(False, "a timeline as JSON, for ui.perfetto.dev or about:tracing", "--trace")
+@out_option(False, "a roofline picture, .png or .svg", "--roofline")
+@dense_rounding_option
+def profile(
+    model: Path,
+    config: str | None,
+    device: str,
+    inputs: Path | None,
+    latency: int,
+    as_json: bool,
+    csv: Path | None,
+    trace: Path | None,
+    roofline: Path | None,
+    dense_rounding: str,
+) -> None:
+    """Say what each layer of MODEL, a model or a compiled program (.tw), takes, and what bound it.
+
+    Cycles of layers add up to the run's. `ideal` is the least that multipliers or bus allow; `used` the share of the
+    multipliers' cycles that did a multiplication; `bound` says what the cycles went to: gemm, vector, load or store;
+    bank, waiting for on-chip memory; token, engines waiting for one another.
+    """
+    if roofline is not None:
+        require_picture(roofline)
+    arrays = None if inputs is None else read_arrays(inputs)
+    program = _program(model, config, dense_rounding)
+    records = _records(program, model.name, device, arrays, latency)
+    from .report import layers_csv, layers_json, print_layers
+
+    if csv is not None:
+        write_text(csv, layers_csv(program, records))
+    if trace is not None:
+        from ..driver.timeline import timeline
+
+        write_text(trace, json.dumps(timeline(program, records), separators=(",", ":")))
+    if roofline is not None:
+        from ..driver.layers import layer_reports
+
+        title = f"{model.name} on {program.config.name}"
+        draw_roofline(roofline, program.config, layer_reports(program, records), title)
+    if as_json:
+        click.echo(json.dumps({"model": model.name, "device": device, **layers_json(program, records)}, indent=1))
+    else:
+        print_layers(program, records, device)
+
+
+def _program(path: Path, config: str | None, dense_rounding: str) -> "Program":
+    """`path` compiled, or loaded where it is a program already."""
+    if path.suffix.lower() == _PROGRAM_SUFFIX:
+        from .program import load_to_run
+
+        program = load_to_run(path, config, check=True)
+    else:
+        chosen = load_config(config or _DEFAULT_CONFIG)
+        from ..compiler.compile import compile_model
+
+        program = compile_model(path, chosen, dense_rounding=dense_rounding)  # type: ignore[arg-type]
+    if not len(program.instructions):
+        raise TilewrightError(f"{path.name} must have a layer on the accelerator to be measured there, and has none")
+    return program
+
+
+def _records(
+    program: "Program", name: str, device: str, arrays: "dict[str, np.ndarray] | None", latency: int
+) -> "Sequence[StepRecord]":
+    if device == _TIMING:
+        return _timed(program, latency)
+    import numpy as np
+
+    from ..driver.device import Traced, open_device
+    from ..driver.session import Session
+
+    given = {t.name: np.zeros(t.shape, t.dtype) for t in program.inputs} if arrays is None else arrays
+    with _progress(program, name, latency) as progress:
+        options = {"latency": latency, "trace": True, "progress": progress} if device == "cycle" else {}
+        opened = open_device(device, program.config, **options)
+        try:
+            if not isinstance(opened, Traced):
+                raise DeviceError(f"device {device} has no time to measure: take cycle or {_TIMING}")
+            session = Session(program, opened)
+            session.run(given)
+        finally:
+            opened.close()
+    return session.records
+
+
+def _timed(program: "Program", latency: int) -> "Sequence[StepRecord]":
+    """Records of the core's runs by the timing model, which needs no inputs."""
+    from ..driver.session import StepRecord, layers_of_step
+    from ..simulator.timing.device import events_of
+    from ..simulator.timing.program import time_program
+
+    timings = {timed.run: timed.timing for timed in time_program(program, latency=latency, trace=True)}
+    records = []
+    for number, step in enumerate(program.steps):
+        layers = layers_of_step(program, number)
+        if step in timings:
+            timing = timings[step]
+            events = events_of(program.instructions[step.first : step.first + step.count], timing)
+            records.append(StepRecord(step, layers, 0.0, timing.counters, events))
+    return records
+
+
+@contextmanager
+def _progress(program: "Program", name: str, latency: int) -> Iterator[Callable[[int], Any] | None]:
+    """What shows the simulated cycles out of those that the timing model expects; nothing outside a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from ..simulator.timing.program import time_program
+
+    total = max(timed.timing.cycles for timed in time_program(program, latency=latency))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} cycles"),
+    )
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as shown:
+        task = shown.add_task(name, total=total)
+        yield lambda cycles: shown.update(task, completed=cycles)
