@@ -14,13 +14,13 @@ from ..isa.program import Buffer, Call, Layer, Program, Run, Segment, Tensor, en
 from . import host
 from .graph import Graph, Node
 from .host_calls import HostCall, is_large, lower_host_call
+from .on_chip import divide
 from .ops import find_operator
 from .schedule.builder import ProgramBuilder
-from .schedule.layout import Blocked, Resident, image_shape, pack
+from .schedule.layout import Blocked, image_shape, pack
 from .schedule.memory_plan import Lifetime, plan_memory
 from .schedule.pipeline import LayerWork, emit_layers
 from .schedule.places import surround
-from .schedule.resident import Candidate, bank_edge, margins, plan_residents
 from .schedule.scope import ACTIVATIONS, CONSTANTS, ConstantPool, OnChip, Scope
 
 __all__ = ["HostTarget", "assemble"]
@@ -68,11 +68,10 @@ class _Assembler:
             for name in (*node.inputs, *node.outputs)
         )
         self.blocked = [name for name in touched if graph.values[name].data is None]
-        self.residents: dict[str, Resident] = {}
-        self.limits: dict[str, int] = {}
-        for part in self.parts:
-            if part.target == "accelerator":
-                self._plan_residents(part)
+        self.divisions = {
+            part.first: divide(graph, part.nodes, config) for part in self.parts if part.target == "accelerator"
+        }
+        self.residents = {name: place for d in self.divisions.values() for name, place in d.residents.items()}
         self.stored = [name for name in self.blocked if name not in self.residents or self._leaves(name)]
         offsets, self.activation_bytes = plan_memory([self._lifetime(name) for name in self.stored])
         self.tensors = {name: self._tensor(name, ACTIVATIONS, offsets.get(name, 0)) for name in self.blocked}
@@ -124,41 +123,16 @@ class _Assembler:
         inside = set(map(id, made.nodes))
         return name in self.graph.outputs or any(id(node) not in inside for node in self.graph.consumers.get(name, []))
 
-    def _plan_residents(self, part: _Part) -> None:
-        """Which activations of `part` stay on chip: none where rows of the core have parts of an image each."""
-        nodes, values = part.nodes, self.graph.values
-        candidates = {}
-        for first, node in enumerate(nodes):
-            for name in node.outputs if self.config.rows == 1 else ():
-                readers = [
-                    (number, reader, place)
-                    for number, reader in enumerate(nodes)
-                    for place, read in enumerate(reader.inputs)
-                    if read == name
-                ]
-                readings = [
-                    find_operator(reader).reading(reader, self.graph.arguments(reader), place, self.config)
-                    for _, reader, place in readers
-                ]
-                shape = image_shape(values[name].known_shape)
-                if readers and (frame := margins(shape, readings)) is not None:
-                    image = Blocked(shape, ACTIVATIONS, 0, self.config)
-                    edge = bank_edge(image, frame, readings)
-                    candidates[name] = Candidate(image, frame, first, readers[-1][0], edge)
-        streaming = [[name for name in (*node.inputs, *node.outputs) if values[name].data is None] for node in nodes]
-        residents, limits = plan_residents(self.config, candidates, streaming, self._act_constants(part))
-        self.residents.update(residents)
-        self.limits.update((node.name, limit) for node, limit in zip(nodes, limits, strict=True))
-
     def _add_run(self, part: _Part) -> None:
         builder = ProgramBuilder(self.config, [0, self.activation_bytes], constant=[CONSTANTS])
-        memories = OnChip(self.config, self._act_constants(part))
+        division = self.divisions[part.first]
+        memories = OnChip(self.config, division.constants)
         scope = Scope(self.config, builder, memories, self.constants, self.tensors, self.graph)
         work = []
         for node in part.nodes:
             self._place_constant_terms(node)
             scope.layer, scope.items = node.name, []
-            memories.divide(self.limits[node.name])
+            memories.divide(division.limits[node.name])
             for name in node.outputs:
                 scope.items += [item for item in (surround(scope, self.tensors[name]),) if item is not None]
             find_operator(node).schedule(node, scope)
@@ -169,14 +143,6 @@ class _Assembler:
         self.steps.append(Run(first=first, count=len(self.instructions) - first))
         for node, start, end in zip(part.nodes, [0, *ends], ends, strict=False):
             self.layers.append(self._layer(node, first + start, end - start))
-
-    def _act_constants(self, part: _Part) -> int:
-        """Granules of ACT for weights that the vector engine reads: two layers', as far as a quarter of ACT goes."""
-        wanted = [
-            find_operator(node).act_constants(node, self.graph.arguments(node), self.config) for node in part.nodes
-        ]
-        whole, least = (max((pair[place] for pair in wanted), default=0) for place in range(2))
-        return min(max(min(2 * whole, self.config.act_depth // 4), least), self.config.act_depth // 2)
 
     def _place_constant_terms(self, node: Node) -> None:
         """A sum's or product's constant term lies in blocks among the constants."""
