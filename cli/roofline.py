@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from math import log10
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ _COLOURS = {
     "bank": "#8c510a",
     "token": "#b2182b",
 }
-_NAMED = 8  # layers whose names fit in the picture: those that take longest
+_CELLS = 8  # to a factor of ten, along both axes: layers in one share a label
 _SPAN = (0.5, 8.0)  # how far the axis goes beyond the ridge and the layers, as factors
 
 
@@ -66,7 +67,7 @@ def draw_roofline(path: Path, config: Config, reports: Sequence["LayerReport"], 
     low, high = _SPAN[0] * min(ridge, *intensities), _SPAN[1] * max(ridge, *intensities)
     axes.plot([low, ridge, high], [low * config.bus_bytes, peak, peak], color="black", linewidth=1.5)
     axes.annotate(f"{peak} MACs a cycle", (high, peak), ha="right", va="bottom")
-    axes.annotate(f"{config.bus_bytes} bytes a cycle", (low, low * config.bus_bytes), ha="left", va="bottom")
+    axes.annotate(f"{config.bus_bytes} bytes a cycle", (low, low * config.bus_bytes), ha="left", va="top")
     _draw_layers(axes, points)
     axes.grid(True, which="major", alpha=0.3)
     picture = io.BytesIO()
@@ -93,7 +94,21 @@ def _draw_layers(axes: "Axes", points: Sequence["LayerReport"]) -> None:
             alpha=0.6,
             label=f"bound by {bound}",
         )
-    for report in sorted(points, key=lambda each: each.cycles or 0, reverse=True)[:_NAMED]:
-        place = (_intensity(report), report.macs / (report.cycles or 1))
-        axes.annotate(report.name, place, fontsize=7, xytext=(4, -9), textcoords="offset points")
+    for names, place in _labels(points):
+        axes.annotate(names, place, fontsize=7, rotation=-40, ha="left", va="top", rotation_mode="anchor")
     axes.legend(loc="lower right")
+
+
+def _labels(points: Sequence["LayerReport"]) -> list[tuple[str, tuple[float, float]]]:
+    """Text and place of a label for each cluster: the layer that takes longest, and how many more there are."""
+    clusters: dict[tuple[int, int], list[LayerReport]] = {}
+    for report in sorted(points, key=lambda each: each.cycles or 0, reverse=True):
+        place = (_intensity(report), report.macs / (report.cycles or 1))
+        cell = (round(_CELLS * log10(place[0])), round(_CELLS * log10(place[1])))
+        clusters.setdefault(cell, []).append(report)
+    labels = []
+    for members in clusters.values():
+        first, more = members[0], len(members) - 1
+        text = f"  {first.name}" + (f" and {more} more" if more else "")
+        labels.append((text, (_intensity(first), first.macs / (first.cycles or 1))))
+    return labels
