@@ -23,7 +23,7 @@ from .site import Lowered, Site
 from .window import window_of
 from .windows import convolve, geometry
 
-__all__ = ["accumulate"]
+__all__ = ["QuantisedConv", "accumulate"]
 
 
 def accumulate(views: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -132,6 +132,10 @@ class _QuantisedConv(Operator):
     def _schedule(self, scope: Scope, conv: Convolution) -> None:
         raise NotImplementedError
 
+    def _columns(self, node: Node) -> int:
+        """How many neighbouring columns of the result a window makes; see qconv_columns."""
+        return 1
+
     def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
         image, weight = arguments[:2]
         assert image is not None and weight is not None
@@ -148,6 +152,10 @@ class _QuantisedConv(Operator):
         window = window_of(node, image.shape, weight.shape[2:])
         views = window.views(image.astype(np.float64) - node["x_zero"], 0.0)
         sums = self._sums(views, weight.astype(np.float64)).astype(np.int64)
+        if (columns := self._columns(node)) > 1:
+            n, _, rows, across = sums.shape
+            apart = sums.reshape(n, columns, -1, rows, across)[:, :, : len(bias)]
+            sums = apart.transpose(0, 2, 3, 4, 1).reshape(n, len(bias), rows, across * columns)
         scaled = node["requantiser"].apply(sums + bias.reshape(1, -1, 1, 1)) + node["y_zero"]
         return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
 
@@ -159,7 +167,9 @@ class _QuantisedConv(Operator):
         assert image is not None and weight is not None and bias is not None
         window = window_of(node, image.shape, weight.shape[2:])
         sums = self._expression(with_padding(image, window, node["x_zero"]), weight, window, node["x_zero"])
-        biased = te.compute(sums.shape, lambda n, c, h, w: sums[n, c, h, w] + bias[c])
+        columns, (batch, channels, rows, across) = self._columns(node), sums.shape
+        group, shape = channels // columns, (batch, bias.shape[0], rows, across * columns)
+        biased = te.compute(shape, lambda n, c, h, w: sums[n, w % columns * group + c, h, w // columns] + bias[c])
         return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
 
     def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
@@ -172,7 +182,7 @@ class _QuantisedConv(Operator):
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
         window = window_of(node, x.shape, weight.shape[2:])
         limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        self._schedule(scope, Convolution(x, y, weight, bias, window, *limits))
+        self._schedule(scope, Convolution(x, y, weight, bias, window, *limits, self._columns(node)))
 
 
 @operator("qconv")
@@ -191,6 +201,29 @@ class QuantisedConv(_QuantisedConv):
 
     def _schedule(self, scope: Scope, conv: Convolution) -> None:
         schedule_convolution(scope, conv)
+
+
+@operator("qconv_columns")
+class QuantisedColumns(QuantisedConv):
+    """A qconv whose windows make `columns` neighbouring columns of the result each: (N, O, OH, columns · OW).
+
+    Weights are (columns · G, C, KH, KW) with G ≥ O: of each group the first O make a column. `used` of the C inputs
+    count in each.
+    """
+
+    def _columns(self, node: Node) -> int:
+        return int(node["columns"])
+
+    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
+        (result,), bias = super().infer(node, arguments), arguments[2]
+        assert bias is not None
+        n, _, rows, across = result.shape
+        return [Signature((n, bias.known_shape[0], rows, across * self._columns(node)), result.dtype)]
+
+    def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
+        weight = arguments[1]
+        assert weight is not None
+        return prod(results[0].known_shape) * int(node["used"]) * prod(weight.known_shape[2:])
 
 
 @operator("qdepthwise")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -30,7 +30,13 @@ __all__ = ["Convolution", "schedule_convolution"]
 
 @dataclass(frozen=True)
 class Convolution:
-    """int8 `x`, `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operators qconv and qdepthwise."""
+    """int8 `x`, `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operators qconv, qconv_columns and qdepthwise.
+
+    Members
+    -------
+    columns
+        Neighbouring columns of `y` that a window makes; its groups of weights fill whole channel blocks then.
+    """
 
     x: Blocked
     y: Blocked
@@ -42,6 +48,7 @@ class Convolution:
     y_zero: int
     minimum: int
     maximum: int
+    columns: int = 1
 
 
 def schedule_convolution(scope: Scope, conv: Convolution) -> None:
@@ -55,7 +62,12 @@ class _Schedule:
         self.scope = scope
         self.conv = conv
         self.parts, signs = eight_bit_parts(conv.weight)
-        self.shape = ConvShape.of(config, conv.x.shape, conv.y.shape, conv.window, parts=len(self.parts))
+        n, channels, height, width = conv.y.shape
+        across = len(conv.weight) if conv.columns > 1 else channels
+        self.results = (n, across, height, width // conv.columns)
+        self.shape = ConvShape.of(
+            config, conv.x.shape, self.results, conv.window, parts=len(self.parts), together=conv.columns > 1
+        )
         self.tiling = choose_tiling(config, self.shape, scope.layer, scope.room(conv.x, conv.y))
         self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}
@@ -63,9 +75,11 @@ class _Schedule:
         self.sub_in = self.shape.sub_in
         self.sub_out = config.channels // config.block_out
         self.tiles = self._packed_weights()
-        bias = signs * (conv.bias.astype(np.int64) - conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3)))
-        channels = conv.y.blocks * config.channels
-        self.parameters = ChannelParameters(scope, bias, conv.requantiser.signed(signs), channels)
+        count = len(conv.bias)
+        sums = conv.weight[:count].astype(np.int64).sum(axis=(1, 2, 3))
+        bias = signs[:count] * (conv.bias.astype(np.int64) - conv.x_zero * sums)
+        requantiser = conv.requantiser.signed(signs[:count])
+        self.parameters = ChannelParameters(scope, bias, requantiser, conv.y.blocks * config.channels)
 
     def _packed_weights(self) -> np.ndarray:
         """int8 (output tiles, input blocks, tiles of a block, parts, KH, KW, block_out, block_in), zeros beyond."""
@@ -79,7 +93,7 @@ class _Schedule:
         return np.ascontiguousarray(split.transpose(1, 3, 4, 0, 6, 7, 2, 5)[:, :, : self.sub_in])
 
     def run(self) -> None:
-        parts = list(tiles(self.conv.y, self.tiling.rows, self.tiling.columns))
+        parts = list(tiles(replace(self.conv.y, shape=self.results), self.tiling.rows, self.tiling.columns))
         groups = list(ranges(self.shape.blocks_out, self.tiling.outputs))
         pairs = [(tile, group) for tile in parts for group in groups]
         if self.tiling.groups_outside:
@@ -95,7 +109,11 @@ class _Schedule:
         memories, layer = self.scope.memories, self.scope.layer
         conv = self.conv
         image, frame = source(self.scope, conv.x, tile, conv.window, inputs, conv.x_zero, self.edges)
-        result = target(self.scope, conv.y, tile, group)
+        made, whole = tile, group
+        if conv.columns > 1:
+            made = replace(tile, column=tile.column * conv.columns, columns=tile.columns * conv.columns)
+            whole = (0, conv.y.blocks)
+        result = target(self.scope, conv.y, made, whole)
         pixels = tile.rows * tile.columns
         blocks = group[1] - group[0]
         needs = [
@@ -104,14 +122,14 @@ class _Schedule:
             Need(memories.accumulators, (layer, "sum", tile, group), blocks * self.sub_out * pixels),
         ]
         if last:
-            needs += self.parameters.needs(group)
+            needs += self.parameters.needs(whole)
             needs.append(result.need)
 
         def work(places: Sequence[int]) -> None:
             self._multiply(tile, frame, blocks, places, accumulate=not first)
             if last:
                 self._requantise(tile, blocks, result, places)
-                tile.store(self.scope, conv.y, group, places[5], result.row, result.block)
+                made.store(self.scope, conv.y, whole, places[5], result.row, result.block)
 
         steps = pixels * blocks * self.sub_out * (inputs[1] - inputs[0]) * self.sub_in * self.shape.taps
         self.scope.add(needs, work, steps)
@@ -169,11 +187,13 @@ class _Schedule:
         _, _, acc, bias, scale, out = places
         conv, pixels = self.conv, tile.rows * tile.columns
         granules = self.scope.config.block_out // self.scope.config.granule
+        blocks //= conv.columns
         loops = [
+            Loop(conv.columns, (blocks * self.sub_out * pixels, self.pixel, 0)),
             Loop(blocks, (self.sub_out * pixels, result.block, self.sub_out)),
             Loop(self.sub_out, (pixels, granules, 1)),
             Loop(tile.rows, (tile.columns, result.row, 0)),
-            Loop(tile.columns, (1, self.pixel, 0)),
+            Loop(tile.columns, (1, conv.columns * self.pixel, 0)),
         ]
         requantise(
             self.scope,

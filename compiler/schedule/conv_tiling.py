@@ -14,6 +14,7 @@ from .scope import UNBOUNDED
 __all__ = ["ConvShape", "ConvTiling", "choose_tiling"]
 
 _ITEM_OVERHEAD = 40
+_LINE_OVERHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class ConvShape:
         Into how many int8 each weight is split.
     bands
         Bands of rows that are computed at once, one by each row of the core.
+    together
+        Whether an item must make all output blocks.
     """
 
     images: int
@@ -53,14 +56,24 @@ class ConvShape:
     parts: int
     bands: int
     window: Window
+    together: bool
 
     @classmethod
-    def of(cls, config: Config, x: tuple[int, ...], y: tuple[int, ...], window: Window, *, parts: int) -> ConvShape:
+    def of(
+        cls,
+        config: Config,
+        x: tuple[int, ...],
+        y: tuple[int, ...],
+        window: Window,
+        *,
+        parts: int,
+        together: bool = False,
+    ) -> ConvShape:
         blocks_in = -(-x[1] // config.channels)
         sub = config.channels // config.block_in if blocks_in > 1 else -(-x[1] // config.block_in)
         blocks_out = -(-y[1] // config.channels)
         sub_out = config.channels // config.block_out
-        return cls(y[0], y[2], y[3], blocks_in, blocks_out, sub, sub_out, parts, config.rows, window)
+        return cls(y[0], y[2], y[3], blocks_in, blocks_out, sub, sub_out, parts, config.rows, window, together)
 
     @property
     def taps(self) -> int:
@@ -70,6 +83,9 @@ class ConvShape:
     def frame_pixels(self, tiling: ConvTiling) -> int:
         (down, right), (reach_down, reach_right) = self.window.strides, self.window.reach
         return ((tiling.rows - 1) * down + reach_down) * ((tiling.columns - 1) * right + reach_right)
+
+    def frame_lines(self, tiling: ConvTiling) -> int:
+        return (tiling.rows - 1) * self.window.strides[0] + self.window.reach[0]
 
     def chunk(self, tiling: ConvTiling) -> int:
         """Weight tiles of an item."""
@@ -107,7 +123,7 @@ def _candidates(shape: ConvShape) -> Iterator[ConvTiling]:
     sizes = (
         _splits(-(-shape.rows // shape.bands)),
         _splits(shape.columns),
-        _splits(shape.blocks_out),
+        [shape.blocks_out] if shape.together else _splits(shape.blocks_out),
         _splits(shape.blocks_in),
     )
     for rows, columns, outputs, inputs in product(*sizes):
@@ -140,9 +156,11 @@ def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling, room: tuple[in
     weights = all_weights * tile_bytes * (1 if stays else tiles)
     again = groups if passes > 1 or (tiling.groups_outside and tiles > 1) else 1
     loaded = weights + tiles * passes * again * frame
+    lines = 0 if resident else shape.bands * tiling.inputs * shape.frame_lines(tiling)
+    loading = loaded / config.bus_bytes + _LINE_OVERHEAD * tiles * passes * again * lines
     work = shape.images * -(-shape.rows // shape.bands) * shape.columns * all_weights
     pixels = tiling.rows * tiling.columns
     start = 0 if resident else (frame + shape.chunk(tiling) * tile_bytes) / config.bus_bytes
     stored = 0 if stays_there else config.channels / config.bus_bytes
     end = pixels * tiling.outputs * (shape.sub_out * config.block_out / config.vector_lanes + stored)
-    return max(work, loaded / config.bus_bytes) + start + end + _ITEM_OVERHEAD * tiles * groups * passes
+    return max(work, loading) + start + end + _ITEM_OVERHEAD * tiles * groups * passes

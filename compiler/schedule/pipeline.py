@@ -28,7 +28,8 @@ def emit_layers(builder: ProgramBuilder, layers: Sequence[LayerWork]) -> list[in
 
     The needs of the item after the present one are met first (constants only where it begins a layer,
     since what it reads is not there yet), then constants of those that follow, as far as there is room beside
-    what comes before, and time: while the present one is worked on, and before others want the bus.
+    what comes before, and time: while the present one is worked on, and before others want the bus. Nor may they fill
+    the load engine's queue, behind which the present one's own instructions would wait to be fetched.
     """
     return _Emitter(builder, layers).run()
 
@@ -71,13 +72,14 @@ class _Emitter:
         before = start = self._clock.item_end
         deadline = inf
         full: list[Region | Fixed] = []
+        emitted, most = len(self._builder), self._builder.config.queue_depth // 2
         following = self._sequence[place + 1 : place + 1 + _LOOKAHEAD]
         for ahead, (layer, later) in enumerate(following):
             if ahead == len(self._prepared):
                 self._prepared.append(_Preparation(later, self._clock))
             preparation = self._prepared[ahead]
             if ahead:
-                if self._clock.load_end >= self._clock.item_end:
+                if self._clock.load_end >= self._clock.item_end or len(self._builder) - emitted >= most:
                     return
                 if preparation.streams:
                     deadline = min(deadline, before)

@@ -157,3 +157,21 @@ def test_few_channels_are_widened(qdq, strides, pads, dilations, unrolled):
     np.testing.assert_array_equal(*answers)
     kernels = [graphs[0].values[node.inputs[1]].shape for node in graphs[0].nodes if node.operator == "qconv"]
     assert kernels == [(5, *unrolled), (4, 5, 2, 2)]
+
+
+@pytest.mark.parametrize("stride, kernel, pads", [(2, 3, [0, 0, 1, 1]), (2, 3, [1, 1, 1, 1]), (1, 2, [1, 0, 0, 1])])
+def test_neighbouring_windows_share_a_cell(qdq, compiled, stride, kernel, pads):
+    """Where loading takes longest, one cell of the image feeds two columns of the result."""
+    model = qdq(seed=2)
+    x = model.input((1, 3, 24, 32))
+    y = model.conv(x, (8, 3, kernel, kernel), strides=[stride, stride], pads=pads, out=(0.1, 3))
+    proto = model.finish(model.conv(y, (8, 8, 3, 3), pads=[1, 1, 1, 1]))
+    case = compiled(proto, load_config("vta-16").replace(name="narrow", block_in=16, act_depth=4096))
+    (first,) = [node for node in case.graph.nodes if node.operator in ("qconv", "qconv_columns")][:1]
+    inputs = case.random_inputs()
+    plain = run_passes(import_model(proto), passes_for(case.config, accelerate=False))
+    (expected,) = [evaluate(plain, inputs)[name] for name in plain.outputs]
+    np.testing.assert_array_equal(case.reference(inputs)[0], expected)
+    np.testing.assert_array_equal(case.oracle(inputs)[0], expected)
+    if stride == 2:
+        assert first.operator == "qconv_columns" and first["columns"] == 2
