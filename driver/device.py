@@ -84,6 +84,7 @@ DEVICES: dict[str, tuple[str, str]] = {
     "oracle": ("simulator.oracle", "OracleSimulator"),
     "native": ("simulator.native", "NativeSimulator"),
     "cycle": ("simulator.cycle", "CycleSimulator"),
+    "timing": ("simulator.timing", "TimingSimulator"),
 }
 
 

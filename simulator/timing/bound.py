@@ -82,10 +82,11 @@ def lower_bound(config: Config, demand: Demand, *, latency: int = DEFAULT_LATENC
     serial = before + np.where(np.asarray(demand.gemm_points) > 0, products, 0) + after
     reading = _through_places(demand.load_bursts, demand.load_words, config, config.reads_outstanding, latency + 1)
     writing = _through_places(demand.store_bursts, demand.store_words, config, _WRITES_OUTSTANDING, latency + 2)
-    longest = np.maximum.reduce(
-        np.broadcast_arrays(serial, demand.vector_steps, demand.store_words, reading, writing)  # type: ignore[arg-type]
-    )
-    return np.maximum(start + longest, latency + words).astype(np.int64)
+    longest = serial
+    for each in (demand.vector_steps, demand.store_words, reading, writing):
+        longest = np.maximum(longest, each)
+    bound: np.ndarray = np.maximum(start + longest, latency + words)
+    return bound.astype(np.int64)
 
 
 def _through_places(bursts: Numbers, words: Numbers, config: Config, places: int, held: int) -> np.ndarray:

@@ -4,9 +4,9 @@ import numpy as np
 
 from ...config import Config
 from ...errors import DeviceError
-from ...isa.instruction import decode
 from ...isa.launch import Launch, Outcome
-from ...isa.table import INSTRUCTION_BYTES, ErrorCode, Opcode
+from ...isa.table import INSTRUCTION_BYTES, ErrorCode
+from ...isa.tokens import engines_of
 from ..attached import AttachedSimulator
 from ..dram import Dram
 from .model import DEFAULT_LATENCY, Timing, TimingModel
@@ -89,11 +89,11 @@ def events_of(instructions: np.ndarray, timing: Timing) -> np.ndarray:
     `retired`; in order of time.
     """
     assert timing.started is not None and timing.retired is not None
-    decoded = [decode(raw.tobytes()) for raw in instructions]
-    index = np.array([n for n, each in enumerate(decoded) if each.opcode is not Opcode.FINISH], dtype=np.uint32)
+    engines = engines_of(instructions)
+    index = np.flatnonzero(engines >= 0)
     events = np.zeros((2, len(index)), EVENT_DTYPE)
     events["index"] = index
-    events["engine"] = [int(decoded[n].engine or 0) for n in index]
+    events["engine"] = engines[index]
     events["cycle"] = np.stack([timing.started, timing.retired])[:, index] + START_CYCLES
     events["retired"] = [[0], [1]]
     flat = events.reshape(-1)

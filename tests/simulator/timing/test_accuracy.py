@@ -98,7 +98,7 @@ def test_layers_of_resnet18_are_exact(name: str) -> None:
     show(name, comparisons)
 
 
-@pytest.mark.skipif(not BENCH, reason="all of ResNet-18 takes the Verilog half a minute: make bench")
+@pytest.mark.skipif(not BENCH, reason="all of ResNet-18 takes the Verilog half a minute: set TILEWRIGHT_BENCH")
 def test_resnet18_is_exact_and_quick() -> None:
     comparisons = compare_program(compile_model(build_network(), CONFIGS["vta-16"]), "ResNet-18")
     require_exact(comparisons)
