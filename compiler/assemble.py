@@ -155,7 +155,7 @@ class _Assembler:
     def _layer(self, node: Node, first: int, count: int) -> Layer:
         results = [self.graph.values[name] for name in node.outputs]
         macs = find_operator(node).macs(node, self.graph.arguments(node), results)
-        operator = node.operator.removeprefix("q")
+        operator = node.operator.removeprefix("q").partition("_")[0]
         return Layer(name=node.name, operator=operator, target=node.target, macs=macs, first=first, count=count)
 
     def _add_call(self, part: _Part) -> None:

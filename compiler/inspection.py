@@ -58,7 +58,7 @@ def _plan(graph: Graph, node: Node) -> LayerPlan:
     sizes = [value.data.size for value in arguments if value is not None and value.data is not None]
     return LayerPlan(
         name=node.name,
-        operator=node.operator.removeprefix("q"),
+        operator=node.operator.removeprefix("q").partition("_")[0],
         target=node.target,
         macs=macs,
         parameters=sum(sizes) if macs else 0,
