@@ -39,7 +39,7 @@ def test_as_a_module() -> None:
 
 
 def test_help_names_every_command(tilewright: Callable) -> None:
-    programs, models = ("run", "disassemble", "assemble", "check"), ("compile", "inspect", "verify", "demo")
+    programs, models = ("run", "profile", "disassemble", "assemble", "check"), ("compile", "inspect", "verify", "demo")
     commands = (*models, *programs, "config", "verilog", "area")
     listed = tilewright("--help").out
     assert all(f"\n  {command} " in listed for command in commands)
