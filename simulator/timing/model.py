@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_LATENCY", "Timing", "TimingModel"]
 DEFAULT_LATENCY = 40
 _UNITS = (
     *("core.c", "decode.c", "sequencer.c", "fetch.c", "reads.c", "walk.c", "store.c", "gemm.c", "vector.c"),
-    *("vector_log.c", "steady.c"),
+    "vector_log.c",
 )
 _SIZES = (
     *("block_in", "block_out", "granule", "act_depth", "act_banks", "acc_depth", "acc_banks", "bus_bytes"),

@@ -188,16 +188,10 @@ void reads_unit(struct core *core, cycle now)
         }
         reads->beats += open->burst.beats;
         plan(core, open);
-        if (fetch) {
+        if (fetch)
             fetch_refresh(core, now);
-            reads->alike = 0;
-        } else {
+        else
             walk_asked(core, &core->load_walk, TW_ENGINE_LOAD, now);
-            if (open->banks)
-                reads->alike = 0;
-            else
-                reads_pass(core, now);
-        }
     }
     reads_schedule(core, now);
 }

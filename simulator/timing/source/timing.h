@@ -209,8 +209,6 @@ struct reads {
     cycle asked;
     struct read_state state;
     int64_t moved, blocked, beats;
-    cycle pace;                     /* of the load engine's last bursts, and how many of them were alike */
-    uint32_t alike;
 };
 
 #define BEATS 4096
@@ -342,9 +340,6 @@ static inline int64_t step_run(const struct transfer_work *work, int64_t step, u
     int64_t run = bank_run(&work->mem, &work->nest, cell, banking_of(work->memory), bank);
     return ((cell + run) << work->parts_shift) - step;
 }
-
-/* steady.c */
-void reads_pass(struct core *core, cycle now);
 
 /* fetch.c */
 void fetch_unit(struct core *core, cycle now);

@@ -12,9 +12,9 @@ import pytest
 from tilewright.compiler.compile import compile_model
 from tilewright.config import Config, load_config
 from tilewright.errors import DeviceError
-from tilewright.isa.instruction import finish, vector
+from tilewright.isa.instruction import finish, gemm, load, store, vector
 from tilewright.isa.launch import Launch
-from tilewright.isa.program import Program, Run, encode_instructions
+from tilewright.isa.program import Program, Run, Segment, encode_instructions
 from tilewright.isa.random_programs import random_program
 from tilewright.isa.table import Engine, Function, Memory
 from tilewright.models.resnet18.network import LAYERS
@@ -63,6 +63,38 @@ def test_random_programs_are_exact(name: str) -> None:
 @pytest.mark.parametrize("latency", [1, 7, 200])
 def test_whatever_the_latency(latency: int) -> None:
     require_exact(list(compare_random(CONFIGS["tiny"], range(3_100_000, 3_100_012), latency=latency)))
+
+
+def long_program(seed: int) -> Program:
+    """Long nests of every engine side by side, without tokens: bursts that go on at an even pace, and are disturbed."""
+    rng = np.random.default_rng(seed)
+    config = CONFIGS["vta-16"]
+    instructions = []
+    for _ in range(24):
+        cells, offset = int(rng.integers(100, 900)), int(rng.integers(0, 200)) * 64
+        act, acc = int(rng.integers(0, 7000)), int(rng.integers(0, 500))
+        instructions.append(
+            [
+                load(memory=Memory.WGT, segment=0, offset=offset, bounds=[cells], mem=(0, [1])),
+                load(memory=Memory.ACT, segment=0, offset=offset, bounds=[cells], mem=(act, [1])),
+                load(memory=Memory.SCALE, segment=0, offset=offset, bounds=[64], mem=(0, [1])),
+                store(memory=Memory.ACT, segment=0, offset=offset, bounds=[cells], mem=(act, [1])),
+                gemm(bounds=[3, cells], act=(act, [0, 1]), wgt=(0, [1, 0]), acc=(acc, [0, 0]), overwrite=[0]),
+                vector(function=Function.SUM, bounds=[cells], a=(Memory.ACC, 0, [1]), dst=(Memory.ACT, act, [1])),
+                vector(function=Function.SUM, bounds=[cells], a=(Memory.ACT, act, [1]), dst=(Memory.ACC, acc, [0])),
+            ][int(rng.integers(7))]
+        )
+    return Program(
+        config=config,
+        instructions=encode_instructions([*instructions, finish()]),
+        segments=(Segment(name="data", size=1 << 20, role="activations"),),
+        steps=(Run(first=0, count=len(instructions) + 1),),
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_long_nests_side_by_side(seed: int) -> None:
+    require_exact(compare_program(long_program(seed), f"long nests {seed}"))
 
 
 NARROW = Config(
