@@ -1,6 +1,7 @@
 """Reading and writing the command line's files, with errors that name them."""
 
 import io
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "NumberRange",
     "config_option",
     "dense_rounding_option",
     "out_option",
@@ -25,6 +27,17 @@ __all__ = [
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NumberRange(click.FloatRange):
+    """A range without NaN, which no comparison finds outside."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
 
 _INPUTS_WAY_OUT = "make one with numpy.savez(file, name=array)"
 

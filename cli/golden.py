@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import ProgramError
-from .files import read_arrays
+from .files import NumberRange, read_arrays
 
 if TYPE_CHECKING:
     from ..driver.golden import Comparison, GoldenSample
@@ -20,7 +20,7 @@ _OPTIONS = (
     click.option(
         "--golden", "-g", type=click.Path(path_type=Path), required=True, help="npz file of inputs and answers."
     ),
-    click.option("--tolerance", type=click.FloatRange(0), default=0.0, show_default=True, help="Difference allowed."),
+    click.option("--tolerance", type=NumberRange(0), default=0.0, show_default=True, help="Difference allowed."),
     click.option("--answers", default="out", show_default=True, help="Which of the file's answers: NAME_k_i."),
     click.option("--samples", type=click.IntRange(1), help="Only the first so many; all by default."),
 )
@@ -43,8 +43,9 @@ def read_samples(golden: Path, answers: str, count: int | None) -> "list[GoldenS
     """
     from ..driver.golden import golden_samples
 
+    arrays = read_arrays(golden)
     try:
-        return golden_samples(read_arrays(golden), answers=answers)[:count]
+        return golden_samples(arrays, answers=answers)[:count]
     except ProgramError as error:
         raise ProgramError(f"{golden.name}: {error}") from None
 

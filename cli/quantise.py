@@ -10,7 +10,7 @@ import click
 
 from ..errors import ProgramError, TilewrightError
 from ..files import write_file
-from .files import out_option, read_arrays, write_text
+from .files import NumberRange, out_option, read_arrays, write_text
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -118,7 +118,7 @@ def calibration_options(command: Command) -> Command:
             click.option("--estimator", type=click.Choice(_ESTIMATORS), help="How ranges are chosen; mse by default."),
             click.option(
                 "--percentile",
-                type=click.FloatRange(50, 100, min_open=True),
+                type=NumberRange(50, 100, min_open=True),
                 help="Percent of elements that the estimator percentile keeps; 99.99 by default.",
             ),
             click.option(

@@ -137,6 +137,8 @@ def compare_runs(
                 )
             found = results[outputs[place]]
             yield _compared(sample, f"{answers}_{sample.number}_{place}", found, expected, tolerance)
+        if tap is None and not sample.outputs:
+            raise ProgramError(f"sample {sample.number} must have outputs, not a tap alone: the model has no softmax")
         if sample.tap is not None and tap is not None:
             yield _compared(sample, f"tap_{sample.number}_0", results[tap], sample.tap, tolerance)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 
@@ -50,39 +50,56 @@ class Target:
         TilewrightError
             LLVM has no target for the triple.
         """
+        cpu = "" if self.cpu == "generic" else self.cpu
+        target = self._architecture()
+        return target.create_target_machine(cpu=cpu, features=self.features, opt=2, reloc="pic", codemodel="small")
+
+    def _architecture(self) -> llvm.Target:
         _initialise()
         try:
-            target = llvm.Target.from_triple(self.triple)
+            return llvm.Target.from_triple(self.triple)
         except RuntimeError:
             raise TilewrightError(
                 f"triple must name a CPU that LLVM knows, such as x86_64-unknown-linux-gnu, not {self.triple!r}"
             ) from None
-        cpu = "" if self.cpu == "generic" else self.cpu
-        return target.create_target_machine(cpu=cpu, features=self.features, opt=2, reloc="pic", codemodel="small")
+
+
+_PROBE = """
+import sys
+import llvmlite.binding as llvm
+triple, cpu, features = sys.argv[1:]
+llvm.initialize_all_targets()
+llvm.initialize_all_asmprinters()
+module = llvm.parse_assembly("define void @nothing() { ret void }")
+llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features).emit_object(module)
+"""
 
 
 @cache
 def _require_known(target: Target) -> None:
-    """LLVM only warns, on the process's standard error, of a CPU or feature that it does not know.
+    """LLVM only warns of a CPU or feature that it does not know, and ends the process where the two don't go with the
+    triple: so a process of its own asks.
 
     Raises
     ------
     TilewrightError
-        It does not know one of them.
+        It does not know one of them, or they are no CPU of the triple.
     """
-    module = llvm.parse_assembly(f'target triple = "{target.triple}"\ndefine void @nothing() {{\nret void\n}}')
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as heard:
-        os.dup2(heard.fileno(), 2)
-        try:
-            target.machine().emit_object(module)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        heard.seek(0)
-        said = heard.read().decode("utf-8", "replace")
-    if (unknown := re.search(r"'(.*?)' is not a recognized (processor|feature)", said)) is not None:
+    for feature in filter(None, target.features.split(",")):
+        if feature[0] not in "+-":
+            raise TilewrightError(f"features must each begin with + or -, such as +avx2,-fma, not {feature!r}")
+    target._architecture()
+    cpu = "" if target.cpu == "generic" else target.cpu
+    words = [sys.executable, "-c", _PROBE, target.triple, cpu, target.features]
+    asked = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if (unknown := re.search(r"'(.*?)' is not a recognized (processor|feature)", asked.stderr)) is not None:
         raise TilewrightError(
             f"{unknown[2]} must be one that LLVM knows for {target.triple}, not {unknown[1]!r}: "
             "leave it out for the generic one"
+        )
+    if asked.returncode:
+        reason = asked.stderr.partition("\n")[0].removeprefix("LLVM ERROR: ")
+        raise TilewrightError(
+            f"processor and features must be those of a CPU for {target.triple}, not {target.cpu!r} with "
+            f"{target.features!r} ({reason}): name another, or leave them out"
         )

@@ -55,6 +55,12 @@ def test_a_program_for_aarch64(tilewright: Callable, tmp_path: Path, image: Path
         (("--triple", "moon-1"), "triple must name a CPU that LLVM knows, such as"),
         (("--triple", TRIPLE, "--cpu", "z80"), f"processor must be one that LLVM knows for {TRIPLE}, not 'z80'"),
         (("--features", "+warp"), "not '+warp': leave it out for the generic one"),
+        (
+            ("--features", "+neon,sve", "--triple", TRIPLE),
+            "features must each begin with + or -, such as +avx2,-fma, not",
+        ),
+        (("--triple", "x86_64-unknown-linux-gnu", "--cpu", "cortex-a72"), "not 'cortex-a72': leave it out"),
+        (("--triple", "x86_64-unknown-linux-gnu", "--cpu", "pentium3"), "for x86_64-unknown-linux-gnu, not 'pentium3'"),
     ],
 )
 def test_unknown_targets(tilewright: Callable, tmp_path: Path, words: tuple[str, ...], problem: str) -> None:

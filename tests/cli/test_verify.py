@@ -75,6 +75,15 @@ def test_files_of_something_else(
     assert complaint in verify(tilewright, tmp_path, arrays).complaint
 
 
+def test_a_tolerance_that_is_no_number(tilewright: Callable, tmp_path: Path, recorded: dict) -> None:
+    assert "'nan' is not in the range x>=0" in verify(tilewright, tmp_path, recorded, "--tolerance", "nan").complaint
+
+
+def test_a_file_that_is_missing(tilewright: Callable, tmp_path: Path) -> None:
+    complaint = tilewright("verify", DIGITS, "--golden", tmp_path / "none.npz").complaint
+    assert complaint.startswith(f"tilewright: inputs file {tmp_path / 'none.npz'} does not exist")
+
+
 def test_inspect_adds_up(tilewright: Callable) -> None:
     plans = json.loads(tilewright("inspect", DIGITS, "--json").out)
     assert sum(plan["macs"] for plan in plans) == 395_520
