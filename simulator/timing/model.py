@@ -25,6 +25,7 @@ _SIZES = (
     *("block_in", "block_out", "granule", "act_depth", "act_banks", "acc_depth", "acc_banks", "bus_bytes"),
     *("burst_beats", "reads_outstanding", "queue_depth", "token_bits", "vector_lanes"),
 )
+_FLAGS = ("-march=native", "-fvisibility=hidden")
 _TOTALS = ("cycles", "instructions", "bytes_read", "bytes_written")
 _OF_ENGINE = ("busy", "token", "memory", "bank")
 
@@ -100,7 +101,7 @@ class TimingModel:
         self.config = config
         self.latency = latency
         self._core: int | None = None
-        self._library = load_c_library(__package__ or "", _UNITS, config, _SIZES)
+        self._library = load_c_library(__package__ or "", _UNITS, config, _SIZES, flags=_FLAGS)
         self._library.timing_create.restype = ctypes.c_void_p
         self._library.timing_destroy.argtypes = (ctypes.c_void_p,)
         self._library.timing_run.argtypes = (ctypes.c_void_p,) * 3
