@@ -93,7 +93,7 @@ def test_every_module_imports_from_the_wheel(installed: Path) -> None:
 
 def test_the_command_of_the_wheel(installed: Path) -> None:
     entry_points = next(installed.glob("*.dist-info/entry_points.txt")).read_text()
-    assert "tilewright = tilewright.cli:main" in entry_points
+    assert "tilewright = tilewright.__main__:main" in entry_points
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "-m", "tilewright", "config", "tiny"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=installed, env=environment)

@@ -53,6 +53,20 @@ def test_ctrl_c_in_the_middle_of_a_run(endless: Path, device: str) -> None:
     assert [path.name for path in endless.parent.iterdir()] == ["endless.tw"]
 
 
+def test_ctrl_c_while_the_command_is_imported() -> None:
+    interrupted = (
+        "import sys, tilewright.__main__ as command\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, *which):\n"
+        "        raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "command.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "tilewright: interrupted\n" and done.stdout == ""
+
+
 def wait_for_library(process: subprocess.Popen[str], name: str) -> None:
     """Until the simulator's library is in the process; soon after that it runs."""
     maps = Path(f"/proc/{process.pid}/maps")
