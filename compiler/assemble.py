@@ -16,6 +16,7 @@ from .graph import Graph, Node
 from .host_calls import HostCall, is_large, lower_host_call
 from .on_chip import divide
 from .ops import find_operator
+from .ops.registry import shown_name
 from .schedule.builder import ProgramBuilder
 from .schedule.layout import Blocked, image_shape, pack
 from .schedule.memory_plan import Lifetime, plan_memory
@@ -155,7 +156,7 @@ class _Assembler:
     def _layer(self, node: Node, first: int, count: int) -> Layer:
         results = [self.graph.values[name] for name in node.outputs]
         macs = find_operator(node).macs(node, self.graph.arguments(node), results)
-        operator = node.operator.removeprefix("q").partition("_")[0]
+        operator = shown_name(node)
         return Layer(name=node.name, operator=operator, target=node.target, macs=macs, first=first, count=count)
 
     def _add_call(self, part: _Part) -> None:

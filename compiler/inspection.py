@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..config import Config
 from .graph import Graph, Node
 from .ops import find_operator
+from .ops.registry import shown_name
 from .ops.shape import RESHAPES
 from .passes.manager import run_passes
 from .pipeline import passes_for
@@ -58,7 +59,7 @@ def _plan(graph: Graph, node: Node) -> LayerPlan:
     sizes = [value.data.size for value in arguments if value is not None and value.data is not None]
     return LayerPlan(
         name=node.name,
-        operator=node.operator.removeprefix("q").partition("_")[0],
+        operator=shown_name(node),
         target=node.target,
         macs=macs,
         parameters=sum(sizes) if macs else 0,

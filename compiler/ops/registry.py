@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from ..schedule.scope import Scope
     from .site import Lowered, Site
 
-__all__ = ["Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "reason_of", "refuse"]
+__all__ = [
+    "Operator", "Signature", "find_operator", "is_known", "needed_constants", "operator", "reason_of", "refuse",
+    "shown_name",
+]  # fmt: skip
 
 Arrays = Sequence[np.ndarray | None]
 
@@ -134,6 +137,12 @@ class NodeLike(Protocol):
 
     @property
     def op_type(self) -> str: ...
+
+
+def shown_name(node: Node) -> str:
+    """What tables call the operator of `node`: variants of one that the accelerator runs have one name."""
+    name = node.operator.removeprefix("q")
+    return name.partition("_")[0] if node.target == "accelerator" else name
 
 
 def needed_constants(nodes: Sequence[NodeLike]) -> set[str]:
