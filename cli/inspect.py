@@ -58,7 +58,7 @@ def _table(plans: "list[LayerPlan]", title: str) -> "Table":
     for heading in ("result", "MACs", "parameters"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("runs on", no_wrap=True)
-    table.add_column("why not on the core", no_wrap=True)
+    table.add_column("why not on the core")
     for plan in plans:
         target = "core" if plan.target == "accelerator" else plan.target
         shape = "×".join(map(str, plan.shape))

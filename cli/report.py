@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from ..driver.layers import LayerReport, layer_reports, total_report
@@ -59,10 +60,12 @@ def print_layers(program: Program, records: Sequence[StepRecord], device: str) -
 
 
 def print_table(table: Table) -> None:
+    """As wide as the terminal, but wider where numbers would be cut off."""
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
-    console.print(table)
+    width = console.width if console.is_terminal else _FILE_WIDTH
+    needed = Measurement.get(console, console.options.update(width=10 * _FILE_WIDTH), table)
+    least = needed.maximum if all(column.no_wrap for column in table.columns) else needed.minimum
+    Console(width=max(width, least)).print(table)
 
 
 def print_arrays(arrays: Mapping[str, np.ndarray]) -> None:

@@ -93,6 +93,13 @@ def test_inspect_adds_up(tilewright: Callable) -> None:
     assert "395,520" in shown and "100% of MACs" in shown and "works on real numbers" in shown
 
 
+def test_a_narrow_terminal_cuts_no_number(tilewright: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "60", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    shown = tilewright("inspect", DIGITS).out
+    assert all(number in shown for number in ("147,456", "16,384", "395,520", "11,002", "1×32×4×4"))
+
+
 @pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
 def test_a_tflite_model_from_end_to_end(tilewright: Callable, tmp_path: Path) -> None:
     model, program = MODELS / "kws_int8.tflite", tmp_path / "kws.tw"
