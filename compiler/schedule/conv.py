@@ -71,7 +71,7 @@ class _Schedule:
         self.tiling = choose_tiling(config, self.shape, scope.layer, scope.room(conv.x, conv.y))
         self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}
-        self.pixel = config.channels // config.granule
+        self.pixel = conv.y.pixel
         self.sub_in = self.shape.sub_in
         self.sub_out = config.channels // config.block_out
         self.tiles = self._packed_weights()

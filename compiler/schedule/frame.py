@@ -76,7 +76,7 @@ class Frame:
         low, high, left, right = self._inside()
         sides = edges.missing(self, base)
         for rectangle in self._padding(low, high, left, right, sides):
-            self._fill(scope, base, rectangle, row)
+            self.fill_rectangle(scope, base, rectangle, 1 << row)
         if high == low:
             return
         granule = self.image.config.granule
@@ -97,7 +97,8 @@ class Frame:
             yield low, high - low, 0, left
             yield low, high - low, right, self.width - right
 
-    def _fill(self, scope: Scope, base: int, rectangle: tuple[int, int, int, int], core_row: int) -> None:
+    def fill_rectangle(self, scope: Scope, base: int, rectangle: tuple[int, int, int, int], row_mask: int) -> None:
+        """Put `fill` into (first row, rows, first column, columns) of every block of the frame at `base`."""
         row, rows, column, columns = rectangle
         if not rows or not columns:
             return
@@ -113,9 +114,7 @@ class Frame:
         for piece in fit(loops, VECTOR_DIMS):
             dst = (Memory.ACT, start + piece.bases[0], piece.strides(0))
             scope.emit(
-                vector(
-                    function=Function.ZERO, bounds=piece.bounds, dst=dst, zero_point=self.fill, row_mask=1 << core_row
-                )
+                vector(function=Function.ZERO, bounds=piece.bounds, dst=dst, zero_point=self.fill, row_mask=row_mask)
             )
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ...isa.instruction import vector
-from ...isa.table import VECTOR_DIMS, Function, Memory
 from ..window import Window
 from .frame import Edges, Frame
 from .layout import Blocked, Resident
-from .loops import Loop, fit
 from .residency import Fixed
 from .scope import Item, Need, Scope
 from .tile import Tile
@@ -66,28 +63,11 @@ def surround(scope: Scope, y: Blocked) -> Item | None:
     rectangles = [r for r in place.rectangles(y.shape) if r[1] and r[3]]
     if not rectangles:
         return None
-    config, step = scope.config, scope.config.block_out // scope.config.granule
-    row = place.width * y.pixel
+    blocks = y.shape[0] * y.blocks
+    whole = Frame(y, 0, 0, blocks, -place.top, -place.left, place.height, place.width, place.fill)
 
     def work(_: Sequence[int]) -> None:
-        for first_row, rows, first_column, columns in rectangles:
-            loops = [
-                Loop(y.shape[0] * y.blocks, (place.height * row,)),
-                Loop(rows, (row,)),
-                Loop(columns, (y.pixel,)),
-                Loop(y.pixel // step, (step,)),
-            ]
-            start = place.base + first_row * row + first_column * y.pixel
-            for piece in fit(loops, VECTOR_DIMS):
-                dst = (Memory.ACT, start + piece.bases[0], piece.strides(0))
-                scope.emit(
-                    vector(
-                        function=Function.ZERO,
-                        bounds=piece.bounds,
-                        dst=dst,
-                        zero_point=place.fill,
-                        row_mask=(1 << config.rows) - 1,
-                    )
-                )
+        for rectangle in rectangles:
+            whole.fill_rectangle(scope, place.base, rectangle, (1 << scope.config.rows) - 1)
 
     return Item((), work)

@@ -74,10 +74,6 @@ class Region:
         """Whether `key` has a place."""
         return key in self._residents
 
-    def span(self, size: int) -> int:
-        """Cells up to the next place, of something that takes `size`."""
-        return -(-size // self.step) * self.step
-
     def _candidates(self, size: int) -> list[int]:
         ends = {self.base, *(resident.base + resident.size for resident in self._residents.values())}
         starts = {self.base + -(-(end - self.base) // self.step) * self.step for end in ends}
