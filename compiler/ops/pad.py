@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...config import Config
 from ...isa.table import Function
 from .. import te
 from ..expressions import with_padding
-from ..graph import Node, Value
+from ..graph import Node
 from ..schedule.pool import Pooling, schedule_pooling
-from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
-from .registry import Arrays, Operator, Signature, operator
+from .registry import Arrays, operator
 from .site import Lowered, Site
+from .sliding import SlidingOperator
 from .window import window_of
 
 __all__ = ["lower_padding"]
@@ -40,19 +39,14 @@ def lower_padding(site: Site, before: Sequence[int], after: Sequence[int]) -> Lo
 
 
 @operator("qpad")
-class QuantisedPad(Operator):
+class QuantisedPad(SlidingOperator):
     """int8 (N, C, H, W) → int8 with rows and columns of `fill` around: attribute pads as in ONNX's convolution."""
-
-    accelerated = True
 
     def _window(self, node: Node, shape: tuple[int, ...]) -> Window:
         return window_of(node, shape, (1, 1))
 
-    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        image = arguments[0]
-        assert image is not None
-        window = self._window(node, image.known_shape)
-        return [Signature((*image.known_shape[:2], *window.output), np.dtype(np.int8))]
+    def _padding(self, node: Node) -> int:
+        return int(node["fill"])
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         image = arguments[0]
@@ -64,10 +58,6 @@ class QuantisedPad(Operator):
         assert image is not None
         padded = with_padding(image, self._window(node, image.shape), node["fill"])
         return [te.compute(padded.shape, lambda *index: padded[index])]
-
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
-        assert arguments[0] is not None
-        return Reading(self._window(node, arguments[0].known_shape), node["fill"])
 
     def schedule(self, node: Node, scope: Scope) -> None:
         """Windows of one pixel."""

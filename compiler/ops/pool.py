@@ -6,20 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...config import Config
 from ...isa.table import Function
 from .. import te
 from ..expressions import clamped, requantised, window_reduction, with_padding
-from ..graph import Node, Value
+from ..graph import Node
 from ..schedule.pool import Pooling, schedule_pooling
-from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
 from .derived import DerivedOperator
 from .host_pool import host_pool
 from .pool_counted import counted_average, counts_of
-from .registry import Arrays, Operator, Signature, operator
+from .registry import Arrays, operator
 from .site import Lowered, Site
+from .sliding import SlidingOperator
 from .window import window_of
 from .windows import geometry
 
@@ -93,24 +92,12 @@ def _counted_padding(node: Node, window: Window) -> tuple[int, ...]:
     return window.pads if node.get("auto_pad", "NOTSET") != "NOTSET" else tuple(node.get("pads", (0, 0, 0, 0)))
 
 
-class _QuantisedPool(Operator):
-    accelerated = True
-
-    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        image = arguments[0]
-        assert image is not None
-        window = pooling_window(node, image.known_shape)
-        return [Signature((*image.known_shape[:2], *window.output), image.known_dtype)]
-
+class _QuantisedPool(SlidingOperator):
     def _finish(self, node: Node, centred: np.ndarray) -> list[np.ndarray]:
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
         return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
 
     function: Function
-
-    def _padding(self, node: Node) -> int:
-        """What the windows see outside the image."""
-        raise NotImplementedError
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image = arguments[0]
@@ -123,10 +110,6 @@ class _QuantisedPool(Operator):
         centred = te.compute(reduced.shape, lambda *index: reduced[index] - offset)
         scaled = requantised(centred, node["requantiser"])
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
-
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
-        assert arguments[0] is not None
-        return Reading(pooling_window(node, arguments[0].known_shape), self._padding(node))
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]

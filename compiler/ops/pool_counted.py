@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ...config import Config
 from ...isa.table import Function
 from .. import te
 from ..expressions import centred, clamped, requantised, window_reduction, with_padding
-from ..graph import Node, Value
+from ..graph import Node
 from ..requantise import Requantiser
 from ..schedule.pool import Pooling, schedule_pooling
-from ..schedule.resident import Reading
 from ..schedule.scope import Scope
 from ..window import Window
-from .registry import Arrays, Operator, Signature, operator
-from .window import window_of
+from .registry import Arrays, operator
+from .sliding import SlidingOperator
 
 __all__ = ["counted_average", "counts_of"]
 
@@ -62,28 +60,20 @@ def counted_average(
 
 
 @operator("qavgpool_counted")
-class QuantisedCountedAverage(Operator):
+class QuantisedCountedAverage(SlidingOperator):
     """int8 (N, C, H, W) → int8 (N, C, OH, OW).
 
     The sum of window (i, j) is of ``row_counts[i] · column_counts[j]`` elements that count, and gets the factor of the
     requantiser at that number's place in `counts`. What a window sees outside the image is the real number 0.
     """
 
-    accelerated = True
-
-    def _window(self, node: Node, shape: tuple[int, ...]) -> Window:
-        return window_of(node, shape, tuple(node["kernel_shape"]))
+    def _padding(self, node: Node) -> int:
+        return int(node["x_zero"])
 
     def _places(self, node: Node) -> np.ndarray:
         """int64 (OH, OW): where each window's factor is."""
         products = np.multiply.outer(node["row_counts"], node["column_counts"])
         return np.asarray(np.searchsorted(node["counts"], products))
-
-    def infer(self, node: Node, arguments: Sequence[Value | None]) -> list[Signature]:
-        image = arguments[0]
-        assert image is not None
-        window = self._window(node, image.known_shape)
-        return [Signature((*image.known_shape[:2], *window.output), np.dtype(np.int8))]
 
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         image = arguments[0]
@@ -104,10 +94,6 @@ class QuantisedCountedAverage(Operator):
         last = len(node["counts"]) - 1
         scaled = requantised(sums, node["requantiser"], lambda index: te.clamp(places[index[2], index[3]], 0, last))
         return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
-
-    def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
-        assert arguments[0] is not None
-        return Reading(self._window(node, arguments[0].known_shape), node["x_zero"])
 
     def schedule(self, node: Node, scope: Scope) -> None:
         """Rectangles of windows with the same count, one after the other."""
