@@ -6,6 +6,7 @@ from ..config import Config
 from .passes import Pass
 from .passes.edges import isolate_edges
 from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
+from .passes.fuse_add import fuse_additions
 from .passes.im2col import unroll_kernels
 from .passes.integer_products import expand_integer_products
 from .passes.movement import sink_dequantisation
@@ -56,7 +57,11 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("all-constants", fold_constants),
         Pass("dead-constants", remove_dead),
         Pass("integer-shapes", infer_shapes),
-        *([Pass("im2col", partial(unroll_kernels, config=config))] if accelerate else []),
+        *(_for_accelerator(config) if accelerate else []),
         Pass("edges", partial(isolate_edges, accelerate=accelerate)),
         Pass("partition", partial(partition, accelerate=accelerate)),
     ]
+
+
+def _for_accelerator(config: Config) -> list[Pass]:
+    return [Pass("im2col", partial(unroll_kernels, config=config)), Pass("additions", fuse_additions)]

@@ -27,6 +27,11 @@ class Window:
     pads: tuple[int, int, int, int]
     output: tuple[int, int]
 
+    @classmethod
+    def of_pixels(cls, size: tuple[int, int]) -> Window:
+        """Windows that see one pixel each of an image of `size`."""
+        return cls((1, 1), (1, 1), (1, 1), (0, 0, 0, 0), size)
+
     @property
     def reach(self) -> tuple[int, int]:
         """Rows and columns from a window's first to its last, inclusive."""

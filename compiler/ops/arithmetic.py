@@ -10,13 +10,16 @@ import numpy as np
 from .. import te
 from ..expressions import centred, clamped, requantised
 from ..graph import Node, Value
+from ..schedule.addition import Sum
 from ..schedule.arithmetic import Addition, Product, schedule_addition, schedule_product
 from ..schedule.scope import Scope
 from .derived import broadcast
 from .registry import Arrays, Operator, Signature, operator, refuse
 from .site import Lowered, Operand, Site
 
-__all__ = ["SUM_SHIFT", "lower_affine", "lower_difference", "lower_product", "lower_sum"]
+__all__ = [
+    "SUM_SHIFT", "added", "lower_affine", "lower_difference", "lower_product", "lower_sum", "sum_expression",
+]  # fmt: skip
 
 SUM_SHIFT = 20
 _CONSTANT_STEPS = 1 << 16
@@ -149,6 +152,22 @@ class _Pair(Operator):
         return [Signature(a.known_shape, np.dtype(np.int8))]
 
 
+def added(total: Sum, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """int8 and int8 → int8: what a qadd means."""
+    wide = total.a_requantiser.apply(a.astype(np.int64) - total.a_zero)
+    wide = wide + total.b_requantiser.apply(b.astype(np.int64) - total.b_zero)
+    scaled = total.requantiser.apply(wide) + total.y_zero
+    return np.clip(scaled, total.minimum, total.maximum).astype(np.int8)
+
+
+def sum_expression(total: Sum, a: te.Tensor, b: te.Tensor) -> te.Tensor:
+    """The same as a tensor expression."""
+    first = requantised(centred(a, total.a_zero), total.a_requantiser)
+    second = requantised(centred(b, total.b_zero), total.b_requantiser)
+    wide = te.compute(a.shape, lambda *index: first[index] + broadcast(second, index))
+    return clamped(requantised(wide, total.requantiser), total.y_zero, total.minimum, total.maximum)
+
+
 @operator("qadd")
 class QuantisedAdd(_Pair):
     """Both terms are brought to a common scale with 20 more bits, added, and scaled back."""
@@ -156,25 +175,16 @@ class QuantisedAdd(_Pair):
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         a, b = arguments
         assert a is not None and b is not None
-        total = node["a_requantiser"].apply(a.astype(np.int64) - node["a_zero"])
-        total = total + node["b_requantiser"].apply(b.astype(np.int64) - node["b_zero"])
-        scaled = node["requantiser"].apply(total) + node["y_zero"]
-        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+        return [added(Sum.of(node.attributes), a, b)]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
-        terms = []
-        for data, term in zip(arguments, "ab", strict=True):
-            assert data is not None
-            terms.append(requantised(centred(data, node[f"{term}_zero"]), node[f"{term}_requantiser"]))
-        a, b = terms
-        total = te.compute(a.shape, lambda *index: a[index] + broadcast(b, index))
-        return [clamped(requantised(total, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
+        a, b = arguments
+        assert a is not None and b is not None
+        return [sum_expression(Sum.of(node.attributes), a, b)]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         a, b, y = (scope.tensors[name] for name in (*node.inputs, *node.outputs))
-        limits = (node["a_zero"], node["b_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        factors = (node["a_requantiser"], node["b_requantiser"])
-        schedule_addition(scope, Addition(a, b, y, node["requantiser"], *limits, *factors))
+        schedule_addition(scope, Addition(a, b, y, Sum.of(node.attributes)))
 
 
 @operator("qmul")

@@ -178,11 +178,14 @@ class _QuantisedConv(Operator):
         return Reading(window_of(node, image.known_shape, weight.known_shape[2:]), node["x_zero"])
 
     def schedule(self, node: Node, scope: Scope) -> None:
+        self._schedule(scope, self._convolution(node, scope))
+
+    def _convolution(self, node: Node, scope: Scope) -> Convolution:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
         window = window_of(node, x.shape, weight.shape[2:])
         limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        self._schedule(scope, Convolution(x, y, weight, bias, window, *limits, self._columns(node)))
+        return Convolution(x, y, weight, bias, window, *limits, self._columns(node))
 
 
 @operator("qconv")

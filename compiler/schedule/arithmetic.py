@@ -8,23 +8,35 @@ from dataclasses import dataclass
 from ...isa.instruction import vector
 from ...isa.table import Function, Memory
 from ..requantise import Requantiser
+from .addition import PASSES, Sum, emit_sum
 from .elementwise import Part, Parts
 from .layout import Blocked
 from .loops import Piece
 from .places import Target
+from .requantisation import shared_scale
 from .scope import Scope
 
 __all__ = ["Addition", "Product", "schedule_addition", "schedule_product"]
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """int8 `a` and `b` → `y`: `a` has the shape of `y`, and so has `b`, but for a size of 1 in place of N, or H and W.
+class Addition:
+    """int8 `a` and `b` → `y`; see the operator qadd. `b` may have a size of 1 in place of N, or of H and W."""
+
+    a: Blocked
+    b: Blocked
+    y: Blocked
+    sum: Sum
+
+
+@dataclass(frozen=True)
+class Product:
+    """int8 `a` and `b` → `y`; see the operator qmul. `b` may have a size of 1 in place of N, or of H and W.
 
     Members
     -------
     requantiser
-        From the sum's or product's unit to the result's.
+        From the product's unit to the result's.
     """
 
     a: Blocked
@@ -38,23 +50,10 @@ class _Pair:
     maximum: int
 
 
-@dataclass(frozen=True)
-class Addition(_Pair):
-    """See the operator qadd: each term has its factor to the sum's unit."""
-
-    a_requantiser: Requantiser
-    b_requantiser: Requantiser
-
-
-@dataclass(frozen=True)
-class Product(_Pair):
-    """See the operator qmul."""
-
-
 def schedule_addition(scope: Scope, add: Addition) -> None:
-    """Add the items of `add`: each term is scaled into ACC, then the sum is requantised."""
+    """Add the items of `add`."""
     parts = Parts(scope, add.y, [add.a, add.b], sums=True)
-    scales = [parts.scale(factor) for factor in (add.a_requantiser, add.b_requantiser, add.requantiser)]
+    scales = add.sum.scales(scope)
     for part in parts:
         (a, a_steps), (b, b_steps) = parts.operand(add.a, part), parts.operand(add.b, part)
         total, sum_steps = parts.sums(part)
@@ -62,45 +61,11 @@ def schedule_addition(scope: Scope, add: Addition) -> None:
         nest = parts.nest(part, a_steps, b_steps, sum_steps, y_steps)
 
         def work(places: Sequence[int], part: Part = part, nest: Piece = nest, result: Target = result) -> None:
-            _sum(scope, add, part, nest, places)
-            part.tile.store(scope, add.y, part.blocks, places[3], result.row, result.block)
+            first, second, sums, y, *cells = places
+            emit_sum(scope, add.sum, nest, (first, second, sums, y), cells, part.tile.row_mask)
+            part.tile.store(scope, add.y, part.blocks, y, result.row, result.block)
 
-        scope.add([a, b, total, result.need, *scales], work, 3 * part.pixels * parts.vectors)
-
-
-def _sum(scope: Scope, add: Addition, part: Part, nest: Piece, places: Sequence[int]) -> None:
-    a, b, acc, y, *scales = places
-    total = (Memory.ACC, acc, nest.strides(2))
-    terms = ((a, 0, add.a_zero, scales[0], False), (b, 1, add.b_zero, scales[1], True))
-    for place, operand, zero, scale, residual in terms:
-        scope.emit(
-            vector(
-                function=Function.SUM,
-                bounds=nest.bounds,
-                a=(Memory.ACT, place, nest.strides(operand)),
-                b=total if residual else None,
-                dst=total,
-                residual=residual,
-                scale=scale,
-                scale_shared=True,
-                a_zero=zero,
-                row_mask=part.tile.row_mask,
-            )
-        )
-    scope.emit(
-        vector(
-            function=Function.SUM,
-            bounds=nest.bounds,
-            a=total,
-            dst=(Memory.ACT, y, nest.strides(3)),
-            scale=scales[2],
-            scale_shared=True,
-            zero_point=add.y_zero,
-            minimum=add.minimum,
-            maximum=add.maximum,
-            row_mask=part.tile.row_mask,
-        )
-    )
+        scope.add([a, b, total, result.need, *scales], work, PASSES * part.pixels * parts.vectors)
 
 
 def schedule_product(scope: Scope, product: Product) -> None:
@@ -109,7 +74,7 @@ def schedule_product(scope: Scope, product: Product) -> None:
     Factors that pass through ACT lie in different halves of it, so that one step reads both at once.
     """
     parts = Parts(scope, product.y, [product.a], beside=[product.b])
-    scale = parts.scale(product.requantiser)
+    scale = shared_scale(scope, product.requantiser)
     for part in parts:
         a, a_steps = parts.operand(product.a, part)
         b, b_steps = parts.operand(product.b, part, scope.memories.outputs)

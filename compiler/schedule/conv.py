@@ -9,11 +9,12 @@ from math import prod
 import numpy as np
 
 from ...isa.instruction import gemm
-from ...isa.table import GEMM_DIMS, Memory
+from ...isa.table import GEMM_DIMS, VECTOR_DIMS, Memory
 from .. import te
 from ..expressions import convolution
 from ..requantise import Requantiser
 from ..window import Window
+from .addition import PASSES, Sum, emit_sum
 from .conv_tiling import ConvShape, choose_tiling
 from .frame import Edges, Frame
 from .layout import Blocked
@@ -25,12 +26,20 @@ from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
 from .weights import eight_bit_parts
 
-__all__ = ["Convolution", "schedule_convolution"]
+__all__ = ["Addend", "Convolution", "schedule_convolution"]
+
+
+@dataclass(frozen=True)
+class Addend:
+    """int8 `term`, of the result's shape, which `sum` adds to it as its second term."""
+
+    term: Blocked
+    sum: Sum
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """int8 `x`, `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operators qconv, qconv_columns and qdepthwise.
+    """int8 `x`, `weight` (O, C, KH, KW), `bias` (O,) → `y`; see the operators qconv, its variants, and qdepthwise.
 
     Members
     -------
@@ -49,11 +58,21 @@ class Convolution:
     minimum: int
     maximum: int
     columns: int = 1
+    addend: Addend | None = None
 
 
 def schedule_convolution(scope: Scope, conv: Convolution) -> None:
     """Add the items of `conv`: for every tile, group of output channels and pass over input channels one."""
     _Schedule(scope, conv).run()
+
+
+@dataclass(frozen=True)
+class _Other:
+    """What a tile needs to add its other term, which lies as `frame`."""
+
+    sum: Sum
+    frame: Frame
+    needs: list[Need]
 
 
 class _Schedule:
@@ -66,7 +85,14 @@ class _Schedule:
         across = len(conv.weight) if conv.columns > 1 else channels
         self.results = (n, across, height, width // conv.columns)
         self.shape = ConvShape.of(
-            config, conv.x.shape, self.results, conv.window, parts=len(self.parts), together=conv.columns > 1
+            config,
+            conv.x.shape,
+            self.results,
+            conv.window,
+            parts=len(self.parts),
+            together=conv.columns > 1,
+            passes=1 + PASSES if conv.addend else 1,
+            brought=scope.memories.inputs.size if conv.addend and conv.addend.term.resident is None else 0,
         )
         self.tiling = choose_tiling(config, self.shape, scope.layer, scope.room(conv.x, conv.y))
         self.edges = [Edges() for _ in range(config.rows)]
@@ -124,15 +150,21 @@ class _Schedule:
         if last:
             needs += self.parameters.needs(whole)
             needs.append(result.need)
+        other = self._other(tile, group) if last else None
+        if other is not None:
+            needs += other.needs
 
         def work(places: Sequence[int]) -> None:
             self._multiply(tile, frame, blocks, places, accumulate=not first)
             if last:
-                self._requantise(tile, blocks, result, places)
+                self._requantise(tile, blocks, result, places[:6])
+                if other is not None:
+                    self._add(tile, blocks, result, other, places)
                 made.store(self.scope, conv.y, whole, places[5], result.row, result.block)
 
-        steps = pixels * blocks * self.sub_out * (inputs[1] - inputs[0]) * self.sub_in * self.shape.taps
-        self.scope.add(needs, work, steps)
+        products = (inputs[1] - inputs[0]) * self.sub_in * self.shape.taps
+        passes = 1 + PASSES if other is not None else int(last)
+        self.scope.add(needs, work, pixels * blocks * self.sub_out * max(products, passes))
 
     def _weights(self, group: tuple[int, int], inputs: tuple[int, int]) -> Need:
         chosen = self.tiles[group[0] * self.sub_out : group[1] * self.sub_out, inputs[0] : inputs[1]]
@@ -205,3 +237,25 @@ class _Schedule:
             maximum=conv.maximum,
             row_mask=tile.row_mask,
         )
+
+    def _other(self, tile: Tile, group: tuple[int, int]) -> _Other | None:
+        addend = self.conv.addend
+        if addend is None:
+            return None
+        pixels = Window.of_pixels(self.results[2:])
+        need, frame = source(self.scope, addend.term, tile, pixels, group, 0, self.edges)
+        return _Other(addend.sum, frame, [need, *addend.sum.scales(self.scope)])
+
+    def _add(self, tile: Tile, blocks: int, result: Target, other: _Other, places: Sequence[int]) -> None:
+        """The other term to the result, by way of the accumulators that it came from."""
+        _, _, acc, _, _, out, term, *scales = places
+        pixels, frame = tile.rows * tile.columns, other.frame
+        step = self.scope.config.block_out // self.scope.config.granule
+        loops = [
+            Loop(blocks, (result.block, frame.block, self.sub_out * pixels, result.block)),
+            Loop(self.sub_out, (step, step, pixels, step)),
+            Loop(tile.rows, (result.row, frame.row, tile.columns, result.row)),
+            Loop(tile.columns, (self.pixel, frame.pixel, 1, self.pixel)),
+        ]
+        for piece in fit(loops, VECTOR_DIMS):
+            emit_sum(self.scope, other.sum, piece, (out, term, acc, out), scales, tile.row_mask)

@@ -44,6 +44,10 @@ class ConvShape:
         Bands of rows that are computed at once, one by each row of the core.
     together
         Whether an item must make all output blocks.
+    passes
+        Of the vector engine over its results.
+    brought
+        Granules of ACT through which something of their size comes, to be added to them; 0 where nothing does.
     """
 
     images: int
@@ -57,6 +61,8 @@ class ConvShape:
     bands: int
     window: Window
     together: bool
+    passes: int
+    brought: int
 
     @classmethod
     def of(
@@ -68,12 +74,15 @@ class ConvShape:
         *,
         parts: int,
         together: bool = False,
+        passes: int = 1,
+        brought: int = 0,
     ) -> ConvShape:
         blocks_in = -(-x[1] // config.channels)
         sub = config.channels // config.block_in if blocks_in > 1 else -(-x[1] // config.block_in)
         blocks_out = -(-y[1] // config.channels)
         sub_out = config.channels // config.block_out
-        return cls(y[0], y[2], y[3], blocks_in, blocks_out, sub, sub_out, parts, config.rows, window, together)
+        sizes = (y[0], y[2], y[3], blocks_in, blocks_out, sub, sub_out)
+        return cls(*sizes, parts, config.rows, window, together, passes, brought)
 
     @property
     def taps(self) -> int:
@@ -135,8 +144,10 @@ def _fits(config: Config, shape: ConvShape, tiling: ConvTiling, share: int, room
     pixel, pixels = config.channels // config.granule, tiling.rows * tiling.columns
     images, results = room
     cells = tiling.outputs * shape.sub_out
+    terms = tiling.outputs * pixels if shape.brought else 0
     return (
-        tiling.inputs * shape.frame_pixels(tiling) * pixel * share <= images
+        (tiling.inputs * shape.frame_pixels(tiling) + terms) * pixel * share <= images
+        and terms * pixel * share <= shape.brought
         and tiling.outputs * pixels * pixel * share <= results
         and cells * pixels * share <= config.acc_depth
         and shape.chunk(tiling) * share <= config.wgt_depth
@@ -157,10 +168,13 @@ def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling, room: tuple[in
     again = groups if passes > 1 or (tiling.groups_outside and tiles > 1) else 1
     loaded = weights + tiles * passes * again * frame
     lines = 0 if resident else shape.bands * tiling.inputs * shape.frame_lines(tiling)
+    if shape.brought:
+        loaded += shape.images * shape.rows * shape.columns * shape.blocks_out * config.channels
+        lines += shape.bands * tiling.outputs * tiling.rows
     loading = loaded / config.bus_bytes + _LINE_OVERHEAD * tiles * passes * again * lines
     work = shape.images * -(-shape.rows // shape.bands) * shape.columns * all_weights
     pixels = tiling.rows * tiling.columns
     start = 0 if resident else (frame + shape.chunk(tiling) * tile_bytes) / config.bus_bytes
     stored = 0 if stays_there else config.channels / config.bus_bytes
-    end = pixels * tiling.outputs * (shape.sub_out * config.block_out / config.vector_lanes + stored)
+    end = pixels * tiling.outputs * (shape.passes * shape.sub_out * config.block_out / config.vector_lanes + stored)
     return max(work, loading) + start + end + _ITEM_OVERHEAD * tiles * groups * passes

@@ -13,6 +13,7 @@ from .frame import Edges
 from .layout import Blocked
 from .loops import Loop, Piece, fit
 from .places import Target, source, target
+from .requantisation import shared_scale
 from .residency import Region
 from .scope import Need, Scope
 from .tile import Tile, ranges, tiles
@@ -89,7 +90,7 @@ class Parts:
                 and (not sums or pixels * self.vectors <= config.acc_depth)
             )
 
-        self._window = Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0), (y.shape[2], y.shape[3]))
+        self._window = Window.of_pixels((y.shape[2], y.shape[3]))
         blocks, rows, columns = choose_tile(config, y, self._window, scope.layer, fits)
         self._size = blocks, pipelined(operands[0], y, rows), columns
 
@@ -137,11 +138,6 @@ class Parts:
         (piece,) = fit(loops, VECTOR_DIMS)
         return piece
 
-    def scale(self, requantiser: Requantiser) -> Need:
-        """A SCALE cell with the factor in every channel."""
-        content = requantiser.cells(self.scope.config.block_out)
-        return self.scope.constant(self.scope.memories.scales, Memory.SCALE, content, content)
-
 
 def schedule_rescale(scope: Scope, rescale: Rescale) -> None:
     """Add the items of `rescale`: one pass of the vector engine a part."""
@@ -151,7 +147,7 @@ def schedule_rescale(scope: Scope, rescale: Rescale) -> None:
         result, written = parts.result(part)
         needs = [image, result.need]
         if rescale.requantiser is not None:
-            needs.append(parts.scale(rescale.requantiser))
+            needs.append(shared_scale(scope, rescale.requantiser))
         if rescale.table is not None:
             needs.append(scope.constant(scope.memories.tables, Memory.TABLE, rescale.table, "table"))
         nest = parts.nest(part, read, written)

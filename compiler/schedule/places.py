@@ -29,7 +29,7 @@ def source(
 ) -> tuple[Need, Frame]:
     """The need for what `tile` sees of channel blocks [first, end), and how it will lie."""
     frame = tile.frame(x, window, blocks, fill)
-    key = (scope.layer, "x", x.segment, x.offset, x.resident, tile, blocks)
+    key = (scope.layer, "x", x.segment, x.offset, x.resident, tile, window, blocks)
     if x.resident is None:
         return Need(
             scope.memories.inputs, key, frame.size, lambda base: tile.load(scope, frame, window, base, edges)

@@ -13,7 +13,7 @@ from .loops import Loop, fit
 from .scope import Need, Scope
 from .weights import scale_cells
 
-__all__ = ["ChannelParameters", "requantise"]
+__all__ = ["ChannelParameters", "requantise", "shared_scale"]
 
 
 class ChannelParameters:
@@ -49,6 +49,12 @@ class ChannelParameters:
         if self.shared:
             return [biases, scope.constant(scope.memories.scales, Memory.SCALE, self._scale, (self._name, "shared"))]
         return [biases, scope.constant(scope.memories.scales, Memory.SCALE, self._scales[span].tobytes(), key)]
+
+
+def shared_scale(scope: Scope, requantiser: Requantiser) -> Need:
+    """A SCALE cell with the factor in every channel."""
+    content = requantiser.cells(scope.config.block_out)
+    return scope.constant(scope.memories.scales, Memory.SCALE, content, content)
 
 
 def requantise(
