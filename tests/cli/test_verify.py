@@ -88,7 +88,7 @@ def test_inspect_adds_up(tilewright: Callable) -> None:
     plans = json.loads(tilewright("inspect", DIGITS, "--json").out)
     assert sum(plan["macs"] for plan in plans) == 395_520
     assert all(bool(plan["reason"]) == (plan["target"] == "host") for plan in plans)
-    assert {plan["operator"] for plan in plans if plan["parameters"]} == {"conv", "dense"}
+    assert {plan["operator"] for plan in plans if plan["parameters"]} == {"conv", "conv+add", "dense"}
     shown = tilewright("inspect", DIGITS).out
     assert "395,520" in shown and "100% of MACs" in shown and "works on real numbers" in shown
 

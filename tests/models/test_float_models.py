@@ -23,7 +23,7 @@ NAMES = (
     "mnist_opt_float.onnx",
     "ultraface_slim_float.onnx",
 )
-PRODUCTS = {"conv", "depthwise", "dense"}
+PRODUCTS = {"conv", "conv+add", "depthwise", "dense"}
 
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
 
