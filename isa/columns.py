@@ -1,13 +1,14 @@
 """Fields of many encoded instructions at once, as arrays."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from .instruction import Instruction
-from .table import INSTRUCTION_BYTES, Field, InstructionSpec
+from .table import INSTRUCTION_BYTES, InstructionSpec, Opcode, spec_of
 
-__all__ = ["column", "columns", "opcodes", "raw_instructions", "reserved_bits"]
+__all__ = ["column", "columns", "field_matrix", "opcodes", "raw_instructions", "reserved_bits"]
 
 _WINDOW = 8
 
@@ -25,22 +26,35 @@ def opcodes(raw: np.ndarray) -> np.ndarray:
     return (raw[:, 0] & 0xF).astype(np.int64)
 
 
+@cache
+def _places(opcode: Opcode, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of each field: its window of bytes, its shift there, its mask, and what a set sign bit is worth (0: unsigned)."""
+    spec = spec_of(opcode)
+    assert spec is not None
+    fields = [spec.by_name[name] for name in names]
+    offsets = np.array([spec.offsets[name] for name in names])
+    starts = np.minimum(offsets // 8, INSTRUCTION_BYTES - _WINDOW)
+    masks = np.array([(1 << field.width) - 1 for field in fields], dtype=np.uint64)
+    signs = np.array([1 << field.width - 1 if field.signed else 0 for field in fields], dtype=np.int64)
+    return starts[:, None] + np.arange(_WINDOW), (offsets - 8 * starts).astype(np.uint64), masks, signs
+
+
+def field_matrix(raw: np.ndarray, spec: InstructionSpec, names: tuple[str, ...]) -> np.ndarray:
+    """int64, shape (n, len(names)): fields of instructions that are all of the kind `spec`."""
+    windows, shifts, masks, signs = _places(spec.opcode, names)
+    values = (np.take(raw, windows, axis=1).view("<u8")[:, :, 0] >> shifts & masks).astype(np.int64)
+    return values - ((values & signs) << 1)
+
+
 def column(raw: np.ndarray, spec: InstructionSpec, name: str) -> np.ndarray:
     """int64, shape (n,): field `name` of instructions that are all of the kind `spec`."""
-    field, offset = spec.by_name[name], spec.offsets[name]
-    start = min(offset // 8, INSTRUCTION_BYTES - _WINDOW)
-    window = np.ascontiguousarray(raw[:, start : start + _WINDOW]).view("<u8")[:, 0]
-    value = (window >> np.uint64(offset - 8 * start) & np.uint64((1 << field.width) - 1)).astype(np.int64)
-    return _signed(value, field) if field.signed else value
-
-
-def _signed(value: np.ndarray, field: Field) -> np.ndarray:
-    return np.where(value > field.high, value - (1 << field.width), value)
+    return field_matrix(raw, spec, (name,))[:, 0]
 
 
 def columns(raw: np.ndarray, spec: InstructionSpec) -> dict[str, np.ndarray]:
     """Every field but ``reserved`` of instructions that are all of the kind `spec`."""
-    return {field.name: column(raw, spec, field.name) for field in spec.fields if field.name != "reserved"}
+    names = tuple(field.name for field in spec.fields if field.name != "reserved")
+    return dict(zip(names, np.ascontiguousarray(field_matrix(raw, spec, names).T), strict=True))
 
 
 def reserved_bits(raw: np.ndarray, spec: InstructionSpec) -> np.ndarray:

@@ -216,10 +216,15 @@ class _TokenMaker:
             if giver is engine or self.wait[index] >> giver & 1 or first >= count or rng.random() >= probability:
                 continue
             position = int(rng.integers(first, count))
-            outstanding = sum(taker > self._index_of[giver][position] for taker in self._taken[giver, engine])
-            if outstanding < room:
+            # The giver's latest instruction may be needed later on, and its token must find room too.
+            spare = position < count - 1
+            if self._held(giver, engine, position) < room and self._held(giver, engine, count - 1) + spare < room:
                 before = self._join(before, index, engine, giver, position)
         return before
+
+    def _held(self, giver: Engine, engine: Engine, position: int) -> int:
+        """Tokens that the counter may hold when instruction `position` of `giver` gives one, in the order written."""
+        return sum(taker > self._index_of[giver][position] for taker in self._taken[giver, engine])
 
     def _join(self, before: Clock, index: int, engine: Engine, giver: Engine, position: int) -> Clock:
         self.signal[self._index_of[giver][position]] |= 1 << engine

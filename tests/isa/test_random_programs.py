@@ -11,7 +11,7 @@ from tilewright.isa.dependence import find_races, footprint
 from tilewright.isa.random_programs import RandomProgram, ordered, random_program
 from tilewright.isa.shrink import shrink
 from tilewright.isa.table import Function, Memory, Opcode
-from tilewright.isa.tokens import execution_order
+from tilewright.isa.tokens import execution_order, run_tokens
 
 SEEDS = range(12)
 
@@ -25,6 +25,14 @@ def test_programs_are_legal_and_have_one_result(config):
         assert sorted(order) == list(range(24))
         assert not find_races(program.instructions, config, program.segment_sizes)
         assert not find_races(program.instructions, config, program.segment_sizes, order)
+
+
+def test_small_counters_never_deadlock(tiny):
+    """Redundant tokens leave room for those that are needed."""
+    config = tiny.replace(token_bits=1, queue_depth=2)
+    for seed in (*range(20), 60, 288):
+        program = random_program(config, seed, points=20, size=40)
+        assert run_tokens(program.instructions, config).deadlock is None
 
 
 def test_everything_is_covered(tiny):
