@@ -157,7 +157,7 @@ def added(total: Sum, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     wide = total.a_requantiser.apply(a.astype(np.int64) - total.a_zero)
     wide = wide + total.b_requantiser.apply(b.astype(np.int64) - total.b_zero)
     scaled = total.requantiser.apply(wide) + total.y_zero
-    return np.clip(scaled, total.minimum, total.maximum).astype(np.int8)
+    return np.asarray(np.clip(scaled, total.minimum, total.maximum).astype(np.int8))
 
 
 def sum_expression(total: Sum, a: te.Tensor, b: te.Tensor) -> te.Tensor:
