@@ -4,6 +4,7 @@ from functools import partial
 
 from ..config import Config
 from .passes import Pass
+from .passes.common import merge_common
 from .passes.edges import isolate_edges
 from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
 from .passes.fuse_add import fuse_additions
@@ -28,6 +29,7 @@ def host_passes() -> list[Pass]:
         Pass("dead-code", remove_dead, typed=False),
         Pass("qoperators", partial(expand_qoperators, contributed_only=True), typed=False),
         Pass("shapes", fold_shapes),
+        Pass("common", merge_common),
         Pass("dead-constants", remove_dead),
         Pass("edges", partial(isolate_edges, accelerate=False)),
         Pass("partition", partial(partition, accelerate=False)),
@@ -40,6 +42,7 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
         Pass("dead-code", remove_dead, typed=False),
         Pass("qoperators", expand_qoperators, typed=False),
         Pass("shapes", infer_shapes),
+        Pass("common", merge_common),
         Pass("constants", fold_most_constants),
         Pass("integers-inside", enclose_integers),
         Pass("integer-products", expand_integer_products),

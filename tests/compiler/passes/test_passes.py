@@ -5,6 +5,7 @@ import pytest
 from tilewright.compiler.compile import import_model
 from tilewright.compiler.graph import Graph, GraphError, Node, Value, format_graph, verify
 from tilewright.compiler.passes import Pass, run_passes
+from tilewright.compiler.passes.common import merge_common
 from tilewright.compiler.passes.fuse import fuse_bias
 from tilewright.compiler.passes.partition import partition
 from tilewright.compiler.passes.shapes import infer_shapes
@@ -36,6 +37,39 @@ def test_constant_folding():
     graph = fold_constants(infer_shapes(graph_of(nodes, constants={"p": np.ones(3, "f4"), "q": np.ones(3, "f4")})))
     assert [node.name for node in graph.nodes] == ["d"]
     assert graph.constant("r").tolist() == [2, 2, 2]
+
+
+def test_common_subexpressions():
+    """Constants count by content, and what was merged makes others the same."""
+    nodes = [
+        Node("a", "Add", ("x", "p"), ("s",)),
+        Node("b", "Add", ("x", "q"), ("t",)),
+        Node("c", "Relu", ("s",), ("u",)),
+        Node("d", "Relu", ("t",), ("v",)),
+        Node("e", "LeakyRelu", ("u",), ("w",), {"alpha": 0.1}),
+        Node("f", "LeakyRelu", ("v",), ("z",), {"alpha": 0.2}),
+        Node("g", "Mul", ("w", "z"), ("y",)),
+    ]
+    constants = {"p": np.ones(3, "f4"), "q": np.ones(3, "f4")}
+    graph = merge_common(infer_shapes(graph_of(nodes, constants=constants)))
+    assert [(node.name, node.inputs) for node in graph.nodes] == [
+        ("a", ("x", "p")), ("c", ("s",)), ("e", ("u",)), ("f", ("u",)), ("g", ("w", "z"))
+    ]  # fmt: skip
+
+
+def test_what_differs_is_not_common():
+    nodes = [
+        Node("a", "Relu", ("x",), ("y",)),
+        Node("b", "Relu", ("x",), ("z",)),
+        Node("c", "Add", ("x", "p"), ("s",)),
+        Node("d", "Add", ("x", "q"), ("t",)),
+        Node("e", "Secret", ("x",), ("u",), {"how": object()}),
+        Node("f", "Secret", ("x",), ("v",), {"how": object()}),
+    ]
+    constants = {"p": np.zeros(3, "f4"), "q": -np.zeros(3, "f4")}
+    graph = graph_of(nodes, constants=constants, outputs=("y", "z", "s", "t", "u", "v"))
+    assert len(merge_common(graph).nodes) == 6
+    assert len(merge_common(graph.edit(outputs=["y", "s", "t", "u", "v"])).nodes) == 5
 
 
 def test_bias_joins_its_product():
