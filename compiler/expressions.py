@@ -12,7 +12,7 @@ from .requantise import Requantiser
 from .te import layout, nn
 from .window import Window
 
-__all__ = ["centred", "clamped", "convolution", "depthwise", "requantised", "window_reduction", "with_padding"]
+__all__ = ["centred", "convolution", "depthwise", "requantised", "window_reduction", "with_padding"]
 
 
 def with_padding(x: te.Tensor, window: Window, fill: int) -> te.Tensor:
@@ -88,11 +88,6 @@ def _halved_high(product: Any, bits: int) -> Any:
 def centred(x: te.Tensor, zero: int) -> te.Tensor:
     """int32: 8-bit `x` less its zero point."""
     return te.compute(x.shape, lambda *index: x[index].astype("int32") - zero)
-
-
-def clamped(x: te.Tensor, y_zero: int, minimum: int, maximum: int) -> te.Tensor:
-    """int32 → int8: add the zero point, then limit."""
-    return te.compute(x.shape, lambda *index: te.clamp(x[index] + y_zero, minimum, maximum).astype("int8"))
 
 
 class _per_channel:  # noqa: N801

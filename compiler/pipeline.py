@@ -6,7 +6,7 @@ from ..config import Config
 from .passes import Pass
 from .passes.common import merge_common
 from .passes.edges import isolate_edges
-from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, remove_rescales
+from .passes.fuse import absorb_flattening, fuse_bias, fuse_limits, fuse_tables, remove_rescales
 from .passes.fuse_add import fuse_additions
 from .passes.im2col import unroll_kernels
 from .passes.integer_products import expand_integer_products
@@ -67,4 +67,8 @@ def passes_for(config: Config, *, accelerate: bool = True) -> list[Pass]:
 
 
 def _for_accelerator(config: Config) -> list[Pass]:
-    return [Pass("im2col", partial(unroll_kernels, config=config)), Pass("additions", fuse_additions)]
+    return [
+        Pass("im2col", partial(unroll_kernels, config=config)),
+        Pass("tables", fuse_tables),
+        Pass("additions", fuse_additions),
+    ]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import te
-from ..expressions import centred, clamped, requantised
+from ..expressions import centred, requantised
 from ..graph import Node, Value
+from ..output import Output
 from ..schedule.addition import Sum
 from ..schedule.arithmetic import Addition, Product, schedule_addition, schedule_product
 from ..schedule.scope import Scope
@@ -156,8 +157,7 @@ def added(total: Sum, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """int8 and int8 → int8: what a qadd means."""
     wide = total.a_requantiser.apply(a.astype(np.int64) - total.a_zero)
     wide = wide + total.b_requantiser.apply(b.astype(np.int64) - total.b_zero)
-    scaled = total.requantiser.apply(wide) + total.y_zero
-    return np.asarray(np.clip(scaled, total.minimum, total.maximum).astype(np.int8))
+    return total.output.apply(total.requantiser.apply(wide))
 
 
 def sum_expression(total: Sum, a: te.Tensor, b: te.Tensor) -> te.Tensor:
@@ -165,7 +165,7 @@ def sum_expression(total: Sum, a: te.Tensor, b: te.Tensor) -> te.Tensor:
     first = requantised(centred(a, total.a_zero), total.a_requantiser)
     second = requantised(centred(b, total.b_zero), total.b_requantiser)
     wide = te.compute(a.shape, lambda *index: first[index] + broadcast(second, index))
-    return clamped(requantised(wide, total.requantiser), total.y_zero, total.minimum, total.maximum)
+    return total.output.expression(requantised(wide, total.requantiser))
 
 
 @operator("qadd")
@@ -195,8 +195,7 @@ class QuantisedMul(_Pair):
         a, b = arguments
         assert a is not None and b is not None
         product = (a.astype(np.int64) - node["a_zero"]) * (b.astype(np.int64) - node["b_zero"])
-        scaled = node["requantiser"].apply(product) + node["y_zero"]
-        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+        return [Output.of(node.attributes).apply(node["requantiser"].apply(product))]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         first, second = arguments
@@ -207,9 +206,9 @@ class QuantisedMul(_Pair):
             return a[index] * broadcast(b, index)
 
         product = te.compute(a.shape, element)
-        return [clamped(requantised(product, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
+        return [Output.of(node.attributes).expression(requantised(product, node["requantiser"]))]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         a, b, y = (scope.tensors[name] for name in (*node.inputs, *node.outputs))
-        limits = (node["a_zero"], node["b_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        schedule_product(scope, Product(a, b, y, node["requantiser"], *limits))
+        zeros = (node["a_zero"], node["b_zero"])
+        schedule_product(scope, Product(a, b, y, node["requantiser"], *zeros, Output.of(node.attributes)))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import te
-from ..expressions import centred, clamped, requantised
+from ..expressions import centred, requantised
 from ..graph import Node, Value
+from ..output import Output
 from ..schedule.elementwise import Rescale, schedule_rescale
 from ..schedule.scope import Scope
 from ..te import layout
@@ -63,8 +64,7 @@ class QuantisedConcat(Operator):
             steps = data.astype(np.int64) - node[f"x{place}_zero"]
             requantiser = node[f"x{place}_requantiser"]
             parts.append(steps if requantiser is None else requantiser.apply(steps))
-        whole = np.concatenate(parts, axis=1) + node["y_zero"]
-        return [np.clip(whole, node["minimum"], node["maximum"]).astype(np.int8)]
+        return [Output.of(node.attributes).apply(np.concatenate(parts, axis=1))]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         parts = []
@@ -72,7 +72,7 @@ class QuantisedConcat(Operator):
             assert data is not None
             steps = centred(data, node[f"x{place}_zero"])
             scaled = requantised(steps, node[f"x{place}_requantiser"])
-            parts.append(clamped(scaled, node["y_zero"], node["minimum"], node["maximum"]))
+            parts.append(Output.of(node.attributes).expression(scaled))
         return [layout.concatenate(parts, 1)]
 
     def schedule(self, node: Node, scope: Scope) -> None:
@@ -80,9 +80,9 @@ class QuantisedConcat(Operator):
         first = 0
         for place, name in enumerate(node.inputs):
             x = scope.tensors[name]
-            limits = (node[f"x{place}_zero"], node["y_zero"], node["minimum"], node["maximum"])
+            how = (node[f"x{place}_requantiser"], node[f"x{place}_zero"], Output.of(node.attributes))
             for n in range(y.shape[0]):
                 part = replace(y.part(n, first), shape=(1, *x.shape[1:]))
                 whole = replace(x.part(n, 0), shape=(1, *x.shape[1:]))
-                schedule_rescale(scope, Rescale(whole, part, node[f"x{place}_requantiser"], *limits))
+                schedule_rescale(scope, Rescale(whole, part, *how))
             first += x.blocks

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...config import Config
 from .. import te
-from ..expressions import clamped, convolution, depthwise, requantised, with_padding
+from ..expressions import convolution, depthwise, requantised, with_padding
 from ..graph import Node, Value
+from ..output import Output
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.depthwise import depthwise_granules, schedule_depthwise
 from ..schedule.depthwise_gemm import share_of_gemm
@@ -156,8 +157,8 @@ class _QuantisedConv(Operator):
             n, _, rows, across = sums.shape
             apart = sums.reshape(n, columns, -1, rows, across)[:, :, : len(bias)]
             sums = apart.transpose(0, 2, 3, 4, 1).reshape(n, len(bias), rows, across * columns)
-        scaled = node["requantiser"].apply(sums + bias.reshape(1, -1, 1, 1)) + node["y_zero"]
-        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+        scaled = node["requantiser"].apply(sums + bias.reshape(1, -1, 1, 1))
+        return [Output.of(node.attributes).apply(scaled)]
 
     def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
         return _macs(arguments, results)
@@ -170,7 +171,7 @@ class _QuantisedConv(Operator):
         columns, (batch, channels, rows, across) = self._columns(node), sums.shape
         group, shape = channels // columns, (batch, bias.shape[0], rows, across * columns)
         biased = te.compute(shape, lambda n, c, h, w: sums[n, w % columns * group + c, h, w // columns] + bias[c])
-        return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
+        return [Output.of(node.attributes).expression(requantised(biased, node["requantiser"]))]
 
     def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         image, weight = arguments[:2]
@@ -184,8 +185,8 @@ class _QuantisedConv(Operator):
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         weight, bias = scope.constant_data(node.inputs[1]), scope.constant_data(node.inputs[2])
         window = window_of(node, x.shape, weight.shape[2:])
-        limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        return Convolution(x, y, weight, bias, window, *limits, self._columns(node))
+        output = (node["requantiser"], node["x_zero"], Output.of(node.attributes))
+        return Convolution(x, y, weight, bias, window, *output, self._columns(node))
 
 
 @operator("qconv")

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...config import Config
 from .. import te
-from ..expressions import clamped, requantised
+from ..expressions import requantised
 from ..graph import Node, Value
+from ..output import Output
 from ..schedule.conv import Convolution, schedule_convolution
 from ..schedule.layout import pack
 from ..schedule.resident import Reading
@@ -127,8 +128,7 @@ class QuantisedDense(Operator):
         assert data is not None and weight is not None and bias is not None
         centred = data.reshape(len(data), -1).astype(np.float64) - node["x_zero"]
         sums = (centred @ weight.reshape(len(weight), -1).astype(np.float64).T).astype(np.int64)
-        scaled = node["requantiser"].apply(sums + bias) + node["y_zero"]
-        return [np.clip(scaled, node["minimum"], node["maximum"]).astype(np.int8)]
+        return [Output.of(node.attributes).apply(node["requantiser"].apply(sums + bias))]
 
     def macs(self, node: Node, arguments: Sequence[Value | None], results: Sequence[Value]) -> int:
         weight = arguments[1]
@@ -143,7 +143,7 @@ class QuantisedDense(Operator):
         table = layout.reshape(weight, (weight.shape[0], width)) if len(weight.shape) > 2 else weight
         sums = nn.dense(rows, table, x_zero_point=node["x_zero"])
         biased = te.compute(sums.shape, lambda n, c: sums[n, c] + bias[c])
-        return [clamped(requantised(biased, node["requantiser"]), node["y_zero"], node["minimum"], node["maximum"])]
+        return [Output.of(node.attributes).expression(requantised(biased, node["requantiser"]))]
 
     def reading(self, node: Node, arguments: Sequence[Value | None], place: int, config: Config) -> Reading:
         assert arguments[0] is not None
@@ -160,5 +160,5 @@ class QuantisedDense(Operator):
         if x.shape[2:] == (1, 1):
             row, table = x, weight.reshape(len(weight), -1, 1, 1)
         window = Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
-        limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        schedule_convolution(scope, Convolution(row, y, table, bias, window, *limits))
+        output = (node["requantiser"], node["x_zero"], Output.of(node.attributes))
+        schedule_convolution(scope, Convolution(row, y, table, bias, window, *output))

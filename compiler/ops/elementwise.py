@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import te
-from ..expressions import centred, clamped, requantised
+from ..expressions import centred, requantised
 from ..graph import Node, Quantisation, Value
+from ..output import Output
 from ..schedule.elementwise import Rescale, schedule_rescale
 from ..schedule.scope import Scope
 from .registry import Arrays, Operator, Signature, operator, refuse
@@ -102,15 +103,14 @@ class QuantisedRescale(Operator):
         assert data is not None
         centred = data.astype(np.int64) - node["x_zero"]
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
-        return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+        return [Output.of(node.attributes).apply(scaled)]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data = arguments[0]
         assert data is not None
         scaled = requantised(centred(data, node["x_zero"]), node["requantiser"])
-        return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
+        return [Output.of(node.attributes).expression(scaled)]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
-        limits = (node["requantiser"], node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        schedule_rescale(scope, Rescale(x, y, *limits))
+        schedule_rescale(scope, Rescale(x, y, node["requantiser"], node["x_zero"], Output.of(node.attributes)))

@@ -10,6 +10,7 @@ from ...isa.table import Function
 from .. import te
 from ..expressions import with_padding
 from ..graph import Node
+from ..output import Output
 from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
 from ..window import Window
@@ -63,4 +64,4 @@ class QuantisedPad(SlidingOperator):
         """Windows of one pixel."""
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         window, padding = self._window(node, x.shape), node["fill"]
-        schedule_pooling(scope, Pooling(x, y, Function.MAX, window, None, padding, 0, 0, -128, 127))
+        schedule_pooling(scope, Pooling(x, y, Function.MAX, window, None, padding, 0, Output()))

@@ -8,8 +8,9 @@ import numpy as np
 
 from ...isa.table import Function
 from .. import te
-from ..expressions import clamped, requantised, window_reduction, with_padding
+from ..expressions import requantised, window_reduction, with_padding
 from ..graph import Node
+from ..output import Output
 from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
 from ..window import Window
@@ -95,7 +96,7 @@ def _counted_padding(node: Node, window: Window) -> tuple[int, ...]:
 class _QuantisedPool(SlidingOperator):
     def _finish(self, node: Node, centred: np.ndarray) -> list[np.ndarray]:
         scaled = centred if node["requantiser"] is None else node["requantiser"].apply(centred)
-        return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+        return [Output.of(node.attributes).apply(scaled)]
 
     function: Function
 
@@ -108,15 +109,13 @@ class _QuantisedPool(SlidingOperator):
         reduced = window_reduction(padded, window, largest=largest)
         offset = zero if largest else zero * window.kernel[0] * window.kernel[1]
         centred = te.compute(reduced.shape, lambda *index: reduced[index] - offset)
-        scaled = requantised(centred, node["requantiser"])
-        return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
+        return [Output.of(node.attributes).expression(requantised(centred, node["requantiser"]))]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         window = pooling_window(node, x.shape)
-        limits = (node["x_zero"], node["y_zero"], node["minimum"], node["maximum"])
-        padding = self._padding(node)
-        schedule_pooling(scope, Pooling(x, y, self.function, window, node["requantiser"], padding, *limits))
+        how = (node["requantiser"], self._padding(node), node["x_zero"], Output.of(node.attributes))
+        schedule_pooling(scope, Pooling(x, y, self.function, window, *how))
 
 
 @operator("qmaxpool")

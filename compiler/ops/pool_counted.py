@@ -9,8 +9,9 @@ import numpy as np
 
 from ...isa.table import Function
 from .. import te
-from ..expressions import centred, clamped, requantised, window_reduction, with_padding
+from ..expressions import centred, requantised, window_reduction, with_padding
 from ..graph import Node
+from ..output import Output
 from ..requantise import Requantiser
 from ..schedule.pool import Pooling, schedule_pooling
 from ..schedule.scope import Scope
@@ -83,7 +84,7 @@ class QuantisedCountedAverage(SlidingOperator):
         scaled = np.zeros_like(sums)
         for place in np.unique(places):
             scaled = np.where(places == place, node["requantiser"].at(place).apply(sums), scaled)
-        return [np.clip(scaled + node["y_zero"], node["minimum"], node["maximum"]).astype(np.int8)]
+        return [Output.of(node.attributes).apply(scaled)]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         image = arguments[0]
@@ -93,18 +94,20 @@ class QuantisedCountedAverage(SlidingOperator):
         sums = window_reduction(centred(with_padding(image, window, zero), zero), window, largest=False)
         last = len(node["counts"]) - 1
         scaled = requantised(sums, node["requantiser"], lambda index: te.clamp(places[index[2], index[3]], 0, last))
-        return [clamped(scaled, node["y_zero"], node["minimum"], node["maximum"])]
+        return [Output.of(node.attributes).expression(scaled)]
 
     def schedule(self, node: Node, scope: Scope) -> None:
         """Rectangles of windows with the same count, one after the other."""
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
         window, zero = self._window(node, x.shape), node["x_zero"]
-        limits = (zero, node["y_zero"], node["minimum"], node["maximum"])
+        output = Output.of(node.attributes)
         for rows in _runs(node["row_counts"]):
             for columns in _runs(node["column_counts"]):
                 count = node["row_counts"][rows[0]] * node["column_counts"][columns[0]]
                 factor = node["requantiser"].at(node["counts"].index(count))
-                schedule_pooling(scope, Pooling(x, y, Function.SUM, window, factor, zero, *limits, (rows, columns)))
+                schedule_pooling(
+                    scope, Pooling(x, y, Function.SUM, window, factor, zero, zero, output, (rows, columns))
+                )
 
 
 def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import te
 from ..graph import Node, Value
+from ..output import Output
 from ..schedule.elementwise import Rescale, schedule_rescale
 from ..schedule.scope import TABLE_ENTRIES, Scope
 from .registry import Arrays, Operator, Signature, operator
@@ -51,7 +52,7 @@ class QuantisedTable(Operator):
     def reference(self, node: Node, arguments: Arrays) -> list[np.ndarray]:
         data, table = arguments
         assert data is not None and table is not None
-        return [table[data.astype(np.int64) + TABLE_ENTRIES // 2]]
+        return [Output(table=table).apply(data.astype(np.int64))]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
         data, table = arguments
@@ -60,5 +61,4 @@ class QuantisedTable(Operator):
 
     def schedule(self, node: Node, scope: Scope) -> None:
         x, y = scope.tensors[node.inputs[0]], scope.tensors[node.outputs[0]]
-        table = scope.constant_data(node.inputs[1]).tobytes()
-        schedule_rescale(scope, Rescale(x, y, None, 0, 0, -128, 127, table))
+        schedule_rescale(scope, Rescale(x, y, None, 0, Output(table=scope.constant_data(node.inputs[1]))))

@@ -9,7 +9,7 @@ import numpy as np
 from ..graph import Graph, Node, Value
 from ..ops.shape import RESHAPES
 
-__all__ = ["absorb_flattening", "fuse_bias", "fuse_limits", "remove_rescales"]
+__all__ = ["absorb_flattening", "fuse_bias", "fuse_limits", "fuse_tables", "remove_rescales"]
 
 
 def fuse_bias(graph: Graph) -> Graph:
@@ -71,6 +71,20 @@ def fuse_limits(graph: Graph) -> Graph:
             nodes.append(node)
         if "minimum" in merged.attributes:
             by_output[merged.outputs[0]] = merged
+    return graph.edit(nodes=nodes)
+
+
+def fuse_tables(graph: Graph) -> Graph:
+    """A qtable becomes the last step of the integer operator before it."""
+    joined: dict[str, Node] = {}
+    for node in graph.nodes:
+        before = graph.producers.get(node.inputs[0]) if node.operator == "qtable" else None
+        alone = before is not None and graph.sole_consumer(node.inputs[0]) is node
+        if before is not None and alone and "minimum" in before.attributes:
+            table = {**before.attributes, "table": graph.constant(node.inputs[1])}
+            joined[before.outputs[0]] = before.replace(outputs=node.outputs, attributes=table)
+    taken = {node.outputs[0] for node in joined.values()}
+    nodes = [joined.get(node.outputs[0], node) for node in graph.nodes if node.outputs[0] not in taken]
     return graph.edit(nodes=nodes)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from ...isa.instruction import vector
 from ...isa.table import Function, Memory
+from ..output import Output
 from ..requantise import Requantiser
 from .loops import Piece
-from .requantisation import shared_scale
+from .requantisation import settled, shared_scale, table_needs
 from .scope import Need, Scope
 
 __all__ = ["PASSES", "Sum", "emit_sum"]
@@ -31,9 +32,7 @@ class Sum:
 
     a_zero: int
     b_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
+    output: Output
     a_requantiser: Requantiser
     b_requantiser: Requantiser
     requantiser: Requantiser
@@ -41,20 +40,22 @@ class Sum:
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Sum:
         """From the attributes of a qadd."""
-        return cls(**{name: attributes[name] for name in cls.__dataclass_fields__})
+        scales = (attributes[f"{whose}requantiser"] for whose in ("a_", "b_", ""))
+        return cls(attributes["a_zero"], attributes["b_zero"], Output.of(attributes), *scales)
 
     def swapped(self) -> Sum:
         """The same, its terms the other way round."""
         changed = dict(vars(self), a_zero=self.b_zero, b_zero=self.a_zero)
         return Sum(**changed | {"a_requantiser": self.b_requantiser, "b_requantiser": self.a_requantiser})
 
-    def scales(self, scope: Scope) -> list[Need]:
-        """SCALE cells for `emit_sum`."""
-        return [shared_scale(scope, factor) for factor in (self.a_requantiser, self.b_requantiser, self.requantiser)]
+    def needs(self, scope: Scope) -> list[Need]:
+        """SCALE cells, and maybe a TABLE, for `emit_sum`."""
+        factors = (self.a_requantiser, self.b_requantiser, self.requantiser)
+        return [*(shared_scale(scope, factor) for factor in factors), *table_needs(scope, self.output)]
 
 
 def emit_sum(
-    scope: Scope, total: Sum, nest: Piece, places: tuple[int, int, int, int], scales: Sequence[int], row_mask: int
+    scope: Scope, total: Sum, nest: Piece, places: tuple[int, int, int, int], constants: Sequence[int], row_mask: int
 ) -> None:
     """The three passes over the vectors of `nest`.
 
@@ -62,9 +63,10 @@ def emit_sum(
     ----------
     nest, places
         Strides and addresses of: the terms in ACT, room in ACC, the result in ACT.
-    scales
-        Addresses of the cells that :meth:`Sum.scales` asks for.
+    constants
+        Addresses of what :meth:`Sum.needs` asks for.
     """
+    scales, tables = constants[:3], constants[3:]
     a, b, acc, y = (place + base for place, base in zip(places, nest.bases, strict=True))
     sums = (Memory.ACC, acc, nest.strides(2))
     terms = ((a, 0, total.a_zero, scales[0], False), (b, 1, total.b_zero, scales[1], True))
@@ -91,9 +93,7 @@ def emit_sum(
             dst=(Memory.ACT, y, nest.strides(3)),
             scale=scales[2],
             scale_shared=True,
-            zero_point=total.y_zero,
-            minimum=total.minimum,
-            maximum=total.maximum,
             row_mask=row_mask,
+            **settled(scope, total.output, tables),
         )
     )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from ...isa.instruction import vector
 from ...isa.table import Function, Memory
+from ..output import Output
 from ..requantise import Requantiser
 from .addition import PASSES, Sum, emit_sum
 from .elementwise import Part, Parts
 from .layout import Blocked
 from .loops import Piece
 from .places import Target
-from .requantisation import shared_scale
+from .requantisation import settled, shared_scale, table_needs
 from .scope import Scope
 
 __all__ = ["Addition", "Product", "schedule_addition", "schedule_product"]
@@ -45,15 +46,13 @@ class Product:
     requantiser: Requantiser
     a_zero: int
     b_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
+    output: Output
 
 
 def schedule_addition(scope: Scope, add: Addition) -> None:
     """Add the items of `add`."""
     parts = Parts(scope, add.y, [add.a, add.b], sums=True)
-    scales = add.sum.scales(scope)
+    constants = add.sum.needs(scope)
     for part in parts:
         (a, a_steps), (b, b_steps) = parts.operand(add.a, part), parts.operand(add.b, part)
         total, sum_steps = parts.sums(part)
@@ -61,11 +60,11 @@ def schedule_addition(scope: Scope, add: Addition) -> None:
         nest = parts.nest(part, a_steps, b_steps, sum_steps, y_steps)
 
         def work(places: Sequence[int], part: Part = part, nest: Piece = nest, result: Target = result) -> None:
-            first, second, sums, y, *cells = places
-            emit_sum(scope, add.sum, nest, (first, second, sums, y), cells, part.tile.row_mask)
+            first, second, sums, y, *rest = places
+            emit_sum(scope, add.sum, nest, (first, second, sums, y), rest, part.tile.row_mask)
             part.tile.store(scope, add.y, part.blocks, y, result.row, result.block)
 
-        scope.add([a, b, total, result.need, *scales], work, PASSES * part.pixels * parts.vectors)
+        scope.add([a, b, total, result.need, *constants], work, PASSES * part.pixels * parts.vectors)
 
 
 def schedule_product(scope: Scope, product: Product) -> None:
@@ -74,7 +73,7 @@ def schedule_product(scope: Scope, product: Product) -> None:
     Factors that pass through ACT lie in different halves of it, so that one step reads both at once.
     """
     parts = Parts(scope, product.y, [product.a], beside=[product.b])
-    scale = shared_scale(scope, product.requantiser)
+    constants = [shared_scale(scope, product.requantiser), *table_needs(scope, product.output)]
     for part in parts:
         a, a_steps = parts.operand(product.a, part)
         b, b_steps = parts.operand(product.b, part, scope.memories.outputs)
@@ -85,11 +84,11 @@ def schedule_product(scope: Scope, product: Product) -> None:
             _multiply(scope, product, part, nest, places)
             part.tile.store(scope, product.y, part.blocks, places[2], result.row, result.block)
 
-        scope.add([a, b, result.need, scale], work, part.pixels * parts.vectors)
+        scope.add([a, b, result.need, *constants], work, part.pixels * parts.vectors)
 
 
 def _multiply(scope: Scope, product: Product, part: Part, nest: Piece, places: Sequence[int]) -> None:
-    a, b, y, scale = places
+    a, b, y, scale, *tables = places
     scope.emit(
         vector(
             function=Function.MAC,
@@ -101,9 +100,7 @@ def _multiply(scope: Scope, product: Product, part: Part, nest: Piece, places: S
             scale_shared=True,
             a_zero=product.a_zero,
             b_zero=product.b_zero,
-            zero_point=product.y_zero,
-            minimum=product.minimum,
-            maximum=product.maximum,
             row_mask=part.tile.row_mask,
+            **settled(scope, product.output, tables),
         )
     )

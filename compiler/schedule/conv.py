@@ -12,6 +12,7 @@ from ...isa.instruction import gemm
 from ...isa.table import GEMM_DIMS, VECTOR_DIMS, Memory
 from .. import te
 from ..expressions import convolution
+from ..output import Output
 from ..requantise import Requantiser
 from ..window import Window
 from .addition import PASSES, Sum, emit_sum
@@ -20,7 +21,7 @@ from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
 from .places import Target, source, target
-from .requantisation import ChannelParameters, requantise
+from .requantisation import ChannelParameters, requantise, table_needs
 from .scope import Need, Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
@@ -54,9 +55,7 @@ class Convolution:
     window: Window
     requantiser: Requantiser
     x_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
+    output: Output
     columns: int = 1
     addend: Addend | None = None
 
@@ -95,6 +94,7 @@ class _Schedule:
             brought=scope.memories.inputs.size if conv.addend and conv.addend.term.resident is None else 0,
         )
         self.tiling = choose_tiling(config, self.shape, scope.layer, scope.room(conv.x, conv.y))
+        self.tables = table_needs(scope, conv.output)
         self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}
         self.pixel = conv.y.pixel
@@ -149,7 +149,7 @@ class _Schedule:
         ]
         if last:
             needs += self.parameters.needs(whole)
-            needs.append(result.need)
+            needs += [result.need, *self.tables]
         other = self._other(tile, group) if last else None
         if other is not None:
             needs += other.needs
@@ -157,9 +157,9 @@ class _Schedule:
         def work(places: Sequence[int]) -> None:
             self._multiply(tile, frame, blocks, places, accumulate=not first)
             if last:
-                self._requantise(tile, blocks, result, places[:6])
+                self._requantise(tile, blocks, result, places[: 6 + len(self.tables)])
                 if other is not None:
-                    self._add(tile, blocks, result, other, places)
+                    self._add(tile, blocks, result, other, (*places[:6], *places[6 + len(self.tables) :]))
                 made.store(self.scope, conv.y, whole, places[5], result.row, result.block)
 
         products = (inputs[1] - inputs[0]) * self.sub_in * self.shape.taps
@@ -216,7 +216,7 @@ class _Schedule:
             self.scope.emit(gemm(bounds=piece.bounds, act=act, wgt=wgt, acc=acc, accumulate=adds, overwrite=overwrite))
 
     def _requantise(self, tile: Tile, blocks: int, result: Target, places: Sequence[int]) -> None:
-        _, _, acc, bias, scale, out = places
+        _, _, acc, bias, scale, out, *tables = places
         conv, pixels = self.conv, tile.rows * tile.columns
         granules = self.scope.config.block_out // self.scope.config.granule
         blocks //= conv.columns
@@ -232,9 +232,8 @@ class _Schedule:
             loops,
             (acc, bias, scale, out),
             shared=self.parameters.shared,
-            zero_point=conv.y_zero,
-            minimum=conv.minimum,
-            maximum=conv.maximum,
+            output=conv.output,
+            tables=tables,
             row_mask=tile.row_mask,
         )
 
@@ -244,11 +243,11 @@ class _Schedule:
             return None
         pixels = Window.of_pixels(self.results[2:])
         need, frame = source(self.scope, addend.term, tile, pixels, group, 0, self.edges)
-        return _Other(addend.sum, frame, [need, *addend.sum.scales(self.scope)])
+        return _Other(addend.sum, frame, [need, *addend.sum.needs(self.scope)])
 
     def _add(self, tile: Tile, blocks: int, result: Target, other: _Other, places: Sequence[int]) -> None:
         """The other term to the result, by way of the accumulators that it came from."""
-        _, _, acc, _, _, out, term, *scales = places
+        _, _, acc, _, _, out, term, *constants = places
         pixels, frame = tile.rows * tile.columns, other.frame
         step = self.scope.config.block_out // self.scope.config.granule
         loops = [
@@ -258,4 +257,4 @@ class _Schedule:
             Loop(tile.columns, (self.pixel, frame.pixel, 1, self.pixel)),
         ]
         for piece in fit(loops, VECTOR_DIMS):
-            emit_sum(self.scope, other.sum, piece, (out, term, acc, out), scales, tile.row_mask)
+            emit_sum(self.scope, other.sum, piece, (out, term, acc, out), constants, tile.row_mask)

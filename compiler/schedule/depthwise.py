@@ -20,7 +20,7 @@ from .frame import Edges, Frame
 from .layout import pack
 from .loops import Loop, fit
 from .places import Target, source, target
-from .requantisation import ChannelParameters, requantise
+from .requantisation import ChannelParameters, requantise, settled, table_needs
 from .scope import Need, Scope
 from .tensorise import Layout, Piece, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
@@ -99,6 +99,7 @@ class _Schedule:
         self.diagonals = DiagonalWeights(scope, conv.weight) if any(self.on_gemm) else None
         sums = conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3))
         self.gemm_parameters = ChannelParameters(scope, bias - sums, conv.requantiser, channels, "gemm")
+        self.tables = table_needs(scope, conv.output)
         self.edges = [Edges() for _ in range(config.rows)]
 
     def run(self) -> None:
@@ -153,7 +154,7 @@ class _Schedule:
             if lanes is not None:
                 self._reduce(lanes, places[first:])
             if matrix is not None:
-                self._requantise(matrix, places)
+                self._requantise(matrix, places[:first])
                 matrix.tile.store(
                     self.scope, self.conv.y, matrix.blocks, places[1], matrix.result.row, matrix.result.block
                 )
@@ -170,12 +171,13 @@ class _Schedule:
         key = (self.scope.layer, "sum", share.tile, share.blocks)
         sums = Need(self.scope.memories.accumulators, key, share.count * share.pixels)
         weights = self.diagonals.need(share.blocks)
-        return [share.image, share.result.need, weights, sums, *self.gemm_parameters.needs(share.blocks)]
+        constants = [*self.gemm_parameters.needs(share.blocks), *self.tables]
+        return [share.image, share.result.need, weights, sums, *constants]
 
     def _vector_needs(self, share: _Share) -> list[Need]:
         content = self.weights[slice(*share.blocks)].tobytes()
         weights = self.scope.constant(self.scope.memories.act_constants, Memory.ACT, content, share.blocks)
-        return [share.image, share.result.need, weights, *self.parameters.needs(share.blocks)]
+        return [share.image, share.result.need, weights, *self.parameters.needs(share.blocks), *self.tables]
 
     def _multiply(self, share: _Share, places: Sequence[int]) -> None:
         assert self.diagonals is not None
@@ -184,7 +186,7 @@ class _Schedule:
         self.diagonals.multiply(share.frame, self.conv.window, extents, (x, weights, sums))
 
     def _requantise(self, share: _Share, places: Sequence[int]) -> None:
-        _, y, _, sums, bias, scale, *_ = places
+        _, y, _, sums, bias, scale, *tables = places
         conv, tile, result = self.conv, share.tile, share.result
         requantise(
             self.scope,
@@ -195,9 +197,8 @@ class _Schedule:
             ],
             (sums, bias, scale, y),
             shared=self.gemm_parameters.shared,
-            zero_point=conv.y_zero,
-            minimum=conv.minimum,
-            maximum=conv.maximum,
+            output=conv.output,
+            tables=tables,
             row_mask=tile.row_mask,
         )
 
@@ -235,7 +236,7 @@ class _Schedule:
         return [replace(loop, strides=(*loop.strides, cell)) for loop, cell in zip(loops, cells, strict=True)]
 
     def _reduce(self, share: _Share, places: Sequence[int]) -> None:
-        x, y, weights, bias, scale = places
+        x, y, weights, bias, scale, *tables = places
         conv, shared = self.conv, self.parameters.shared
         for piece in fit(self._loops(share), VECTOR_DIMS):
             self.scope.emit(
@@ -252,9 +253,7 @@ class _Schedule:
                     channel_strides=piece.strides(3),
                     a_zero=conv.x_zero,
                     b_zero=self.weight_zero,
-                    zero_point=conv.y_zero,
-                    minimum=conv.minimum,
-                    maximum=conv.maximum,
                     row_mask=share.tile.row_mask,
+                    **settled(self.scope, conv.output, tables),
                 )
             )

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
+from ..output import Output
 from ..requantise import Requantiser
 from ..window import Window
 from .frame import Edges
 from .layout import Blocked
 from .loops import Loop, Piece, fit
 from .places import Target, source, target
-from .requantisation import shared_scale
+from .requantisation import settled, shared_scale, table_needs
 from .residency import Region
 from .scope import Need, Scope
 from .tile import Tile, ranges, tiles
@@ -27,16 +28,13 @@ Steps = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Rescale:
-    """int8 `x` → `y`; see the operators qrescale and qtable, whose 256 results are the `table`."""
+    """int8 `x` → `y`; see the operators qrescale and qtable."""
 
     x: Blocked
     y: Blocked
     requantiser: Requantiser | None
     x_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
-    table: bytes | None = None
+    output: Output
 
 
 @dataclass(frozen=True)
@@ -148,8 +146,7 @@ def schedule_rescale(scope: Scope, rescale: Rescale) -> None:
         needs = [image, result.need]
         if rescale.requantiser is not None:
             needs.append(shared_scale(scope, rescale.requantiser))
-        if rescale.table is not None:
-            needs.append(scope.constant(scope.memories.tables, Memory.TABLE, rescale.table, "table"))
+        needs += table_needs(scope, rescale.output)
         nest = parts.nest(part, read, written)
 
         def work(places: Sequence[int], part: Part = part, nest: Piece = nest, result: Target = result) -> None:
@@ -160,20 +157,18 @@ def schedule_rescale(scope: Scope, rescale: Rescale) -> None:
 
 
 def _rescale(scope: Scope, rescale: Rescale, part: Part, nest: Piece, places: Sequence[int]) -> None:
-    scale = places[2] if rescale.requantiser is not None else None
+    first, second, *rest = places
+    scale = rest.pop(0) if rescale.requantiser is not None else None
     scope.emit(
         vector(
             function=Function.SUM,
             bounds=nest.bounds,
-            a=(Memory.ACT, places[0], nest.strides(0)),
-            dst=(Memory.ACT, places[1], nest.strides(1)),
+            a=(Memory.ACT, first, nest.strides(0)),
+            dst=(Memory.ACT, second, nest.strides(1)),
             scale=scale,
             scale_shared=scale is not None,
-            table=places[-1] // scope.memories.tables.step if rescale.table is not None else None,
             a_zero=rescale.x_zero,
-            zero_point=rescale.y_zero,
-            minimum=rescale.minimum,
-            maximum=rescale.maximum,
             row_mask=part.tile.row_mask,
+            **settled(scope, rescale.output, rest),
         )
     )

@@ -9,12 +9,14 @@ from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
 from .. import te
 from ..expressions import window_reduction
+from ..output import Output
 from ..requantise import Requantiser
 from ..window import Window
 from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
 from .places import Target, source, target
+from .requantisation import settled, shared_scale, table_needs
 from .scope import Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
@@ -42,9 +44,7 @@ class Pooling:
     requantiser: Requantiser | None
     padding: int
     x_zero: int
-    y_zero: int
-    minimum: int
-    maximum: int
+    output: Output
     rectangle: tuple[tuple[int, int], tuple[int, int]] | None = None
 
 
@@ -79,8 +79,8 @@ def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], 
     result = target(scope, pool.y, tile, blocks)
     needs = [image, result.need]
     if pool.requantiser is not None:
-        content = pool.requantiser.cells(scope.config.block_out)
-        needs.append(scope.constant(scope.memories.scales, Memory.SCALE, content, content))
+        needs.append(shared_scale(scope, pool.requantiser))
+    needs += table_needs(scope, pool.output)
 
     def work(places: Sequence[int]) -> None:
         _reduce(scope, pool, tile, frame, result, places)
@@ -116,6 +116,8 @@ def _reduce_loops(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, result:
 
 
 def _reduce(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, result: Target, places: Sequence[int]) -> None:
+    x, y, *rest = places
+    scale = rest.pop(0) if pool.requantiser is not None else None
     loops = _reduce_loops(scope, pool, tile, frame, result)
     for piece in fit(loops, VECTOR_DIMS):
         scope.emit(
@@ -123,14 +125,12 @@ def _reduce(scope: Scope, pool: Pooling, tile: Tile, frame: Frame, result: Targe
                 function=pool.function,
                 bounds=piece.bounds,
                 reduce=len(piece.reductions),
-                a=(Memory.ACT, places[0] + piece.bases[0], piece.strides(0)),
-                dst=(Memory.ACT, places[1] + piece.bases[1], piece.strides(1)),
-                scale=places[2] if pool.requantiser is not None else None,
-                scale_shared=pool.requantiser is not None,
+                a=(Memory.ACT, x + piece.bases[0], piece.strides(0)),
+                dst=(Memory.ACT, y + piece.bases[1], piece.strides(1)),
+                scale=scale,
+                scale_shared=scale is not None,
                 a_zero=pool.x_zero,
-                zero_point=pool.y_zero,
-                minimum=pool.minimum,
-                maximum=pool.maximum,
                 row_mask=tile.row_mask,
+                **settled(scope, pool.output, rest),
             )
         )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ...isa.instruction import vector
 from ...isa.table import VECTOR_DIMS, Function, Memory
+from ..output import Output
 from ..requantise import Requantiser
 from .loops import Loop, fit
 from .scope import Need, Scope
 from .weights import scale_cells
 
-__all__ = ["ChannelParameters", "requantise", "shared_scale"]
+__all__ = ["ChannelParameters", "requantise", "settled", "shared_scale", "table_needs"]
 
 
 class ChannelParameters:
@@ -57,15 +59,33 @@ def shared_scale(scope: Scope, requantiser: Requantiser) -> Need:
     return scope.constant(scope.memories.scales, Memory.SCALE, content, content)
 
 
+def table_needs(scope: Scope, output: Output) -> list[Need]:
+    """The TABLE that `output` looks results up in, if it does."""
+    if output.table is None:
+        return []
+    content = output.table.tobytes()
+    return [scope.constant(scope.memories.tables, Memory.TABLE, content, content)]
+
+
+def settled(scope: Scope, output: Output, tables: Sequence[int]) -> dict[str, Any]:
+    """What a VECTOR has to be told of `output`; `tables` are the places of :func:`table_needs`."""
+    step = scope.memories.tables.step
+    return {
+        "zero_point": output.zero_point,
+        "minimum": output.minimum,
+        "maximum": output.maximum,
+        "table": tables[0] // step if tables else None,
+    }
+
+
 def requantise(
     scope: Scope,
     loops: Sequence[Loop],
     places: tuple[int, int, int, int],
     *,
     shared: bool,
-    zero_point: int,
-    minimum: int,
-    maximum: int,
+    output: Output,
+    tables: Sequence[int],
     row_mask: int,
 ) -> None:
     """From ACC to ACT.
@@ -76,6 +96,8 @@ def requantise(
         With steps of ACC, ACT, and of the channels' parameters.
     places
         Addresses in ACC, BIAS, SCALE and ACT.
+    tables
+        See :func:`settled`.
     """
     acc, bias, scale, out = places
     for piece in fit(loops, VECTOR_DIMS):
@@ -89,9 +111,7 @@ def requantise(
                 scale=scale if shared else scale + piece.bases[2],
                 scale_shared=shared,
                 channel_strides=piece.strides(2),
-                zero_point=zero_point,
-                minimum=minimum,
-                maximum=maximum,
                 row_mask=row_mask,
+                **settled(scope, output, tables),
             )
         )
