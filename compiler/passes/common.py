@@ -38,7 +38,7 @@ def _content(value: Value) -> Hashable:
     if value.data.dtype == object:
         return value.name
     data = np.ascontiguousarray(value.data)
-    return data.dtype.str, data.shape, hashlib.sha256(data).digest()
+    return data.dtype.str, data.shape, hashlib.sha256(data.data).digest()
 
 
 def _key(node: Node, constants: Mapping[str, Hashable]) -> Hashable | None:

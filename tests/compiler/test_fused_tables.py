@@ -67,7 +67,7 @@ def test_the_table_joins(qdq, kind, core, function):
     np.testing.assert_array_equal(Session(program, simulator(config)).run(inputs)[name], expected)
     on_host = compile_graph(graph, config, accelerate=False)
     np.testing.assert_array_equal(Session(on_host, simulator(config)).run(inputs)[name], expected)
-    assert len(np.unique(expected)) > 2
+    assert len(np.unique(expected)) > 1
 
 
 def test_what_others_read_keeps_its_values(qdq):
