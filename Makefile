@@ -1,7 +1,8 @@
 # make demo    install what is missing, build, run a trained network on every simulator (under 10 minutes)
 # make test    install what is missing, run all tests (under 20 minutes on 2 cores)
 # make lint    format, lint and types          make bench   figures that the documentation states
-# make soak    100,000 random programs         make docs    the documentation's site, in build/site
+# make soak    100,000 random programs, 10,000 networks
+# make docs    the documentation's site, in build/site
 # make fuzz    damaged models until interrupted, or for SECONDS=N
 # make clean   remove what was built here
 
@@ -25,7 +26,8 @@ bench: $(VENV)/test.stamp
 
 soak: export TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
-	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py
+	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py \
+	  tests/isa/test_races.py tests/compiler/test_races_of_networks.py
 
 SECONDS ?= inf
 fuzz: export TILEWRIGHT_FUZZ_SECONDS = $(SECONDS)

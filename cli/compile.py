@@ -37,6 +37,9 @@ __all__ = ["compile_model"]
 @dump_option
 @host_options
 @dense_rounding_option
+@click.option(
+    "--check/--no-check", default=True, show_default=True, help="Prove that tokens order all that meets in a memory."
+)
 def compile_model(
     model: Path,
     config: str,
@@ -47,6 +50,7 @@ def compile_model(
     dump: "Dump | None",
     host: "HostTarget | None",
     dense_rounding: str,
+    check: bool,
     **calibration: Any,
 ) -> None:
     """Compile MODEL to a program file.
@@ -69,7 +73,7 @@ def compile_model(
     graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
     if calibrated.calibrate is not None:
         graph = calibrated.apply(graph, chosen)
-    program = compile_graph(graph, chosen, host=host, dump=dump)
+    program = compile_graph(graph, chosen, host=host, dump=dump, check=check)
     program.save(out)
     if not len(program.instructions):
         click.echo(

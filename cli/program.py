@@ -158,14 +158,26 @@ def _runs(instructions: "np.ndarray") -> "tuple[Run, ...]":
 @click.command()
 @_program_argument
 def check(program: Path) -> None:
-    """Prove that PROGRAM is legal, stays inside its memories and segments, and ends."""
+    """Prove that PROGRAM is legal, stays inside its memories and segments, ends, and has one result.
+
+    The last means that no two instructions that tokens leave unordered touch the same cells or bytes.
+    """
     from ..isa.checker import check_program
     from ..isa.program import Program
+    from ..isa.races import program_races
 
     loaded = Program.load(program)
-    findings = check_program(loaded)
-    for finding in findings:
-        click.echo(f"{program}: {finding}", err=True)
-    if findings:
-        raise ProgramError(f"{program} must be without findings, and has {len(findings)}: compile it again")
-    click.echo(f"{program}: {len(loaded.instructions)} instructions, no findings")
+    found = [str(finding) for finding in check_program(loaded)] or [
+        f"race: {race}{_layers_of(loaded, race.first, race.second)}" for race in program_races(loaded)
+    ]
+    for line in found:
+        click.echo(f"{program}: {line}", err=True)
+    if found:
+        raise ProgramError(f"{program} must be without findings, and has {len(found)}: compile it again")
+    click.echo(f"{program}: {len(loaded.instructions)} instructions, no findings, no races")
+
+
+def _layers_of(program: "Program", *indices: int) -> str:
+    """``; 12 is of layer conv1 (Conv), …``"""
+    known = [(index, program.layer_of(index)) for index in indices]
+    return "".join(f"; {index} is of layer {layer.name} ({layer.operator})" for index, layer in known if layer)

@@ -1,4 +1,4 @@
-"""What instructions touch, and which of them tokens order.
+"""What instructions touch, and which of them tokens order: by this, tokens are placed (`races` judges the result).
 
 A *position* is an instruction's place among those of its engine, from 0. A *clock* holds, for every engine,
 how many of its instructions are certain to be complete; it is the vector clock of the token network.
@@ -15,7 +15,7 @@ from .memories import ROW_MEMORIES, memory_shape
 from .nest import Access
 from .table import ENGINES, Engine, Function, Memory, Opcode
 
-__all__ = ["AccessHistory", "Clock", "Footprint", "Race", "Region", "TokenClocks", "find_races", "footprint"]
+__all__ = ["AccessHistory", "Clock", "Footprint", "Region", "TokenClocks", "footprint"]
 
 Clock = tuple[int, ...]
 _NOTHING: Clock = (0,) * len(ENGINES)
@@ -185,16 +185,6 @@ class AccessHistory:
                     newest = max(newest, int(latest[region.cells].max()))
         return newest
 
-    def clashing(self, engine: Engine, region: Region, position: int, *, reads_too: bool) -> np.ndarray:
-        """The cells of `region` whose latest access by `engine` has this position; int64, ascending."""
-        found = [np.zeros(0, dtype=np.int64)]
-        for memory, number in region.spaces:
-            for kind in (True, False) if reads_too else (True,):
-                latest = self._latest.get((memory, number, engine, kind))
-                if latest is not None:
-                    found.append(region.cells[latest[region.cells] == position + 1])
-        return np.unique(np.concatenate(found))
-
     def record(self, engine: Engine, position: int, touched: Footprint) -> None:
         for kind, regions in ((False, touched.reads), (True, touched.writes)):
             for region in regions:
@@ -226,78 +216,3 @@ class TokenClocks:
         after = list(before)
         after[engine] = self.count(engine) + 1
         self.after[engine].append(tuple(after))
-
-
-@dataclass(frozen=True)
-class Race:
-    """Two unordered instructions that touch the same cells, at least one of them writing.
-
-    Members
-    -------
-    first, second
-        Indices in the program; the token that is missing goes from `first` to `second`.
-    region
-        Where both meet.
-    """
-
-    first: int
-    second: int
-    region: Region
-
-    def __str__(self) -> str:
-        region = self.region
-        place = f"segment {region.number} byte" if region.memory is None else f"{region.memory.name} cell"
-        low, high = int(region.cells.min()), int(region.cells.max())
-        cells = f"{low}" if low == high else f"{low}..{high}"
-        return f"instructions {self.first} and {self.second} both touch {place} {cells} and no token orders them"
-
-
-def find_races(
-    instructions: Sequence[Instruction], config: Config, segments: Sequence[int], order: Sequence[int] | None = None
-) -> list[Race]:
-    """One race for each instruction and each other engine with which it has any.
-
-    Parameters
-    ----------
-    segments
-        Bytes in each segment.
-    order
-        Indices in an order in which the program can run (`tokens.execution_order`); by default as written.
-    """
-    history, clocks, races = AccessHistory(config, segments), TokenClocks(), []
-    index_of: dict[Engine, list[int]] = {engine: [] for engine in ENGINES}
-    given: dict[tuple[Engine, Engine], list[int]] = {(e, f): [] for e in ENGINES for f in ENGINES}
-    taken = dict.fromkeys(given, 0)
-    for index in range(len(instructions)) if order is None else order:
-        instruction = instructions[index]
-        engine = instruction.engine
-        if engine is None:
-            continue
-        tokens = []
-        for giver in ENGINES:
-            if instruction["wait"] >> giver & 1:
-                tokens.append((giver, given[giver, engine][taken[giver, engine]]))
-                taken[giver, engine] += 1
-        before, position = clocks.before(engine, tokens), clocks.count(engine)
-        touched = footprint(instruction, config)
-        for other, needed in zip(ENGINES, history.conflicts(engine, touched), strict=True):
-            if needed > before[other]:
-                region = _meeting(history, other, touched, needed - 1)
-                races.append(Race(index_of[other][needed - 1], index, region))
-        history.record(engine, position, touched)
-        clocks.add(engine, before)
-        index_of[engine].append(index)
-        for taker in ENGINES:
-            if instruction["signal"] >> taker & 1:
-                given[engine, taker].append(position)
-    return races
-
-
-def _meeting(history: AccessHistory, other: Engine, touched: Footprint, position: int) -> Region:
-    """The first region of `touched` in which the latest access of `other` has this position, reduced to those cells."""
-    for written, regions in ((True, touched.writes), (False, touched.reads)):
-        for region in regions:
-            cells = history.clashing(other, region, position, reads_too=written)
-            if cells.size:
-                return Region(region.memory, region.number, cells)
-    raise AssertionError("a conflict without a common cell")

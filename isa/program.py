@@ -263,6 +263,11 @@ class Program:
         rows = self.instructions[first : first + count]
         return [decode(row.tobytes(), where=f"instruction {first + n}") for n, row in enumerate(rows)]
 
+    def layer_of(self, index: int) -> Layer | None:
+        """The layer that lists instruction `index`; None where there is none."""
+        on_core = (layer for layer in self.layers if layer.target == "accelerator")
+        return next((layer for layer in on_core if layer.first <= index < layer.first + layer.count), None)
+
     def to_bytes(self) -> bytes:
         return container.pack(self)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .dependence import find_races
 from .instruction import Instruction, finish
+from .races import find_races
 from .random_programs import RandomProgram, ordered
 from .table import Opcode
 from .tokens import run_tokens
@@ -67,7 +67,7 @@ class _Shrinker:
         config, sizes = self.best.config, self.best.segment_sizes
         if self.keep_tokens:
             result = run_tokens(body, config)
-            if result.deadlock or find_races(body, config, sizes, result.order):
+            if result.deadlock or find_races(body, config):
                 return False
         else:
             body = ordered(body, config, sizes)

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tilewright.config import PRESETS, Config, load_config
-from tilewright.isa.program import Program
+from tilewright.isa.program import Program, encode_instructions
+from tilewright.isa.race_reference import matched_tokens, without_token
 from tilewright.models import DIGITS, DIGITS_TEST
 
 HEAVY = ("numpy", "amaranth", "onnx", "tflite", "llvmlite", "rich")
@@ -117,7 +119,17 @@ def test_a_run_for_each_finish(tilewright: Callable, tmp_path: Path) -> None:
 
 def test_check(tilewright: Callable, digits: Path) -> None:
     ended = tilewright("check", digits)
-    assert ended.status == 0 and "no findings" in ended.out
+    assert ended.status == 0 and "no findings, no races" in ended.out
+
+
+def test_check_names_races_and_layers(tilewright: Callable, digits: Path, tmp_path: Path) -> None:
+    program, out = Program.load(digits), tmp_path / "raced.tw"
+    body = program.decoded()
+    giver, taker = matched_tokens(body)[0]
+    replace(program, instructions=encode_instructions(without_token(body, giver, taker))).save(out)
+    ended = tilewright("check", out)
+    assert ended.status == 2 and f"race: instructions {giver} (LOAD) and {taker} (GEMM) meet in " in ended.err
+    assert f"; {taker} is of layer stem.sum (conv)" in ended.err
 
 
 def test_verilog(tilewright: Callable, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from tilewright.config import load_config
 from tilewright.driver.session import Session
 from tilewright.errors import TilewrightError, UnsupportedOperator
 from tilewright.isa.checker import check_program
-from tilewright.isa.dependence import find_races
 from tilewright.isa.program import Run
+from tilewright.isa.races import program_races
 from tilewright.isa.table import Memory
 from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.oracle import OracleSimulator
@@ -32,10 +32,7 @@ def config_named(name):
 def assert_sound(program):
     """No finding of the static checker, no race, and only the host touches floats."""
     assert check_program(program) == []
-    sizes = [segment.size for segment in program.segments]
-    for step in program.steps:
-        if isinstance(step, Run):
-            assert find_races(program.decoded(step), program.config, sizes) == []
+    assert program_races(program) == []
 
 
 def check(compiled, model, config, *, steps=1.0):

@@ -18,8 +18,7 @@ from tilewright.config import PRESETS, load_config
 from tilewright.driver.session import Session
 from tilewright.errors import TilewrightError
 from tilewright.isa.checker import check_program
-from tilewright.isa.dependence import find_races
-from tilewright.isa.program import Run
+from tilewright.isa.races import program_races
 from tilewright.simulator.native import NativeSimulator
 
 CORES = {core.name: core for core in map(load_config, PRESETS)}
@@ -71,10 +70,7 @@ def agree(simulator, model, operators):
         reject()
     assert {layer.operator for layer in program.layers if layer.target == "accelerator"} >= operators
     assert check_program(program) == []
-    sizes = [segment.size for segment in program.segments]
-    for step in program.steps:
-        if isinstance(step, Run):
-            assert find_races(program.decoded(step), core, sizes) == []
+    assert program_races(program) == []
     random = np.random.default_rng(1)
     inputs = {t.name: random.uniform(-7, 7, t.shape).astype(t.dtype) for t in program.inputs}
     results, expected = Session(program, simulator).run(inputs), evaluate(graph, inputs)

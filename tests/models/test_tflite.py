@@ -19,8 +19,8 @@ from tilewright.driver.golden import compare_samples, golden_samples
 from tilewright.driver.session import Session
 from tilewright.driver.simple import run
 from tilewright.isa.checker import check_program
-from tilewright.isa.dependence import find_races
-from tilewright.isa.program import Program, Run
+from tilewright.isa.program import Program
+from tilewright.isa.races import program_races
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.native import NativeSimulator
 
@@ -128,11 +128,7 @@ def test_answers_on_the_native_simulator(name, config):
 
 @pytest.mark.parametrize("name", ["kws", "person_detect"])
 def test_nothing_races(name):
-    program = program_of(name)
-    sizes = [segment.size for segment in program.segments]
-    for step in program.steps:
-        if isinstance(step, Run):
-            assert find_races(program.decoded(step), program.config, sizes) == []
+    assert program_races(program_of(name)) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

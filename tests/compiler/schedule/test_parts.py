@@ -13,7 +13,7 @@ from tilewright.compiler.schedule.memory_plan import Lifetime, plan_memory
 from tilewright.compiler.schedule.residency import Region
 from tilewright.config import load_config
 from tilewright.isa.checker import check
-from tilewright.isa.dependence import find_races
+from tilewright.isa.races import find_races
 from tilewright.isa.random_programs import random_program
 from tilewright.isa.table import Opcode
 
@@ -91,5 +91,5 @@ def test_builder_orders_any_program(seed, token_bits):
         if instruction.opcode not in (Opcode.FINISH, Opcode.SYNC):
             builder.emit(instruction)
     ordered = builder.finish()
-    assert find_races(ordered, config, sizes) == []
+    assert find_races(ordered, config) == []
     assert [finding for finding in check(ordered, config, sizes) if "oken" in str(finding)] == []

@@ -12,8 +12,8 @@ from tilewright.compiler.schedule.resident import Candidate, Reading, bank_edge,
 from tilewright.compiler.window import Window
 from tilewright.config import load_config
 from tilewright.isa.checker import check_program
-from tilewright.isa.dependence import find_races
 from tilewright.isa.program import Run
+from tilewright.isa.races import program_races
 from tilewright.isa.table import Opcode
 
 CONFIG = load_config("vta-16")
@@ -87,8 +87,7 @@ def test_only_input_and_result_touch_dram(qdq, name):
     check_program(program)
     runs = [step for step in program.steps if isinstance(step, Run)]
     instructions = [instruction for run in runs for instruction in program.decoded(run)]
-    sizes = [segment.size for segment in program.segments]
-    assert find_races(instructions, config, sizes) == []
+    assert program_races(program) == []
     stored = sum(i.nest.points for i in instructions if i.opcode is Opcode.STORE)
     assert stored * config.granule == config.channels * -(-24 // config.channels)
 
