@@ -19,7 +19,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/tilewright demo
 
 test: $(VENV)/test.stamp
-	$(BIN)/pytest -n $(JOBS) --dist worksteal -q
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -q
 
 bench: $(VENV)/test.stamp
 	TILEWRIGHT_BENCH=1 $(BIN)/pytest -q -s tests/performance

@@ -52,7 +52,7 @@ def main() -> None:
     """Run the command line; every error a user can mend is one line, and exit status 2."""
     try:
         with end_when_interrupted():
-            cli(standalone_mode=False)
+            cli(prog_name="tilewright", standalone_mode=False)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -11,6 +11,7 @@ from .files import config_option, dense_rounding_option, out_option, read_arrays
 from .graphs import dump_option
 from .host_target import host_options
 from .quantise import CalibrationOptions, calibration_options
+from .words import counted
 
 if TYPE_CHECKING:
     from ..compiler.assemble import HostTarget
@@ -77,14 +78,14 @@ def compile_model(
     program.save(out)
     if not len(program.instructions):
         click.echo(
-            f"{out}: {len(program.layers)} layers, all for the host; to put a model in floating point on the "
+            f"{out}: {counted(len(program.layers), 'layer')}, all for the host; to put a model in floating point on the "
             "accelerator, quantise it with --calibrate FILE.npz"
         )
         return
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
     total = sum(layer.macs for layer in program.layers) or 1
     click.echo(
-        f"{out}: {len(program.layers)} layers, {len(program.instructions)} instructions for {chosen.name}, "
+        f"{out}: {counted(len(program.layers), 'layer')}, {counted(len(program.instructions), 'instruction')} for {chosen.name}, "
         f"{accelerated / total:.0%} of {total:,} MACs on the accelerator"
     )
 

@@ -244,7 +244,10 @@ class TestModels:
         empty = tmp_path / "empty.onnx"
         empty.write_bytes(b"")
         assert "empty.onnx" in complaint(empty)
-        assert "must be an ONNX file" in complaint(digits)
+        assert "not a compiled program" in complaint(digits)
+        other = tmp_path / "other.onnx"
+        other.write_bytes(digits.read_bytes())
+        assert "must be an ONNX file" in complaint(other)
         assert "must be a file, not a folder" in complaint(tmp_path)
         assert "no.onnx does not exist" in complaint(tmp_path / "no.onnx")
 

@@ -93,6 +93,11 @@ def test_inspect_adds_up(tilewright: Callable) -> None:
     assert "395,520" in shown and "100% of MACs" in shown and "works on real numbers" in shown
 
 
+def test_a_program_is_no_model(tilewright: Callable, tmp_path: Path) -> None:
+    complaint = tilewright("inspect", tmp_path / "digits.tw").complaint
+    assert "must be an ONNX or TFLite file, not a compiled program" in complaint
+
+
 def test_a_narrow_terminal_cuts_no_number(tilewright: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"FORCE_COLOR": "1", "COLUMNS": "60", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
