@@ -76,16 +76,17 @@ def compile_model(
         graph = calibrated.apply(graph, chosen)
     program = compile_graph(graph, chosen, host=host, dump=dump, check=check)
     program.save(out)
+    layers = counted(len(program.layers), "layer")
     if not len(program.instructions):
         click.echo(
-            f"{out}: {counted(len(program.layers), 'layer')}, all for the host; to put a model in floating point on the "
-            "accelerator, quantise it with --calibrate FILE.npz"
+            f"{out}: {layers}, all for the host; to put a model in floating point on the accelerator, quantise it with "
+            "--calibrate FILE.npz"
         )
         return
     accelerated = sum(layer.macs for layer in program.layers if layer.target == "accelerator")
     total = sum(layer.macs for layer in program.layers) or 1
     click.echo(
-        f"{out}: {counted(len(program.layers), 'layer')}, {counted(len(program.instructions), 'instruction')} for {chosen.name}, "
+        f"{out}: {layers}, {counted(len(program.instructions), 'instruction')} for {chosen.name}, "
         f"{accelerated / total:.0%} of {total:,} MACs on the accelerator"
     )
 
