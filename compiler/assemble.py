@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
@@ -12,19 +11,16 @@ from ..config import Config
 from ..isa.instruction import Instruction
 from ..isa.program import Buffer, Call, Layer, Program, Run, Segment, Tensor, encode_instructions
 from . import host
+from .core_run import schedule_run
 from .graph import Graph, Node
 from .host_calls import HostCall, is_large, lower_host_call
-from .on_chip import divide
 from .ops import find_operator
 from .ops.registry import shown_name
-from .schedule.builder import ProgramBuilder
-from .schedule.layout import Blocked, image_shape, pack
-from .schedule.memory_plan import Lifetime, plan_memory
-from .schedule.pipeline import LayerWork, emit_layers
-from .schedule.places import surround
-from .schedule.scope import ACTIVATIONS, CONSTANTS, ConstantPool, OnChip, Scope
+from .placement import Part, Placement
+from .schedule.decision import Decisions, Schedule
+from .schedule.scope import ACTIVATIONS, CONSTANTS, ConstantPool
 
-__all__ = ["HostTarget", "assemble"]
+__all__ = ["Core", "HostTarget", "assemble", "assemble_core"]
 
 
 @dataclass(frozen=True)
@@ -36,46 +32,40 @@ class HostTarget:
     features: str | None = None
 
 
+def assemble(graph: Graph, config: Config, target: HostTarget, schedule: Schedule | None = None) -> Program:
+    """The program of `graph`, whose nodes have targets; `schedule` is by default all heuristic."""
+    return _Assembler(graph, config, target, schedule or Schedule()).run()
+
+
 @dataclass(frozen=True)
-class _Part:
-    """Consecutive nodes with one target; `first` is the place of the first of them in the graph."""
+class Core:
+    """What the accelerator does in a program, and what its schedules decided.
 
-    target: str
-    nodes: tuple[Node, ...]
-    first: int
+    Members
+    -------
+    program
+        Its runs alone, without host code; instructions and addresses are those of the whole.
+    """
 
-    @property
-    def last(self) -> int:
-        return self.first + len(self.nodes) - 1
+    program: Program
+    placement: Placement
+    decisions: Decisions
 
 
-def assemble(graph: Graph, config: Config, target: HostTarget) -> Program:
-    """The program of `graph`, whose nodes have targets."""
-    return _Assembler(graph, config, target).run()
+def assemble_core(graph: Graph, config: Config, schedule: Schedule | None = None) -> Core:
+    """As :func:`assemble`, without code for the host: for asking how long it takes."""
+    assembler = _Assembler(graph, config, HostTarget(), schedule or Schedule())
+    return Core(assembler.run(calls=False), assembler.placement, assembler.decisions)
 
 
 class _Assembler:
-    def __init__(self, graph: Graph, config: Config, target: HostTarget) -> None:
+    def __init__(self, graph: Graph, config: Config, target: HostTarget, schedule: Schedule) -> None:
         self.graph = graph
         self.config = config
         self.target = target
-        self.parts = list(_parts(graph))
+        self.decisions = Decisions(schedule.layers)
+        self.placement = Placement(graph, config, schedule)
         self.constants = ConstantPool()
-        touched = dict.fromkeys(
-            name
-            for part in self.parts
-            if part.target == "accelerator"
-            for node in part.nodes
-            for name in (*node.inputs, *node.outputs)
-        )
-        self.blocked = [name for name in touched if graph.values[name].data is None]
-        self.divisions = {
-            part.first: divide(graph, part.nodes, config) for part in self.parts if part.target == "accelerator"
-        }
-        self.residents = {name: place for d in self.divisions.values() for name, place in d.residents.items()}
-        self.stored = [name for name in self.blocked if name not in self.residents or self._leaves(name)]
-        offsets, self.activation_bytes = plan_memory([self._lifetime(name) for name in self.stored])
-        self.tensors = {name: self._tensor(name, ACTIVATIONS, offsets.get(name, 0)) for name in self.blocked}
         self.instructions: list[Instruction] = []
         self.calls: list[HostCall] = []
         self.steps: list[Run | Call] = []
@@ -83,17 +73,21 @@ class _Assembler:
         self.workspace = 0
         self.placed: dict[str, int] = {}
 
-    def run(self) -> Program:
-        for part in self.parts:
+    def run(self, *, calls: bool = True) -> Program:
+        for part in self.placement.parts:
             if part.target == "accelerator":
                 self._add_run(part)
             else:
                 self._add_call(part)
+        if not calls:
+            steps = tuple(step for step in self.steps if isinstance(step, Run))
+            code = encode_instructions(self.instructions)
+            return Program(config=self.config, instructions=code, segments=self._segments(), steps=steps)
         functions = [call.function for call in self.calls]
-        code = None
+        host_code = None
         if functions:
             target = self.target
-            code = host.build(functions, triple=target.triple, cpu=target.cpu, features=target.features)
+            host_code = host.build(functions, triple=target.triple, cpu=target.cpu, features=target.features)
         return Program(
             config=self.config,
             instructions=encode_instructions(self.instructions),
@@ -103,55 +97,16 @@ class _Assembler:
             outputs=tuple(self._user_tensor(name) for name in self.graph.outputs),
             steps=tuple(self.steps),
             layers=tuple(self.layers),
-            host=code,
+            host=host_code,
         )
 
-    def _lifetime(self, name: str) -> Lifetime:
-        places = []
-        for part in self.parts:
-            for place, node in enumerate(part.nodes, part.first):
-                if name in node.inputs or name in node.outputs:
-                    places += [place] if part.target == "accelerator" else [part.first, part.last]
-        return Lifetime(name, self._tensor(name, ACTIVATIONS, 0).nbytes, min(places), max(places))
-
-    def _tensor(self, name: str, segment: int, offset: int) -> Blocked:
-        shape = image_shape(self.graph.values[name].known_shape)
-        return Blocked(shape, segment, offset, self.config, self.residents.get(name), name in self.stored)
-
-    def _leaves(self, name: str) -> bool:
-        """Whether others than the part that makes `name` need it."""
-        made = next(part for part in self.parts if any(name in node.outputs for node in part.nodes))
-        inside = set(map(id, made.nodes))
-        return name in self.graph.outputs or any(id(node) not in inside for node in self.graph.consumers.get(name, []))
-
-    def _add_run(self, part: _Part) -> None:
-        builder = ProgramBuilder(self.config, [0, self.activation_bytes], constant=[CONSTANTS])
-        division = self.divisions[part.first]
-        memories = OnChip(self.config, division.constants)
-        scope = Scope(self.config, builder, memories, self.constants, self.tensors, self.graph)
-        work = []
-        for node in part.nodes:
-            self._place_constant_terms(node)
-            scope.layer, scope.items = node.name, []
-            memories.divide(division.limits[node.name])
-            for name in node.outputs:
-                scope.items += [item for item in (surround(scope, self.tensors[name]),) if item is not None]
-            find_operator(node).schedule(node, scope)
-            work.append(LayerWork(node.name, tuple(scope.items)))
-        ends = emit_layers(builder, work)
+    def _add_run(self, part: Part) -> None:
+        run, ends = schedule_run(self.placement, part.first, part.nodes, self.constants, self.decisions)
         first = len(self.instructions)
-        self.instructions += builder.finish()
-        self.steps.append(Run(first=first, count=len(self.instructions) - first))
+        self.instructions += run
+        self.steps.append(Run(first=first, count=len(run)))
         for node, start, end in zip(part.nodes, [0, *ends], ends, strict=False):
             self.layers.append(self._layer(node, first + start, end - start))
-
-    def _place_constant_terms(self, node: Node) -> None:
-        """A sum's or product's constant term lies in blocks among the constants."""
-        for name in node.inputs if find_operator(node).blocked_constants else ():
-            data = self.graph.constant(name)
-            if data is not None and name not in self.tensors:
-                offset = self.constants.add(pack(data, self.config.channels).tobytes())
-                self.tensors[name] = self._tensor(name, CONSTANTS, offset)
 
     def _layer(self, node: Node, first: int, count: int) -> Layer:
         results = [self.graph.values[name] for name in node.outputs]
@@ -159,7 +114,7 @@ class _Assembler:
         operator = shown_name(node)
         return Layer(name=node.name, operator=operator, target=node.target, macs=macs, first=first, count=count)
 
-    def _add_call(self, part: _Part) -> None:
+    def _add_call(self, part: Part) -> None:
         inside = set(map(id, part.nodes))
         results = [
             name
@@ -171,7 +126,7 @@ class _Assembler:
         if all(0 in self.graph.values[name].known_shape for name in results):
             return
         symbol = f"host{len(self.calls)}"
-        call = lower_host_call(symbol, self.graph, part.nodes, self.blocked, results, self.config.channels)
+        call = lower_host_call(symbol, self.graph, part.nodes, self.placement.blocked, results, self.config.channels)
         arguments = [*call.inputs, *call.outputs]
         if call.function.workspace_bytes:
             self.workspace = max(self.workspace, call.function.workspace_bytes)
@@ -189,12 +144,12 @@ class _Assembler:
         data = bytes(self.constants.data)
         return (
             Segment(name="constants", size=len(data), role="constants", data=data),
-            Segment(name="activations", size=self.activation_bytes, role="activations"),
+            Segment(name="activations", size=self.placement.activation_bytes, role="activations"),
         )
 
     def _buffers(self) -> Iterator[Buffer]:
-        for name in self.stored:
-            tensor = self.tensors[name]
+        for name in self.placement.stored:
+            tensor = self.placement.tensors[name]
             yield Buffer(name=name, size=tensor.nbytes, segment=ACTIVATIONS, offset=tensor.offset)
         handed = (name for call in self.calls for name in (*call.inputs, *call.outputs))
         users = (*self.graph.inputs, *self.graph.outputs)
@@ -202,7 +157,7 @@ class _Assembler:
             if name in self.placed:
                 size = self.graph.values[name].data.nbytes  # type: ignore[union-attr]
                 yield Buffer(name=name, size=size, segment=CONSTANTS, offset=self.placed[name])
-            elif name not in self.tensors:
+            elif name not in self.placement.tensors:
                 value = self.graph.values[name]
                 size = int(value.known_dtype.itemsize)
                 for extent in value.known_shape:
@@ -225,15 +180,3 @@ class _Assembler:
 
 
 _WORKSPACE = "(workspace)"
-_LONGEST_CALL = 256  # nodes of a host function
-
-
-def _parts(graph: Graph) -> Iterator[_Part]:
-    first = 0
-    for target, members in groupby(graph.nodes, key=lambda node: node.target):
-        nodes: Sequence[Node] = tuple(members)
-        step = _LONGEST_CALL if target == "host" else len(nodes)
-        for start in range(0, len(nodes), step):
-            part = nodes[start : start + step]
-            yield _Part(target, tuple(part), first)
-            first += len(part)

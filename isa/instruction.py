@@ -37,7 +37,7 @@ class Instruction:
 
     def __post_init__(self) -> None:
         spec = self.spec
-        full = {field.name: 0 for field in spec.fields if field.name not in ("opcode", "reserved")}
+        full = dict(spec.zeros)
         for name, value in self.values.items():
             if name not in full:
                 raise ProgramError(f"{spec.name} has no field {name}")
@@ -88,13 +88,15 @@ class Instruction:
         return Access(self.values[base], strides)
 
     def replace(self, **changes: int) -> "Instruction":
-        return Instruction(self.opcode, {**self.values, **changes})
+        replaced = Instruction(self.opcode, changes)
+        checked = {name: replaced.values[name] for name in changes}
+        object.__setattr__(replaced, "values", MappingProxyType({**self.values, **checked}))
+        return replaced
 
     def encode(self) -> bytes:
-        word = int(self.opcode)
-        for name, offset in self.spec.offsets.items():
-            if name in self.values:
-                word |= (self.values[name] & ((1 << self.spec.by_name[name].width) - 1)) << offset
+        spec, word = self.spec, int(self.opcode)
+        for name, value in self.values.items():
+            word |= (value & ((1 << spec.by_name[name].width) - 1)) << spec.offsets[name]
         return word.to_bytes(INSTRUCTION_BYTES, "little")
 
 

@@ -108,11 +108,11 @@ class Field:
     meaning: str
     signed: bool = False
 
-    @property
+    @cached_property
     def low(self) -> int:
         return -(1 << (self.width - 1)) if self.signed else 0
 
-    @property
+    @cached_property
     def high(self) -> int:
         return (1 << (self.width - self.signed)) - 1
 
@@ -152,6 +152,11 @@ class InstructionSpec:
             offsets[field.name] = position
             position += field.width
         return offsets
+
+    @cached_property
+    def zeros(self) -> dict[str, int]:
+        """0 for each field whose value an instruction chooses."""
+        return {field.name: 0 for field in self.fields if field.name not in ("opcode", "reserved")}
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

@@ -16,7 +16,7 @@ from ..output import Output
 from ..requantise import Requantiser
 from ..window import Window
 from .addition import PASSES, Sum, emit_sum
-from .conv_tiling import ConvShape, choose_tiling
+from .conv_tiling import ConvChoice, ConvShape
 from .frame import Edges, Frame
 from .layout import Blocked
 from .loops import Loop, fit
@@ -93,7 +93,7 @@ class _Schedule:
             passes=1 + PASSES if conv.addend else 1,
             brought=scope.memories.inputs.size if conv.addend and conv.addend.term.resident is None else 0,
         )
-        self.tiling = choose_tiling(config, self.shape, scope.layer, scope.room(conv.x, conv.y))
+        self.tiling = scope.decide(ConvChoice(config, self.shape, scope.layer, scope.room(conv.x, conv.y)))
         self.tables = table_needs(scope, conv.output)
         self.edges = [Edges() for _ in range(config.rows)]
         self.loops: dict[tuple[int, ...], list[Loop]] = {}

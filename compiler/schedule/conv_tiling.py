@@ -1,20 +1,24 @@
-"""Tile sizes of a convolution: every choice that fits is rated by a closed form, the best is kept."""
+"""Tile sizes of a convolution: every choice that fits is rated by a closed form."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import astuple, dataclass
+from functools import cached_property
+
+import numpy as np
 
 from ...config import Config
 from ...errors import TilewrightError
 from ..window import Window
 from .scope import UNBOUNDED
+from .splits import splits
 
-__all__ = ["ConvShape", "ConvTiling", "choose_tiling"]
+__all__ = ["ConvChoice", "ConvShape", "ConvTiling"]
 
 _ITEM_OVERHEAD = 40
 _LINE_OVERHEAD = 4
+_LIKELIEST = 6  # tilings worth a try: so many of the best by estimate,
+_VALUES = 6  # and the best with each of so many values of each size
 
 
 @dataclass(frozen=True)
@@ -89,92 +93,130 @@ class ConvShape:
         """Weight tiles for a tile of inputs and one of outputs."""
         return self.window.kernel[0] * self.window.kernel[1] * self.parts
 
-    def frame_pixels(self, tiling: ConvTiling) -> int:
-        (down, right), (reach_down, reach_right) = self.window.strides, self.window.reach
-        return ((tiling.rows - 1) * down + reach_down) * ((tiling.columns - 1) * right + reach_right)
 
-    def frame_lines(self, tiling: ConvTiling) -> int:
-        return (tiling.rows - 1) * self.window.strides[0] + self.window.reach[0]
+class _Grid:
+    """Many tilings at once: int64 arrays, in the order in which ties are decided."""
 
-    def chunk(self, tiling: ConvTiling) -> int:
-        """Weight tiles of an item."""
-        return tiling.outputs * self.sub_out * tiling.inputs * self.sub_in * self.taps
+    def __init__(self, shape: ConvShape, tilings: np.ndarray) -> None:
+        """`tilings`: (n, 5), the members of ConvTiling."""
+        (down, right), (reach_down, reach_right) = shape.window.strides, shape.window.reach
+        self.rows, self.columns, self.outputs, self.inputs, outside = tilings.T
+        self.groups_outside = outside != 0
+        self.pixels = self.rows * self.columns
+        self.frame_lines = (self.rows - 1) * down + reach_down
+        self.frame_pixels = self.frame_lines * ((self.columns - 1) * right + reach_right)
+        self.chunk = self.outputs * shape.sub_out * self.inputs * shape.sub_in * shape.taps
 
 
-def choose_tiling(config: Config, shape: ConvShape, layer: str, room: tuple[int, int]) -> ConvTiling:
-    """The fastest by estimate among those that leave room for two tiles; else among those that fit at all.
+@dataclass(frozen=True)
+class ConvChoice:
+    """The tiling of a convolution.
 
-    `room`: granules of ACT for images and for results; UNBOUNDED for what is resident.
-
-    Raises
-    ------
-    TilewrightError
-        Nothing fits.
+    Members
+    -------
+    room
+        Granules of ACT for images and for results; UNBOUNDED for what is resident.
     """
-    candidates = list(_candidates(shape))
-    for share in (2, 1):
-        fitting = [tiling for tiling in candidates if _fits(config, shape, tiling, share, room)]
-        if fitting:
-            return min(fitting, key=lambda tiling: _cycles(config, shape, tiling, room))
-    kernel, channels = "×".join(map(str, shape.window.kernel)), config.channels
-    raise TilewrightError(
-        f"layer {layer!r} must fit the memories of {config.name}, but one output of its {kernel} windows over "
-        f"{channels} channels does not; use a configuration with larger act_depth, wgt_depth or acc_depth"
-    )
+
+    config: Config
+    shape: ConvShape
+    layer: str
+    room: tuple[int, int]
+
+    def heuristic(self) -> ConvTiling:
+        """The fastest by estimate among those that leave room for two tiles; else among those that fit at all.
+
+        Raises
+        ------
+        TilewrightError
+            Nothing fits.
+        """
+        for share in (2, 1):
+            fitting = self._all[self._fits(_Grid(self.shape, self._all), share)]
+            if len(fitting):
+                return _tiling(fitting[np.argmin(self._cycles(_Grid(self.shape, fitting)))])
+        kernel, channels = "×".join(map(str, self.shape.window.kernel)), self.config.channels
+        raise TilewrightError(
+            f"layer {self.layer!r} must fit the memories of {self.config.name}, but one output of its {kernel} windows "
+            f"over {channels} channels does not; use a configuration with larger act_depth, wgt_depth or acc_depth"
+        )
+
+    def admits(self, decision: object) -> bool:
+        """Whether it is a tiling of this convolution that fits."""
+        if not isinstance(decision, ConvTiling):
+            return False
+        shape, sizes = self.shape, np.array(astuple(decision)[:4])
+        most = np.array([-(-shape.rows // shape.bands), shape.columns, shape.blocks_out, shape.blocks_in])
+        whole = not shape.together or decision.outputs == shape.blocks_out
+        row = np.array([astuple(decision)], np.int64)
+        return bool(whole and np.all((sizes >= 1) & (sizes <= most)) and self._fits(_Grid(shape, row), 1)[0])
+
+    def space(self) -> list[ConvTiling]:
+        """By estimate: the best of all, and the best with each of the largest sizes, with room for two and for one."""
+        fitting = self._all[self._fits(_Grid(self.shape, self._all), 1)]
+        twice = self._fits(_Grid(self.shape, fitting), 2)
+        order = np.argsort(self._cycles(_Grid(self.shape, fitting)), kind="stable")
+        chosen = [*order[twice[order]][:_LIKELIEST], *order[~twice[order]][: _LIKELIEST // 2]]
+        for column in range(4):
+            for value in np.unique(fitting[:, column])[::-1][:_VALUES]:
+                chosen += order[fitting[order, column] == value][:1].tolist()
+        return [_tiling(row) for row in fitting[list(dict.fromkeys(map(int, chosen)))]]
+
+    @cached_property
+    def _all(self) -> np.ndarray:
+        """All tilings, (n, 5)."""
+        shape = self.shape
+        sizes = (
+            splits(-(-shape.rows // shape.bands)),
+            splits(shape.columns),
+            [shape.blocks_out] if shape.together else splits(shape.blocks_out),
+            splits(shape.blocks_in),
+            [0, 1],
+        )
+        grid = np.stack(np.meshgrid(*sizes, indexing="ij"), axis=-1).reshape(-1, len(sizes)).astype(np.int64)
+        return np.asarray(grid[(grid[:, 4] == 0) | (grid[:, 2] < shape.blocks_out)])
+
+    def _fits(self, grid: _Grid, share: int) -> np.ndarray:
+        config, shape = self.config, self.shape
+        images, results = self.room
+        pixel, cells = config.channels // config.granule, grid.outputs * shape.sub_out
+        terms = grid.outputs * grid.pixels if shape.brought else 0
+        fits = (
+            ((grid.inputs * grid.frame_pixels + terms) * pixel * share <= images)
+            & (terms * pixel * share <= shape.brought)
+            & (grid.outputs * grid.pixels * pixel * share <= results)
+            & (cells * grid.pixels * share <= config.acc_depth)
+            & (grid.chunk * share <= config.wgt_depth)
+            & (cells * share <= min(config.bias_depth, config.scale_depth))
+        )
+        return np.asarray(fits)
+
+    def _cycles(self, grid: _Grid) -> np.ndarray:
+        """Estimate: the larger of computing and loading, plus what nothing overlaps."""
+        config, shape = self.config, self.shape
+        resident, stays_there = (granules == UNBOUNDED for granules in self.room)
+        tiles = shape.images * -(-shape.rows // (grid.rows * shape.bands)) * -(-shape.columns // grid.columns)
+        groups, passes = -(-shape.blocks_out // grid.outputs), -(-shape.blocks_in // grid.inputs)
+        tile_bytes = config.block_in * config.block_out
+        frame = 0 if resident else shape.bands * grid.inputs * grid.frame_pixels * config.channels
+        all_weights = shape.blocks_out * shape.sub_out * shape.blocks_in * shape.sub_in * shape.taps
+        stays = (all_weights <= config.wgt_depth) | ((passes == 1) & grid.groups_outside)
+        weights = all_weights * tile_bytes * np.where(stays, 1, tiles)
+        again = np.where((passes > 1) | (grid.groups_outside & (tiles > 1)), groups, 1)
+        loaded = weights + tiles * passes * again * frame
+        lines = 0 if resident else shape.bands * grid.inputs * grid.frame_lines
+        if shape.brought:
+            loaded = loaded + shape.images * shape.rows * shape.columns * shape.blocks_out * config.channels
+            lines = lines + shape.bands * grid.outputs * grid.rows
+        loading = loaded / config.bus_bytes + _LINE_OVERHEAD * tiles * passes * again * lines
+        work = shape.images * -(-shape.rows // shape.bands) * shape.columns * all_weights
+        start = 0 if resident else (frame + grid.chunk * tile_bytes) / config.bus_bytes
+        stored = 0 if stays_there else config.channels / config.bus_bytes
+        passed = shape.passes * shape.sub_out * config.block_out / config.vector_lanes
+        end = grid.pixels * grid.outputs * (passed + stored)
+        return np.asarray(np.maximum(work, loading) + start + end + _ITEM_OVERHEAD * tiles * groups * passes)
 
 
-def _splits(total: int) -> list[int]:
-    """The sizes of pieces when `total` is cut into 1, 2, 3 … as equal as can be."""
-    return sorted({-(-total // parts) for parts in range(1, total + 1)}, reverse=True)
-
-
-def _candidates(shape: ConvShape) -> Iterator[ConvTiling]:
-    sizes = (
-        _splits(-(-shape.rows // shape.bands)),
-        _splits(shape.columns),
-        [shape.blocks_out] if shape.together else _splits(shape.blocks_out),
-        _splits(shape.blocks_in),
-    )
-    for rows, columns, outputs, inputs in product(*sizes):
-        for groups_outside in (False, True) if outputs < shape.blocks_out else (False,):
-            yield ConvTiling(rows, columns, outputs, inputs, groups_outside)
-
-
-def _fits(config: Config, shape: ConvShape, tiling: ConvTiling, share: int, room: tuple[int, int]) -> bool:
-    pixel, pixels = config.channels // config.granule, tiling.rows * tiling.columns
-    images, results = room
-    cells = tiling.outputs * shape.sub_out
-    terms = tiling.outputs * pixels if shape.brought else 0
-    return (
-        (tiling.inputs * shape.frame_pixels(tiling) + terms) * pixel * share <= images
-        and terms * pixel * share <= shape.brought
-        and tiling.outputs * pixels * pixel * share <= results
-        and cells * pixels * share <= config.acc_depth
-        and shape.chunk(tiling) * share <= config.wgt_depth
-        and cells * share <= min(config.bias_depth, config.scale_depth)
-    )
-
-
-def _cycles(config: Config, shape: ConvShape, tiling: ConvTiling, room: tuple[int, int]) -> float:
-    """Estimate: the larger of computing and loading, plus what nothing overlaps."""
-    resident, stays_there = (granules == UNBOUNDED for granules in room)
-    tiles = shape.images * -(-shape.rows // (tiling.rows * shape.bands)) * -(-shape.columns // tiling.columns)
-    groups, passes = -(-shape.blocks_out // tiling.outputs), -(-shape.blocks_in // tiling.inputs)
-    tile_bytes = config.block_in * config.block_out
-    frame = 0 if resident else shape.bands * tiling.inputs * shape.frame_pixels(tiling) * config.channels
-    all_weights = shape.blocks_out * shape.sub_out * shape.blocks_in * shape.sub_in * shape.taps
-    stays = all_weights <= config.wgt_depth or (passes == 1 and tiling.groups_outside)
-    weights = all_weights * tile_bytes * (1 if stays else tiles)
-    again = groups if passes > 1 or (tiling.groups_outside and tiles > 1) else 1
-    loaded = weights + tiles * passes * again * frame
-    lines = 0 if resident else shape.bands * tiling.inputs * shape.frame_lines(tiling)
-    if shape.brought:
-        loaded += shape.images * shape.rows * shape.columns * shape.blocks_out * config.channels
-        lines += shape.bands * tiling.outputs * tiling.rows
-    loading = loaded / config.bus_bytes + _LINE_OVERHEAD * tiles * passes * again * lines
-    work = shape.images * -(-shape.rows // shape.bands) * shape.columns * all_weights
-    pixels = tiling.rows * tiling.columns
-    start = 0 if resident else (frame + shape.chunk(tiling) * tile_bytes) / config.bus_bytes
-    stored = 0 if stays_there else config.channels / config.bus_bytes
-    end = pixels * tiling.outputs * (shape.passes * shape.sub_out * config.block_out / config.vector_lanes + stored)
-    return max(work, loading) + start + end + _ITEM_OVERHEAD * tiles * groups * passes
+def _tiling(row: np.ndarray) -> ConvTiling:
+    rows, columns, outputs, inputs, outside = row.tolist()
+    return ConvTiling(rows, columns, outputs, inputs, bool(outside))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...isa.table import VECTOR_DIMS, Function, Memory
 from .. import te
 from ..expressions import depthwise
 from .conv import Convolution
+from .depthwise_choice import DepthwiseChoice
 from .depthwise_gemm import DiagonalWeights, share_of_gemm
 from .frame import Edges, Frame
 from .layout import pack
@@ -25,7 +27,7 @@ from .scope import Need, Scope
 from .tensorise import Layout, Piece, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
 from .weights import eight_bit_parts, shifted_to_eight_bits
-from .window_tiling import TileSize, choose_tile, frame_pixels, pipelined
+from .window_tiling import TileSize, WindowChoice, frame_pixels
 
 __all__ = ["depthwise_granules", "schedule_depthwise"]
 
@@ -93,22 +95,26 @@ class _Schedule:
         self.weights = pack(stacked, config.channels)[0]
         bias = conv.bias.astype(np.int64)
         self.parameters = ChannelParameters(scope, signs * bias, conv.requantiser.signed(signs), channels)
-        self.on_gemm = (0, 0)
-        if conv.x.resident is not None:
-            self.on_gemm = share_of_gemm(config, conv.weight, conv.y.shape[2])
-        self.diagonals = DiagonalWeights(scope, conv.weight) if any(self.on_gemm) else None
+        self.tiling = scope.decide(self._choice())
+        self.diagonals = DiagonalWeights(scope, conv.weight) if any(self.tiling.share) else None
         sums = conv.x_zero * conv.weight.astype(np.int64).sum(axis=(1, 2, 3))
         self.gemm_parameters = ChannelParameters(scope, bias - sums, conv.requantiser, channels, "gemm")
         self.tables = table_needs(scope, conv.output)
         self.edges = [Edges() for _ in range(config.rows)]
 
+    def _choice(self) -> DepthwiseChoice:
+        config, conv = self.scope.config, self.conv
+        share = (0, 0)
+        if conv.x.resident is not None:
+            share = share_of_gemm(config, conv.weight, conv.y.shape[2])
+        fits = partial(self._fits, self.scope.room(conv.x, conv.y))
+        tile = WindowChoice.between(config, conv.x, conv.y, conv.window, self.scope.layer, partial(fits, on_gemm=False))
+        return DepthwiseChoice(tile, partial(fits, on_gemm=True), share)
+
     def run(self) -> None:
-        y = self.conv.y
-        size, rows, columns = choose_tile(self.scope.config, y, self.conv.window, self.scope.layer, self._fits)
-        rows = pipelined(self.conv.x, y, rows)
-        gemm_blocks, gemm_rows = self.on_gemm
+        y, size, rows, columns = self.conv.y, self.tiling.blocks, self.tiling.rows, self.tiling.columns
+        gemm_blocks, gemm_rows = self.tiling.share
         if gemm_rows:
-            rows = -(-rows // 2)
             upper = tiles(y, rows, columns, ((0, gemm_rows), (0, y.shape[3])))
             lower = tiles(y, rows, columns, ((gemm_rows, y.shape[2]), (0, y.shape[3])))
             for matrix, lanes in zip_longest(upper, lower):
@@ -119,13 +125,13 @@ class _Schedule:
             for matrix_blocks, lanes_blocks in zip_longest(*split):
                 self._add_item(self._share(tile, matrix_blocks), self._share(tile, lanes_blocks))
 
-    def _fits(self, size: TileSize, copies: int) -> bool:
+    def _fits(self, room: tuple[int, int], size: TileSize, copies: int, *, on_gemm: bool) -> bool:
         blocks, rows, columns = size
         config, memories = self.scope.config, self.scope.memories
-        inputs, outputs = self.scope.room(self.conv.x, self.conv.y)
-        granules = blocks * self.pixel * copies
-        sums = 0 if self.diagonals is None else blocks * rows * columns * copies
-        diagonals = 0 if self.diagonals is None else blocks * self.diagonals.taps * copies
+        inputs, outputs = room
+        granules, taps = blocks * self.pixel * copies, self.conv.window.kernel[0] * self.conv.window.kernel[1]
+        sums = blocks * rows * columns * copies if on_gemm else 0
+        diagonals = blocks * taps * copies if on_gemm else 0
         return (
             granules * frame_pixels(self.conv.window, rows, columns) <= inputs
             and granules * rows * columns <= outputs

@@ -18,7 +18,7 @@ from .requantisation import settled, shared_scale, table_needs
 from .residency import Region
 from .scope import Need, Scope
 from .tile import Tile, ranges, tiles
-from .window_tiling import TileSize, choose_tile, pipelined
+from .window_tiling import TileSize, WindowChoice
 
 __all__ = ["Part", "Parts", "Rescale", "Steps", "schedule_rescale"]
 
@@ -78,24 +78,22 @@ class Parts:
         self.step = config.block_out // config.granule
         images = sum(operand.resident is None for operand in operands)
         results = sum(operand.resident is None for operand in (*beside, y))
-        memories = scope.memories
+        room, places = scope.memories.inputs.size, scope.memories.outputs.size
 
         def fits(size: TileSize, copies: int) -> bool:
             pixels = size[0] * size[1] * size[2] * copies
             return (
-                pixels * y.pixel * images <= memories.inputs.size
-                and pixels * y.pixel * results <= memories.outputs.size
+                pixels * y.pixel * images <= room
+                and pixels * y.pixel * results <= places
                 and (not sums or pixels * self.vectors <= config.acc_depth)
             )
 
         self._window = Window.of_pixels((y.shape[2], y.shape[3]))
-        blocks, rows, columns = choose_tile(config, y, self._window, scope.layer, fits)
-        self._size = blocks, pipelined(operands[0], y, rows), columns
+        self._tiling = scope.decide(WindowChoice.between(config, operands[0], y, self._window, scope.layer, fits))
 
     def __iter__(self) -> Iterator[Part]:
-        blocks, rows, columns = self._size
-        for tile in tiles(self.y, rows, columns):
-            for pair in ranges(self.y.blocks, blocks):
+        for tile in tiles(self.y, self._tiling.rows, self._tiling.columns):
+            for pair in ranges(self.y.blocks, self._tiling.blocks):
                 yield Part(tile, pair)
 
     def operand(self, x: Blocked, part: Part, region: Region | None = None) -> tuple[Need, Steps]:

@@ -68,7 +68,7 @@ class _Emitter:
 
     def _prefetch(self, place: int) -> None:
         number, item = self._sequence[place]
-        pins = {need.key for need in item.needs} | self._placed()
+        pins = item.keys | self._placed()
         before = start = self._clock.item_end
         deadline = inf
         full: list[Region | Fixed] = []
@@ -78,6 +78,9 @@ class _Emitter:
             if ahead == len(self._prepared):
                 self._prepared.append(_Preparation(later, self._clock))
             preparation = self._prepared[ahead]
+            if preparation.done:
+                before, start = start, start + later.cycles
+                continue
             if ahead:
                 if self._clock.load_end >= self._clock.item_end or len(self._builder) - emitted >= most:
                     return
@@ -89,7 +92,7 @@ class _Emitter:
                 preparation.meet(pins=pins, constants_only=True, budget=budget, full=full)
             else:
                 preparation.meet(pins=pins, constants_only=layer != number)
-            pins |= {need.key for need in later.needs}
+            pins |= later.keys
             before, start = start, start + later.cycles
 
 
@@ -122,12 +125,18 @@ class _Preparation:
         self.item = item
         self.places: dict[Hashable, int] = {}
         self.ready = 0
+        self._unmet = list(item.needs)
         self._clock = clock
+
+    @property
+    def done(self) -> bool:
+        """Whether all is met; then its places are pinned already."""
+        return not self._unmet
 
     @property
     def streams(self) -> bool:
         """Whether it still wants anything but constants from DRAM."""
-        return any(n.fill is not None and not n.early and n.key not in self.places for n in self.item.needs)
+        return any(need.fill is not None and not need.early for need in self._unmet)
 
     def meet(
         self,
@@ -146,19 +155,22 @@ class _Preparation:
         full
             Regions to leave alone; those that have no room are added.
         """
-        pinned = {need.key for need in self.item.needs}.union(pins)
+        unmet, self._unmet = self._unmet, []
         whole = True
-        for need in self.item.needs:
-            if need.key in self.places or (constants_only and not need.early):
+        pinned: Collection[Hashable] | None = None
+        for need in unmet:
+            if constants_only and not need.early:
+                self._unmet.append(need)
                 continue
-            if need.region in (full or ()) or (need.nbytes > budget and not need.region.holds(need.key)):
-                whole = False
-                continue
-            place = need.region.place(need.key, need.size, pinned)
-            if place is None:
-                whole = False
-                if full is not None:
+            place = None
+            if need.region not in (full or ()) and (need.nbytes <= budget or need.region.holds(need.key)):
+                pinned = self.item.keys.union(pins) if pinned is None else pinned
+                place = need.region.place(need.key, need.size, pinned)
+                if place is None and full is not None:
                     full.append(need.region)
+            if place is None:
+                self._unmet.append(need)
+                whole = False
                 continue
             self.places[need.key] = place[0]
             if need.fill is not None and not place[1]:
@@ -169,7 +181,7 @@ class _Preparation:
 
     def missing(self) -> Need:
         """A need that was not met."""
-        return next(need for need in self.item.needs if need.key not in self.places)
+        return self._unmet[0]
 
 
 def _too_large(layer: str, need: Need) -> TilewrightError:

@@ -20,7 +20,7 @@ from .requantisation import settled, shared_scale, table_needs
 from .scope import Scope
 from .tensorise import Layout, lanes, nest_loops, plain
 from .tile import Tile, ranges, tiles
-from .window_tiling import TileSize, choose_tile, frame_pixels, pipelined
+from .window_tiling import TileSize, WindowChoice, WindowTiling, frame_pixels
 
 __all__ = ["Pooling", "schedule_pooling"]
 
@@ -51,13 +51,13 @@ class Pooling:
 def schedule_pooling(scope: Scope, pool: Pooling) -> None:
     """Add the items of `pool`, one a tile and group of channel blocks."""
     edges = [Edges() for _ in range(scope.config.rows)]
-    size, rows, columns = _tile_sizes(scope, pool)
-    for tile in tiles(pool.y, rows, columns, pool.rectangle):
-        for blocks in ranges(pool.y.blocks, size):
+    tiling = _tiling(scope, pool)
+    for tile in tiles(pool.y, tiling.rows, tiling.columns, pool.rectangle):
+        for blocks in ranges(pool.y.blocks, tiling.blocks):
             _add_item(scope, pool, tile, blocks, edges)
 
 
-def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
+def _tiling(scope: Scope, pool: Pooling) -> WindowTiling:
     config = scope.config
     inputs, outputs = scope.room(pool.x, pool.y)
 
@@ -66,12 +66,11 @@ def _tile_sizes(scope: Scope, pool: Pooling) -> TileSize:
         granules = blocks * pool.y.pixel * copies
         return granules * frame_pixels(pool.window, rows, columns) <= inputs and granules * rows * columns <= outputs
 
-    part = pool.y
+    choice = WindowChoice.between(config, pool.x, pool.y, pool.window, scope.layer, fits)
     if pool.rectangle is not None:
         height, width = (end - first for first, end in pool.rectangle)
-        part = replace(part, shape=(*part.shape[:2], height, width))
-    blocks, rows, columns = choose_tile(config, part, pool.window, scope.layer, fits)
-    return blocks, pipelined(pool.x, pool.y, rows), columns
+        choice = replace(choice, y=replace(pool.y, shape=(*pool.y.shape[:2], height, width)))
+    return scope.decide(choice)
 
 
 def _add_item(scope: Scope, pool: Pooling, tile: Tile, blocks: tuple[int, int], edges: list[Edges]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ...isa.registers import SEGMENT_ALIGNMENT
 from ...isa.table import TRANSFER_DIMS, Memory
 from ..graph import Graph
 from .builder import ProgramBuilder
+from .decision import Choice, Decisions
 from .layout import Blocked
 from .loops import Loop, fit
 from .residency import Fixed, Region
@@ -28,6 +30,8 @@ CONSTANTS = 0
 ACTIVATIONS = 1
 TABLE_ENTRIES = 256
 UNBOUNDED = 1 << 40
+
+D = TypeVar("D")
 
 
 class ConstantPool:
@@ -119,6 +123,11 @@ class Item:
     work: Callable[[Sequence[int]], None]
     cycles: int = 0
 
+    @cached_property
+    def keys(self) -> frozenset[Hashable]:
+        """Those of its needs."""
+        return frozenset(need.key for need in self.needs)
+
 
 @dataclass
 class Scope:
@@ -130,6 +139,8 @@ class Scope:
         Where each activation lies in DRAM.
     graph
         What is being scheduled.
+    decisions
+        What is laid down for schedules, and what they decided.
     items
         The work of the layer that is being scheduled.
     """
@@ -140,6 +151,7 @@ class Scope:
     constants: ConstantPool
     tensors: Mapping[str, Blocked]
     graph: Graph
+    decisions: Decisions = field(default_factory=Decisions)
     layer: str = ""
     items: list[Item] = field(default_factory=list)
 
@@ -149,6 +161,10 @@ class Scope:
             UNBOUNDED if x.resident else self.memories.inputs.size,
             UNBOUNDED if y.resident else self.memories.outputs.size,
         )
+
+    def decide(self, choice: Choice[D]) -> D:
+        """See :meth:`.decision.Decisions.decide`."""
+        return self.decisions.decide(self.layer, choice)
 
     def constant_data(self, name: str) -> np.ndarray:
         """The elements of the graph's constant `name`."""
