@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..config import Config
-from ..errors import ProgramError
+from ..errors import ProgramError, TilewrightError
 from ..isa.program import Program
 from ..isa.races import require_race_free
 from .assemble import HostTarget, assemble
@@ -27,6 +27,11 @@ def import_model(model: str | Path | onnx.ModelProto, *, dense_rounding: DenseRo
 
     See :func:`.frontend.tflite.import_tflite`, for `dense_rounding` too, and :func:`.frontend.onnx.import_onnx`.
     """
+    if isinstance(model, str | Path) and Path(model).suffix == ".tw":
+        raise TilewrightError(
+            f"model {model} must be an ONNX or TFLite file, not a compiled program; take the model it was made from, "
+            f"or 'tilewright disassemble' to see the program"
+        )
     if is_tflite(model):
         from .frontend.tflite import import_tflite  # each library is needed for its own models only
 

@@ -26,19 +26,20 @@ def window_of(node: Node, image: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     pads = tuple(node.get("pads", (0, 0, 0, 0)))
     if len(strides) != 2 or len(dilations) != 2 or len(pads) != 4 or min(*strides, *dilations, *kernel) < 1:
         raise refuse(node, "its strides, dilations and pads must be those of an image, and positive")
-    if not 0 <= min(pads) <= max(pads) <= _MOST_PADDING:
-        raise refuse(node, f"its pads must be from 0 to {_MOST_PADDING}, not {list(pads)}")
     (top, bottom, rows), (left, right, columns) = (
         _span(
             node, image[2 + axis], (kernel[axis] - 1) * dilations[axis] + 1, strides[axis], pads[axis], pads[2 + axis]
         )
         for axis in range(2)
     )
+    around = (top, left, bottom, right)
+    if not 0 <= min(*pads, *around) <= max(*pads, *around) <= _MOST_PADDING:
+        raise refuse(node, f"its pads must be from 0 to {_MOST_PADDING}, not {list(pads if any(pads) else around)}")
     return Window(
         (kernel[0], kernel[1]),
         (strides[0], strides[1]),
         (dilations[0], dilations[1]),
-        (top, left, bottom, right),
+        around,
         (rows, columns),
     )
 

@@ -42,10 +42,10 @@ def _content(value: Value) -> Hashable:
 
 
 def _key(node: Node, constants: Mapping[str, Hashable]) -> Hashable | None:
-    attributes = [(name, _frozen(value)) for name, value in sorted(node.attributes.items())]
+    attributes = frozenset((name, _frozen(value)) for name, value in node.attributes.items())
     if any(value is None for _, value in attributes):
         return None
-    return node.operator, len(node.outputs), tuple(constants.get(name, name) for name in node.inputs), tuple(attributes)
+    return node.operator, len(node.outputs), tuple(constants.get(name, name) for name in node.inputs), attributes
 
 
 def _frozen(value: Any) -> Hashable | None:
