@@ -13,7 +13,9 @@ from .instruction import Instruction
 from .memories import STORABLE, memory_shape, transfer_unit
 from .table import ENGINES, GEMM_DIMS, TRANSFER_DIMS, VECTOR_DIMS, Engine, Function, Memory, Opcode
 
-__all__ = ["InstructionMaker"]
+__all__ = ["LARGEST_BOUND", "InstructionMaker"]
+
+LARGEST_BOUND = (1 << 16) - 1
 
 _ZONES = 4
 _INT8_CORNERS = (-128, -1, 0, 0, 1, 127)
@@ -66,10 +68,20 @@ class InstructionMaker:
         return bool(self.rng.random() < probability)
 
     def _bounds(self, dims: int, points: int) -> list[int]:
-        """Bounds of a nest of 1 to `dims` loops with about 1 to `points` points; sometimes every loop is a real one."""
+        """Bounds of a nest of 1 to `dims` loops with about 1 to `points` points; often every loop is a real one.
+
+        Where `self.points` allows it, most nests are one loop with the highest bound there is.
+        """
+        if self.points >= LARGEST_BOUND and self._chance(0.8):
+            bounds = [1] * dims
+            bounds[int(self.rng.integers(dims))] = LARGEST_BOUND
+            return bounds
+        if self._chance(0.03):
+            return [1] * dims
         left = max(float(np.exp(self.rng.uniform(0, np.log(max(points, 2))))), 1.0)
-        loops = self.rng.permutation(dims)[: int(self.rng.integers(1, dims + 1))]
-        least = 2 if self._chance(0.4) else 1
+        real = dims if self._chance(0.25) else int(self.rng.integers(1, dims + 1))
+        loops = self.rng.permutation(dims)[:real]
+        least = 2 if self._chance(0.5) else 1
         left = max(left, least ** len(loops))
         bounds = [1] * dims
         for rest, loop in zip(range(len(loops), 0, -1), loops, strict=True):
@@ -82,15 +94,16 @@ class InstructionMaker:
     def _walk(self, bounds: Sequence[int], extent: int, unit: int = 1, limit: int = 1 << 15) -> tuple[int, list[int]]:
         """(base, strides), multiples of `unit`, of a nest that stays within 0 to `extent` inclusive."""
         left, lowest = extent // unit, 0
+        still = self._chance(0.08)
         strides = [0] * len(bounds)
         dense = 1
         order = range(len(bounds) - 1, -1, -1) if self._chance(0.6) else self.rng.permutation(len(bounds))
         for loop in order:
             steps = bounds[loop] - 1
             if not steps:
-                strides[loop] = self._idle_stride(unit, limit)
+                strides[loop] = self._idle_stride(limit)
                 continue
-            most = min(left // steps, (limit - 1) // unit)
+            most = 0 if still else min(left // steps, (limit - 1) // unit)
             stride = int(self.rng.choice([0, 1, dense, int(self.rng.integers(0, most + 1)), min(2, most)]))
             stride = min(stride, most) * (-1 if self._chance(0.25) else 1)
             dense *= bounds[loop]
@@ -100,28 +113,33 @@ class InstructionMaker:
         slack = int(self.rng.choice([0, left, int(self.rng.integers(0, left + 1))]))
         return (slack - lowest) * unit, strides
 
-    def _idle_stride(self, unit: int, limit: int) -> int:
+    def _idle_stride(self, limit: int) -> int:
         """A stride that is never taken: the loop runs once."""
         if self._chance(0.8):
             return 0
-        return int(self.rng.integers(-limit, limit)) // unit * unit
+        corners = (-limit, -1, 1, limit - 1)
+        return int(self.rng.choice(corners) if self._chance(0.3) else self.rng.integers(-limit, limit))
 
     def _on_chip(self, engine: Engine, memory: Memory, bounds: Sequence[int], width: int = 1) -> tuple[int, list[int]]:
         """(base, strides) of an on-chip operand that takes `width` cells at each point."""
         depth = memory_shape(self.config, memory).depth
         unit = width if self.strict else 1
         zone, low = max(depth // _ZONES, width), 0
-        if self._chance(0.85):
+        narrow = self._chance(self._crowding)
+        if self._chance(0.75):
             low = (self._home[engine, memory] + self.made // self._stay) % _ZONES * zone % depth
         else:
-            zone = depth
-        narrow = self._chance(self._crowding)
+            zone, narrow = depth, False
         size = min(zone, int(self.rng.integers(1, 9)) * width) if narrow else zone
         base, strides = self._walk(bounds, size - width, unit)
         base += low
-        if not self.strict and self._chance(0.3):
-            base += int(self.rng.integers(0, (1 << 16) // depth)) * depth + int(self.rng.integers(-depth, depth))
-        return base & 0xFFFF, strides
+        return self._beyond(base, depth) & 0xFFFF, strides
+
+    def _beyond(self, base: int, depth: int) -> int:
+        """Where the checker is not asked, often an address that only means something modulo `depth`."""
+        if self.strict or self._chance(0.5):
+            return base
+        return base + int(self.rng.integers(0, (1 << 16) // depth)) * depth + int(self.rng.integers(-depth, depth))
 
     def _width(self, memory: Memory, channels: int) -> int:
         return channels // self.config.granule if memory is Memory.ACT else 1
@@ -139,10 +157,13 @@ class InstructionMaker:
         config, rng, loading = self.config, self.rng, opcode is Opcode.LOAD
         engine = Engine.LOAD if loading else Engine.STORE
         memory = Memory(int(rng.choice(list(Memory if loading else STORABLE))))
-        cell, unit = memory_shape(config, memory).cell_bytes, transfer_unit(config, memory)
         segment = int(memory) if loading and self._chance(0.8) else int(rng.integers(len(self.sizes)))
+        beats = -(-memory_shape(config, memory).cell_bytes // config.bus_bytes)
+        bounds = self._bounds(TRANSFER_DIMS, max(self.points // beats // 2, 2))
+        if bounds[-1] == LARGEST_BOUND:
+            memory, segment = Memory.ACT, int(np.argmax(self.sizes))
+        cell, unit = memory_shape(config, memory).cell_bytes, transfer_unit(config, memory)
         size = self.sizes[segment]
-        bounds = self._bounds(TRANSFER_DIMS, max(self.points * config.bus_bytes // max(cell, config.bus_bytes) // 2, 2))
         bounds[-1] = min(bounds[-1], size // cell)
         extent = size - bounds[-1] * cell
         offset, strides = self._walk(bounds[:-1], extent, unit if self._chance(0.3) or extent < cell else cell, 1 << 31)
@@ -179,7 +200,7 @@ class InstructionMaker:
         bounds = self._bounds(VECTOR_DIMS, max(self.points // cost, 4))
         fields = {
             "function": int(rng.integers(len(Function))),
-            "reduce": int(rng.integers(VECTOR_DIMS + 1)),
+            "reduce": 0 if self._chance(0.2) else int(rng.integers(VECTOR_DIMS + 1)),
             **self._bound_fields(bounds),
             **self._vector_switches(),
         }
@@ -197,9 +218,10 @@ class InstructionMaker:
         return fields
 
     def _vector_switches(self) -> dict[str, int]:
-        names = ("a_memory", "b_memory", "dst_memory", "residual", "bias_enable", "scale_enable", "scale_shared")
+        names = ("a_memory", "b_memory", "dst_memory", "residual", "bias_enable", "scale_enable")
         fields = {name: int(self._chance(0.5)) for name in names}
         fields |= {
+            "scale_shared": int(self._chance(0.25)),
             "table_enable": int(self._chance(0.2)),
             "table": int(self.rng.integers(self.config.tables if self.strict else 8)),
             "row_mask": self._row_mask(),
@@ -233,9 +255,12 @@ class InstructionMaker:
     def _channels(self, bounds: Sequence[int]) -> dict[str, int]:
         """BIAS and SCALE share their strides, so both walk within the smaller memory."""
         depth = min(self.config.bias_depth, self.config.scale_depth)
-        base, strides = self._walk(bounds, min(depth - 1, int(self.rng.integers(0, depth))), limit=1 << 7)
+        extent = 0 if self._chance(0.1) else min(depth - 1, int(self.rng.integers(0, depth)))
+        base, strides = self._walk(bounds, extent, limit=1 << 7)
         walk = {f"channel_stride{d}": stride for d, stride in enumerate(strides)}
         top = depth - 1 - self._highest(base, strides, bounds)
         for name in ("bias_base", "scale_base"):
-            walk[name] = base + int(self.rng.integers(0, top + 1))
+            own = Memory.BIAS if name == "bias_base" else Memory.SCALE
+            slack = int(self.rng.choice([0, top, int(self.rng.integers(0, top + 1))]))
+            walk[name] = self._beyond(base + slack, memory_shape(self.config, own).depth) & 0xFFF
         return walk

@@ -1,6 +1,7 @@
 """Random legal programs without races: whatever the timing of the engines, they have one result."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,12 @@ from .dependence import AccessHistory, Clock, TokenClocks, footprint
 from .instruction import Instruction, decode, finish
 from .memories import memory_shape
 from .random_data import random_cells
-from .random_instructions import InstructionMaker
+from .random_instructions import LARGEST_BOUND, InstructionMaker
 from .table import ENGINES, SEGMENTS, Engine, Memory, Opcode
 
 __all__ = ["RandomProgram", "ordered", "random_program"]
+
+_LARGEST_SEGMENT = 300_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,7 @@ class RandomProgram:
 
 
 def random_program(
-    config: Config, seed: int, *, size: int = 24, points: int = 160, loose: float = 0.15
+    config: Config, seed: int, *, size: int = 24, points: int = 160, loose: float = 0.25
 ) -> RandomProgram:
     """A random program of `size` instructions and a FINISH.
 
@@ -101,13 +104,13 @@ def random_program(
     Parameters
     ----------
     points
-        About how many cycles the largest nests take.
+        About how many cycles the largest nests take; from 65,535 on there are loops of the highest bound.
     loose
         The share of programs that are not `strict`.
     """
     rng = np.random.default_rng([seed, size, points])
     strict = bool(rng.random() >= loose)
-    segments = _random_segments(rng, config)
+    segments = _random_segments(rng, config, points)
     make = InstructionMaker(rng, config, segments, points=points, strict=strict)
     instructions = [make.instruction() for _ in range(size)]
     extra = float(rng.choice([0.0, 0.1, 0.5]))
@@ -122,13 +125,17 @@ def random_program(
     )
 
 
-def _random_segments(rng: np.random.Generator, config: Config) -> tuple[np.ndarray, ...]:
-    """One segment in the format of each memory and two more; about one in four ends in the middle of a cell."""
+def _random_segments(rng: np.random.Generator, config: Config, points: int) -> tuple[np.ndarray, ...]:
+    """One segment in the format of each memory and two more; about one in four ends in the middle of a cell.
+
+    Where nests are long enough for it, a segment of small cells takes the longest run that there is.
+    """
     kinds = [*Memory, Memory.ACT, Memory.ACC]
     segments = []
     for memory in kinds[:SEGMENTS]:
         cell = memory_shape(config, memory).cell_bytes
-        data = random_cells(rng, config, memory, -(-int(rng.integers(1024, 8192)) // cell) + 4)
+        longest = LARGEST_BOUND if points >= LARGEST_BOUND and LARGEST_BOUND * cell <= _LARGEST_SEGMENT else 0
+        data = random_cells(rng, config, memory, max(-(-int(rng.integers(1024, 8192)) // cell), longest) + 4)
         segments.append(data[: len(data) - int(rng.integers(0, min(cell, 64)))] if rng.random() < 0.25 else data)
     return tuple(segments)
 
@@ -224,7 +231,8 @@ class _TokenMaker:
 
     def _held(self, giver: Engine, engine: Engine, position: int) -> int:
         """Tokens that the counter may hold when instruction `position` of `giver` gives one, in the order written."""
-        return sum(taker > self._index_of[giver][position] for taker in self._taken[giver, engine])
+        taken = self._taken[giver, engine]
+        return len(taken) - bisect_right(taken, self._index_of[giver][position])
 
     def _join(self, before: Clock, index: int, engine: Engine, giver: Engine, position: int) -> Clock:
         self.signal[self._index_of[giver][position]] |= 1 << engine

@@ -16,20 +16,24 @@ from ..isa.shrink import shrink
 from ..isa.table import ErrorCode, Memory
 from .dram import Dram
 
-__all__ = ["COMPARISON_DRAM_BYTES", "Simulator", "compare", "memory_differences", "shrink_and_save"]
+__all__ = ["COMPARISON_DRAM_BYTES", "Simulator", "Timed", "compare", "memory_differences", "shrink_and_save"]
 
 COMPARISON_DRAM_BYTES = 1 << 20
 _GUARD_BYTES = 256
 
 
-class Simulator(Protocol):
-    """What a comparison needs of a simulator."""
+class Timed(Protocol):
+    """What a comparison needs of a simulator without memories."""
 
     name: str
     config: Config
     dram: Dram
 
     def run(self, launch: Launch) -> Outcome: ...
+
+
+class Simulator(Timed, Protocol):
+    """What a comparison needs of a simulator."""
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray: ...
 
@@ -45,22 +49,31 @@ class _Layout:
     writable: np.ndarray
 
 
-def compare(program: RandomProgram, simulators: Sequence[Simulator], *, may_fail: bool = False) -> list[str]:
+def compare(
+    program: RandomProgram,
+    simulators: Sequence[Simulator],
+    *,
+    may_fail: bool = False,
+    timing: Timed | None = None,
+) -> list[str]:
     """Run `program` on every simulator; one line for each difference from the first of them.
 
-    Also a difference: a DRAM byte outside all segments that changed, and, unless `may_fail`, any end but a good one.
-    After an error memories are not compared: the manual leaves open what had run.
+    Also a difference: another number of instructions than the others count, a DRAM byte outside all segments that
+    changed, and, unless `may_fail`, any end but a good one. After an error memories are not compared: the manual
+    leaves open what had run.
 
     Parameters
     ----------
     simulators
         Of the program's configuration, each with its own DRAM, of one size and base. Everything in them is
         overwritten. ``Dram(size=COMPARISON_DRAM_BYTES)`` is enough for random programs, and quick.
+    timing
+        The timing model, which has no memories to compare; its DRAM is like the others'.
     """
     first = simulators[0]
     layout = _lay_out(program, first.dram)
     outcomes = [_run(program, layout, simulator) for simulator in simulators]
-    differences = []
+    differences = list(_miscounted(layout, simulators, outcomes, timing))
     for simulator, outcome in zip(simulators, outcomes, strict=True):
         ending = f"{outcome.error.name} at {outcome.index}"
         if outcome.error is not ErrorCode.NONE and not may_fail:
@@ -73,9 +86,26 @@ def compare(program: RandomProgram, simulators: Sequence[Simulator], *, may_fail
     return differences
 
 
-def shrink_and_save(program: RandomProgram, simulators: Sequence[Simulator], folder: Path) -> Path:
+def _miscounted(
+    layout: _Layout, simulators: Sequence[Simulator], outcomes: Sequence[Outcome], timing: Timed | None
+) -> Iterator[str]:
+    """One line for each who does not count the retired instructions as the first does, in a run that ends well."""
+    counted = [(simulator.name, outcome) for simulator, outcome in zip(simulators, outcomes, strict=True)]
+    if timing is not None:
+        timing.dram.bytes[:] = layout.image
+        counted.append((timing.name, timing.run(layout.launch)))
+    expected = counted[0][1].counters.get("instructions")
+    for name, outcome in counted:
+        found = outcome.counters.get("instructions")
+        if outcome.error is ErrorCode.NONE and found != expected:
+            yield f"{name}: counts {found} instructions, not {expected} as {counted[0][0]}"
+
+
+def shrink_and_save(
+    program: RandomProgram, simulators: Sequence[Simulator], folder: Path, *, timing: Timed | None = None
+) -> Path:
     """Make a program on which `simulators` differ small, and save it in `folder`; its path without suffix."""
-    small = shrink(program, lambda candidate: bool(compare(candidate, simulators)))
+    small = shrink(program, lambda candidate: bool(compare(candidate, simulators, timing=timing)))
     stem = folder / f"{program.config.name}-{program.config.hash[:8]}-{program.seed}"
     small.save(stem)
     return stem

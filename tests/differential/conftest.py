@@ -9,6 +9,7 @@ from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.oracle import OracleSimulator
+from tilewright.simulator.timing import TimingSimulator
 
 POINTS = (40, 160, 160, 400)
 
@@ -24,14 +25,14 @@ def memory_of(shard, bus_bytes):
     return kinds[shard % len(kinds)]
 
 
-def explain(program, simulators):
+def explain(program, simulators, timing):
     """What differs, or an empty string; a failing program is made small and saved beside the build cache."""
     folder = cache_directory() / "failures"
     try:
-        differences = compare(program, simulators)
+        differences = compare(program, simulators, timing=timing)
         if not differences:
             return ""
-        saved = shrink_and_save(program, simulators, folder)
+        saved = shrink_and_save(program, simulators, folder, timing=timing)
     except DeviceError as error:
         saved = folder / f"{program.config.name}-{program.seed}"
         program.save(saved)
@@ -40,27 +41,30 @@ def explain(program, simulators):
 
 
 @pytest.fixture
-def agree():
-    """``agree(config, seeds, shard=n)`` fails the test at the first program of `seeds` on which they differ.
+def agree(reached):
+    """``agree(core, seeds, shard=n)`` fails the test at the first program of `seeds` on which they differ.
 
-    `shard` chooses how DRAM behaves, and `base` where it begins.
+    `core` is a Core, `shard` chooses how DRAM behaves; `points` and `size` are for the random programs.
     """
     made = []
 
-    def run(config, seeds, *, shard, base=0x1000_0000):
+    def run(core, seeds, *, shard, points=POINTS, size=24):
+        def dram():
+            return Dram(size=COMPARISON_DRAM_BYTES, base=core.base)
+
+        options = {"max_cycles": 50_000_000, **memory_of(shard, core.config.bus_bytes)}
         simulators = [
-            make(config, dram=Dram(size=COMPARISON_DRAM_BYTES, base=base), **options)
-            for make, options in (
-                (OracleSimulator, {}),
-                (NativeSimulator, {}),
-                (CycleSimulator, {"max_cycles": 5_000_000, **memory_of(shard, config.bus_bytes)}),
-            )
+            OracleSimulator(core.config, dram=dram()),
+            NativeSimulator(core.config, dram=dram()),
+            CycleSimulator(core.config, dram=dram(), **options),
         ]
         made.extend(simulators)
+        timing = TimingSimulator(core.config, dram=dram(), latency=options["latency"])
         for seed in seeds:
-            difference = explain(random_program(config, seed, points=POINTS[seed % len(POINTS)]), simulators)
-            if difference:
+            program = random_program(core.config, seed, points=points[seed % len(points)], size=size)
+            if difference := explain(program, simulators, timing):
                 pytest.fail(difference)
+            reached.add(program)
 
     yield run
     for simulator in made:

@@ -12,6 +12,7 @@ from tilewright.config import Config
 from tilewright.errors import DeviceError
 from tilewright.isa.launch import Launch
 from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES
+from tilewright.simulator.campaign import CAMPAIGN, Core
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 
@@ -21,23 +22,8 @@ SHARDS = 4
 PROGRAMS_A_SHARD = 15
 MULTIPLIERS = 128
 
-NARROW = Config(
-    name="narrow", rows=1, block_in=4, block_out=16, act_depth=32, act_banks=1, wgt_depth=2, acc_depth=4, acc_banks=1,
-    bias_depth=2, scale_depth=2, tables=1, bus_bits=64, address_bits=32, burst_beats=1, reads_outstanding=1,
-    queue_depth=2, token_bits=1, vector_lanes=1, multiplier_bits=8,
-)  # fmt: skip
-WIDE = Config(
-    name="wide", rows=2, block_in=16, block_out=4, act_depth=64, act_banks=1, wgt_depth=64, acc_depth=64, acc_banks=1,
-    bias_depth=16, scale_depth=16, tables=4, bus_bits=512, address_bits=64, burst_beats=64, reads_outstanding=16,
-    queue_depth=3, token_bits=6, vector_lanes=2, multiplier_bits=31,
-)  # fmt: skip
-EXTREMES = {
-    "narrow, at the top of its addresses": (NARROW, (1 << 32) - COMPARISON_DRAM_BYTES),
-    "wide, far up": (WIDE, 0xFEDC_BA98_0000_0000),
-}
 
-
-def random_core(seed: int) -> tuple[Config, int]:
+def random_core(seed: int) -> Core:
     """A small legal configuration, and where its DRAM begins."""
     rng = random.Random(seed)
 
@@ -70,27 +56,19 @@ def random_core(seed: int) -> tuple[Config, int]:
         vector_lanes=power(0, block_out.bit_length() - 1),
         multiplier_bits=rng.randint(8, 32),
     )
-    return config, rng.randrange(0, (1 << config.address_bits) - COMPARISON_DRAM_BYTES + 1, 4096)
-
-
-@pytest.mark.parametrize("name", EXTREMES)
-def test_extremes(name: str, agree: Callable[..., None]) -> None:
-    config, base = EXTREMES[name]
-    for shard in range(SHARDS):
-        first = 2_000_000 + shard * PROGRAMS_A_SHARD
-        agree(config, range(first, first + PROGRAMS_A_SHARD), shard=shard, base=base)
+    return Core(config, rng.randrange(0, (1 << config.address_bits) - COMPARISON_DRAM_BYTES + 1, 4096))
 
 
 @pytest.mark.parametrize("seed", range(RANDOM_CORES))
 def test_random(seed: int, agree: Callable[..., None]) -> None:
-    config, base = random_core(seed)
+    core = random_core(seed)
     for shard in range(SHARDS):
         first = 3_000_000 + (seed * SHARDS + shard) * PROGRAMS_A_SHARD
-        agree(config, range(first, first + PROGRAMS_A_SHARD), shard=shard, base=base)
+        agree(core, range(first, first + PROGRAMS_A_SHARD), shard=shard)
 
 
 def test_addresses_wider_than_the_core() -> None:
-    core = CycleSimulator(NARROW, dram=Dram(size=4096, base=1 << 32))
+    core = CycleSimulator(CAMPAIGN["narrow"].config, dram=Dram(size=4096, base=1 << 32))
     with pytest.raises(
         DeviceError, match=r"^program address must have at most 32 bits .address_bits., not 0x100000000$"
     ):

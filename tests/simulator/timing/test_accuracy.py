@@ -1,7 +1,7 @@
 """The timing model against the Verilog: every cycle, every instruction, every counter.
 
-TILEWRIGHT_PROGRAMS sets how many random programs there are, as in the differential tests; from 100,000 on, cores that
-nobody chose are compared too. TILEWRIGHT_BENCH adds all of ResNet-18 and its speed.
+TILEWRIGHT_PROGRAMS sets how many random programs there are, as in the differential tests. TILEWRIGHT_BENCH adds all of
+ResNet-18 and its speed.
 """
 
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tilewright.compiler.compile import compile_model
-from tilewright.config import Config, load_config
 from tilewright.errors import DeviceError
 from tilewright.isa.instruction import finish, gemm, load, store, vector
 from tilewright.isa.launch import Launch
@@ -19,6 +18,7 @@ from tilewright.isa.random_programs import random_program
 from tilewright.isa.table import Engine, Function, Memory
 from tilewright.models.resnet18.network import LAYERS
 from tilewright.models.resnet18.quantise import build_layer, build_network
+from tilewright.simulator.campaign import CAMPAIGN
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.timing.accuracy import (
@@ -32,12 +32,7 @@ from tilewright.simulator.timing.accuracy import (
 
 MODELS = Path(__file__).parents[4] / "shared" / "models"
 PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
-CONFIGS = {
-    **{name: load_config(name) for name in ("vta-16", "tiny", "8x16", "wide-32")},
-    "16x8-2-rows": load_config("tiny").replace(
-        name="16x8-2-rows", rows=2, block_in=16, block_out=8, multiplier_bits=16, reads_outstanding=2
-    ),
-}
+CONFIGS = {name: core.config for name, core in CAMPAIGN.items()}
 QUICK_LAYERS = ("C4", "C7", "C10")
 BENCH = "TILEWRIGHT_BENCH" in os.environ
 LEAST_SPEED = 1000
@@ -95,24 +90,6 @@ def long_program(seed: int) -> Program:
 @pytest.mark.parametrize("seed", range(6))
 def test_long_nests_side_by_side(seed: int) -> None:
     require_exact(compare_program(long_program(seed), f"long nests {seed}"))
-
-
-NARROW = Config(
-    name="narrow", rows=1, block_in=4, block_out=16, act_depth=32, act_banks=1, wgt_depth=2, acc_depth=4, acc_banks=1,
-    bias_depth=2, scale_depth=2, tables=1, burst_beats=1, reads_outstanding=1, queue_depth=2, token_bits=1,
-    vector_lanes=1, multiplier_bits=8,
-)  # fmt: skip
-WIDE = Config(
-    name="wide", rows=2, block_in=16, block_out=4, act_depth=64, act_banks=1, wgt_depth=64, acc_depth=64, acc_banks=1,
-    bias_depth=16, scale_depth=16, tables=4, bus_bits=512, address_bits=64, burst_beats=64, reads_outstanding=16,
-    queue_depth=3, vector_lanes=2, multiplier_bits=31,
-)  # fmt: skip
-
-
-@pytest.mark.skipif(PROGRAMS < 100_000, reason="cores that nobody chose are built in a soak")
-@pytest.mark.parametrize("config", [NARROW, WIDE], ids=lambda config: config.name)
-def test_extremes_are_exact(config: Config) -> None:
-    require_exact(list(compare_random(config, range(3_200_000, 3_200_100))))
 
 
 @pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
