@@ -1,9 +1,50 @@
-"""Runs tests of hardware components: cocotb's on Icarus Verilog, and those of small parts on Amaranth's own simulator."""
+"""What tests in several folders share.
 
+Tests of hardware components run here: cocotb's on Icarus Verilog, those of small parts on Amaranth's own simulator. What
+random programs reach is counted over all processes of a run, and printed at its end.
+"""
+
+import os
 import shutil
 import subprocess
 
 import pytest
+from tilewright.isa.coverage import Coverage
+
+_REACHED = pytest.StashKey[Coverage]()
+_CAMPAIGN_PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
+_SOAK_PROGRAMS = 100_000
+
+
+def pytest_configure(config):
+    config.stash[_REACHED] = Coverage()
+
+
+@pytest.fixture(scope="session")
+def reached(request):
+    """Takes the programs on which all simulators have agreed."""
+    return request.config.stash[_REACHED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    if text := getattr(node, "workeroutput", {}).get("reached"):
+        node.config.stash[_REACHED].merge(text)
+
+
+def pytest_sessionfinish(session):
+    """A soak that leaves out a bin has failed."""
+    coverage = session.config.stash[_REACHED]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["reached"] = coverage.to_json()
+    elif coverage.programs >= max(_CAMPAIGN_PROGRAMS, _SOAK_PROGRAMS) and coverage.missing:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if (coverage := config.stash[_REACHED]).programs:
+        terminalreporter.section("programs on which oracle, native simulator and Verilog agree")
+        terminalreporter.write_line(str(coverage))
 
 
 @pytest.fixture

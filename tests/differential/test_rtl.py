@@ -1,7 +1,7 @@
 """Random programs: the RTL does to every memory what the oracle and the native simulator do, however DRAM behaves.
 
 TILEWRIGHT_PROGRAMS sets how many programs in all; a failing one is made small and saved beside the build cache. What
-the programs reached is printed at the end, and the run fails where they left out a bin of ``isa.coverage``.
+the programs reached is printed at the end, and a soak fails where they left out a bin of ``isa.coverage``.
 """
 
 import os
