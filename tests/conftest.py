@@ -1,7 +1,7 @@
 """What tests in several folders share.
 
-Tests of hardware components run here: cocotb's on Icarus Verilog, those of small parts on Amaranth's own simulator. What
-random programs reach is counted over all processes of a run, and printed at its end.
+Tests of hardware components run here: cocotb's on Icarus Verilog, those of small parts on Amaranth's own simulator.
+What random programs reach is counted over all processes of a run, and printed at its end.
 """
 
 import os
