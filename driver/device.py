@@ -85,17 +85,27 @@ DEVICES: dict[str, tuple[str, str]] = {
     "native": ("simulator.native", "NativeSimulator"),
     "cycle": ("simulator.cycle", "CycleSimulator"),
     "timing": ("simulator.timing", "TimingSimulator"),
+    "soc": ("fpga.simulated_board", "SimulatedBoardDevice"),
+    "uart": ("driver.board", "BoardDevice"),
 }
+_PLACE = {"uart": "port"}  # what may follow the name, after a colon
 
 
 def open_device(name: str, config: Config, **options: Any) -> Device:
     """The device `name` with the core `config`; `options` are the device's own.
+
+    A name may hold the place of the device, as in ``uart:/dev/ttyUSB0``.
 
     Raises
     ------
     DeviceError
         There is no such device, or it does not know an option.
     """
+    name, colon, place = name.partition(":")
+    if colon:
+        if name not in _PLACE:
+            raise DeviceError(f"device {name} must stand alone, without :{place}; only {', '.join(_PLACE)} has a place")
+        options[_PLACE[name]] = place
     if name not in DEVICES:
         raise DeviceError(f"device must be one of {', '.join(DEVICES)}, not {name!r}")
     module, class_name = DEVICES[name]

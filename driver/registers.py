@@ -84,13 +84,17 @@ class RegisterDriver:
         require_hash(self.config, f"{shown:016x}", known=known)
 
     def run(self, launch: Launch) -> Outcome:
-        """Run a program to its end; after an error of the program the core is reset and ready for the next.
+        """Run a program to its end: :meth:`start` and :meth:`wait`."""
+        self.start(launch)
+        return self.wait()
+
+    def start(self, launch: Launch) -> None:
+        """Begin a program.
 
         Raises
         ------
         DeviceError
-            The core is busy already, does not come to an end in time, or an address of `launch` has more bits
-            than the core's.
+            The core is busy already, or an address of `launch` has more bits than the core's.
         """
         status = self._status()
         if status & Status.BUSY:
@@ -99,6 +103,15 @@ class RegisterDriver:
             self.reset()
         self._prepare(launch)
         self._control(Control.START)
+
+    def wait(self) -> Outcome:
+        """How the program ended; after an error of its own the core is reset and ready for the next.
+
+        Raises
+        ------
+        DeviceError
+            The core does not come to an end in time.
+        """
         status = self._wait_while_busy()
         counters = {name: self._read64(counter_address(name)) for name in COUNTERS}
         if not status & Status.ERROR:

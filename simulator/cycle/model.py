@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ...errors import DeviceError
@@ -78,11 +79,14 @@ def build_model(
     waveform: str | None = None,
     threads: int = 1,
     name: str = "cycle",
+    surroundings: Traversable = _HARNESS,
 ) -> Path:
     """The shared library that simulates `emitted`.
 
     Parameters
     ----------
+    surroundings
+        The folder of the C++ around the Verilog; its harness.cpp is compiled.
     waveform
         ``"fst"``, ``"vcd"`` or None: the format that this simulator can write.
 
@@ -95,7 +99,11 @@ def build_model(
     verilator = find_tool(["verilator"], purpose=purpose, package="verilator")
     compiler = find_tool([os.environ.get("CXX") or "g++", "c++"], purpose=purpose, package="g++")
     flags, defines = _verilator_flags(waveform, threads), _defines(bus_bytes, waveform)
-    harness = {item.name: item.read_bytes() for item in sorted(_HARNESS.iterdir(), key=lambda item: item.name)}
+    harness = {
+        item.name: item.read_bytes()
+        for item in sorted(surroundings.iterdir(), key=lambda item: item.name)
+        if item.is_file()
+    }
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
     key: list[bytes | str] = [emitted.verilog, *map(str, emitted.arrays), *tools, *flags, *defines, *harness.values()]
 

@@ -34,15 +34,20 @@ def test_every_name_leads_to_a_device_of_that_name(name: str) -> None:
     made = getattr(import_module(f"tilewright.{module}"), class_name)
     assert made.name == name
     assert all(hasattr(made, part) for part in ("allocate", "write", "read", "run", "close"))
-    assert all(hasattr(made, part) == (name != "timing") for part in ("peek", "poke"))
+    assert all(hasattr(made, part) == (name in ("oracle", "native", "cycle")) for part in ("peek", "poke"))
 
 
 def test_unknown_devices_and_options() -> None:
-    with pytest.raises(DeviceError, match=r"^device must be one of oracle, native, cycle, timing, not 'vta'$"):
+    names = "oracle, native, cycle, timing, soc, uart"
+    with pytest.raises(DeviceError, match=rf"^device must be one of {names}, not 'vta'$"):
         open_device("vta", TINY)
+    with pytest.raises(
+        DeviceError, match=r"^device native must stand alone, without :/dev/ttyUSB0; only uart has a pl"
+    ):
+        open_device("native:/dev/ttyUSB0", TINY)
     with pytest.raises(DeviceError, match=r"^device oracle has no option trace; it has dram, together$"):
         open_device("oracle", TINY, trace=True)
-    assert list(DEVICES) == ["oracle", "native", "cycle", "timing"]
+    assert ", ".join(DEVICES) == names
 
 
 def test_heavy_libraries_stay_out_until_needed() -> None:

@@ -1,0 +1,171 @@
+"""The core's AXI4 bus on the system's memory."""
+
+from typing import Any
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+
+from ...config import Config
+from ...hw.queue import Queue
+from ...hw.signatures import Axi4, log2
+from .memory_bus import MemoryBus
+
+__all__ = ["AxiMemory"]
+
+_OKAY, _DECODE_ERROR = 0, 3
+_INCREMENTING = 1
+
+
+class AxiMemory(Component):
+    """An AXI4 subordinate: bursts become commands, reads and writes taking turns by burst.
+
+    Answers come in the order of requests. A burst outside the memory is answered with a decode error and changes
+    nothing. Bursts must be incrementing, of whole words, and stay inside 4 KiB, as the core's are.
+
+    Parameters
+    ----------
+    base, size
+        Where the memory lies on the bus, in bytes; `size` is a power of two and divides `base`.
+    requests
+        Bursts that wait, each way.
+    answers
+        Read words on their way.
+
+    Members
+    -------
+    axi
+        The manager's bus.
+    memory
+        The memory's words.
+    """
+
+    def __init__(self, config: Config, *, base: int, size: int, requests: int = 4, answers: int = 16) -> None:
+        self._config, self._base, self._size = config, base, size
+        self._requests, self._answers = requests, answers
+        words = log2(size // config.bus_bytes)
+        super().__init__(
+            {"axi": In(Axi4(config)), "memory": Out(MemoryBus(address_bits=words, word_bytes=config.bus_bytes))}
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        reads, writes = self._requests_of(m, "ar"), self._requests_of(m, "aw")
+        writing = Signal()
+        read = self._read(m, reads, enable=~writing)
+        write = self._write(m, writes, enable=writing)
+        self._take_turns(m, writing, reads, writes, read, write)
+        command = self.memory.command
+        m.d.comb += [
+            command.p.write.eq(writing),
+            command.p.address.eq(Mux(writing, write.address, read.address)),
+            command.p.data.eq(self.axi.wdata),
+            command.p.strobe.eq(Mux(writes.output.p.outside, 0, self.axi.wstrb)),
+            command.valid.eq(Mux(writing, write.valid, read.valid)),
+        ]
+        return m
+
+    def _requests_of(self, m: Module, channel: str) -> Queue:
+        """Bursts as they were asked for: where in the memory, how long, by whom."""
+        words = log2(self._size // self._config.bus_bytes)
+        shape = data.StructLayout({"address": words, "beats": 8, "id": 1, "outside": 1})
+        m.submodules[channel] = queue = Queue(shape, depth=self._requests)
+        axi, low = self.axi, log2(self._config.bus_bytes)
+        address = getattr(axi, f"{channel}addr")
+        m.d.comb += [
+            queue.input.valid.eq(getattr(axi, f"{channel}valid")),
+            getattr(axi, f"{channel}ready").eq(queue.input.ready),
+            queue.input.p.address.eq(address[low : low + words]),
+            queue.input.p.beats.eq(getattr(axi, f"{channel}len")),
+            queue.input.p.id.eq(getattr(axi, f"{channel}id")),
+            queue.input.p.outside.eq(address[low + words :] != self._base >> (low + words)),
+        ]
+        return queue
+
+    def _read(self, m: Module, requests: Queue, *, enable: Any) -> "_Beat":
+        """Words are asked for only with room for their answers."""
+        axi, asked = self.axi, requests.output
+        label = data.StructLayout({"id": 1, "last": 1, "outside": 1})
+        m.submodules.labels = labels = Queue(label, depth=self._answers)
+        m.submodules.words = words = Queue(self._config.bus_bits, depth=self._answers)
+        beat = _Beat(m, "read", asked)
+        sent = Signal(name="read_sent")
+        m.d.comb += [
+            beat.valid.eq(asked.valid & labels.input.ready),
+            sent.eq(enable & beat.valid & self.memory.command.ready),
+            beat.move.eq(sent),
+            asked.ready.eq(sent & beat.last),
+            labels.input.valid.eq(sent),
+            labels.input.p.id.eq(asked.p.id),
+            labels.input.p.last.eq(beat.last),
+            labels.input.p.outside.eq(asked.p.outside),
+            words.input.valid.eq(self.memory.answered),
+            words.input.payload.eq(self.memory.answer),
+            axi.rvalid.eq(words.output.valid),
+            words.output.ready.eq(axi.rready),
+            labels.output.ready.eq(axi.rready & axi.rvalid),
+            axi.rid.eq(labels.output.p.id),
+            axi.rlast.eq(labels.output.p.last),
+            axi.rresp.eq(Mux(labels.output.p.outside, _DECODE_ERROR, _OKAY)),
+            axi.rdata.eq(words.output.payload),
+        ]
+        return beat
+
+    def _write(self, m: Module, requests: Queue, *, enable: Any) -> "_Beat":
+        """A burst is answered when its last word has been accepted: what is accepted later sees it."""
+        axi, asked = self.axi, requests.output
+        answer = data.StructLayout({"id": 1, "outside": 1})
+        m.submodules.answers = answers = Queue(answer, depth=self._requests)
+        beat = _Beat(m, "write", asked)
+        sent = Signal(name="write_sent")
+        m.d.comb += [
+            beat.valid.eq(asked.valid & axi.wvalid & (answers.input.ready | ~beat.last)),
+            sent.eq(enable & beat.valid & self.memory.command.ready),
+            beat.move.eq(sent),
+            axi.wready.eq(enable & asked.valid & (answers.input.ready | ~beat.last) & self.memory.command.ready),
+            asked.ready.eq(sent & beat.last),
+            answers.input.valid.eq(sent & beat.last),
+            answers.input.p.id.eq(asked.p.id),
+            answers.input.p.outside.eq(asked.p.outside),
+            axi.bvalid.eq(answers.output.valid),
+            answers.output.ready.eq(axi.bready),
+            axi.bid.eq(answers.output.p.id),
+            axi.bresp.eq(Mux(answers.output.p.outside, _DECODE_ERROR, _OKAY)),
+        ]
+        return beat
+
+    def _take_turns(self, m: Module, writing: Signal, reads: Queue, writes: Queue, read: Any, write: Any) -> None:
+        """After each burst the other direction goes next, if it has one that can begin."""
+        can_read, can_write = reads.output.valid, writes.output.valid & self.axi.wvalid
+        within = Signal()
+        moved, last = Mux(writing, write.move, read.move), Mux(writing, write.last, read.last)
+        with m.If(moved):
+            m.d.sync += within.eq(~last)
+        with m.If((moved & last) | (~moved & ~within)):
+            # A burst that ends in this cycle is still at its queue's head: what follows it is not known yet.
+            m.d.sync += writing.eq(Mux(writing, ~can_read, can_write))
+
+
+class _Beat:
+    """The next word of the burst at a queue's head.
+
+    Members
+    -------
+    address, last
+        Its place, and whether the burst ends with it.
+    valid
+        It can be sent.
+    move
+        It is sent.
+    """
+
+    def __init__(self, m: Module, name: str, asked: Any) -> None:
+        self.address = Signal.like(asked.p.address, name=f"{name}_address")
+        self.last = Signal(name=f"{name}_last")
+        self.valid = Signal(name=f"{name}_valid")
+        self.move = Signal(name=f"{name}_move")
+        done = Signal(8, name=f"{name}_done")
+        # Bursts stay inside 4 KiB: no more than those bits ever count.
+        m.d.comb += [self.address.eq(asked.p.address + done), self.last.eq(done == asked.p.beats)]
+        with m.If(self.move):
+            m.d.sync += done.eq(Mux(self.last, 0, done + 1))

@@ -1,0 +1,49 @@
+"""The system's memory in block RAM, for boards and networks that need no other."""
+
+from typing import Any
+
+from amaranth import Module, Signal
+from amaranth.lib import memory
+from amaranth.lib.wiring import Component, In
+
+from ...hw.signatures import log2
+from .memory_bus import MemoryBus
+
+__all__ = ["BlockMemory"]
+
+
+class BlockMemory(Component):
+    """A command a cycle; answers come two cycles later.
+
+    Parameters
+    ----------
+    words
+        A power of two.
+
+    Members
+    -------
+    bus
+        The words from address 0 on.
+    """
+
+    def __init__(self, *, words: int, word_bytes: int) -> None:
+        self._words, self._word_bytes = words, word_bytes
+        super().__init__({"bus": In(MemoryBus(address_bits=log2(words), word_bytes=word_bytes))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.cells = cells = memory.Memory(shape=8 * self._word_bytes, depth=self._words, init=[])
+        write, read = cells.write_port(granularity=8), cells.read_port()
+        command = self.bus.command
+        asked = Signal()
+        m.d.comb += [
+            command.ready.eq(1),
+            write.addr.eq(command.p.address),
+            write.data.eq(command.p.data),
+            read.addr.eq(command.p.address),
+            read.en.eq(command.valid & ~command.p.write),
+        ]
+        with m.If(command.valid & command.p.write):
+            m.d.comb += write.en.eq(command.p.strobe)
+        m.d.sync += [asked.eq(read.en), self.bus.answered.eq(asked), self.bus.answer.eq(read.data)]
+        return m
