@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..config import Config
 from ..isa.instruction import Instruction
-from ..isa.program import Buffer, Call, Layer, Program, Run, Segment, Tensor, encode_instructions
+from ..isa.program import Buffer, Call, Layer, Program, Resident, Run, Segment, Tensor, encode_instructions
 from . import host
 from .core_run import schedule_run
 from .graph import Graph, Node
@@ -72,6 +72,7 @@ class _Assembler:
         self.layers: list[Layer] = []
         self.workspace = 0
         self.placed: dict[str, int] = {}
+        self.results: set[str] = set()
 
     def run(self, *, calls: bool = True) -> Program:
         for part in self.placement.parts:
@@ -112,7 +113,28 @@ class _Assembler:
         results = [self.graph.values[name] for name in node.outputs]
         macs = find_operator(node).macs(node, self.graph.arguments(node), results)
         operator = shown_name(node)
-        return Layer(name=node.name, operator=operator, target=node.target, macs=macs, first=first, count=count)
+        seen = tuple(tensor for name in node.outputs if (tensor := self._result(name)) is not None)
+        return Layer(
+            name=node.name, operator=operator, target=node.target, macs=macs, first=first, count=count, results=seen
+        )
+
+    def _result(self, name: str) -> Tensor | None:
+        """What a node computes, where it can be seen: not in the middle of a host function."""
+        blocked = self.placement.tensors.get(name)
+        if blocked is None:
+            known = name in self.graph.outputs or name in self.results
+            return self._user_tensor(name) if known else None
+        tensor = replace(self._user_tensor(name), block=self.config.channels)
+        if blocked.stored:
+            return tensor
+        assert blocked.resident is not None
+        place, pixel = blocked.resident, blocked.pixel
+        first = place.base + (place.top * place.width + place.left) * pixel
+        return replace(
+            tensor,
+            buffer="",
+            resident=Resident(base=first, row=place.width * pixel, image=place.height * place.width * pixel),
+        )
 
     def _add_call(self, part: Part) -> None:
         inside = set(map(id, part.nodes))
@@ -137,6 +159,7 @@ class _Assembler:
                 assert data is not None
                 self.placed[name] = self.constants.add(np.ascontiguousarray(data).tobytes())
         self.calls.append(call)
+        self.results.update(call.outputs)
         self.layers += [self._layer(node, len(self.steps), 1) for node in part.nodes]
         self.steps.append(Call(symbol=symbol, arguments=tuple(arguments)))
 

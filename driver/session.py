@@ -1,6 +1,6 @@
 """Running a compiled program: its memory on a device, its steps, its inputs and outputs by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DeviceError, ProgramError
 from ..isa.columns import column, opcodes
-from ..isa.launch import DEFAULT_WATCHDOG, Launch
+from ..isa.launch import DEFAULT_WATCHDOG, Launch, Outcome
 from ..isa.program import Call, Layer, Program, Run, Tensor
 from ..isa.table import INSTRUCTION_BYTES, INSTRUCTIONS, ErrorCode, Opcode
 from .device import Device, Traced
@@ -135,17 +135,53 @@ class Session:
         DeviceError
             The core stopped with an error; the message names its code, the instruction and the layer.
         """
+        self.begin(inputs)
+        for number in range(len(self.program.steps)):
+            self.perform(number)
+        return self.outputs()
+
+    def begin(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Take the inputs of a run, as :meth:`run` does; its steps are up to the caller."""
         arrays = self._checked(inputs)
         self.records = []
         for tensor in self.program.inputs:
             self._put(tensor, arrays[tensor.name])
-        for number, step in enumerate(self.program.steps):
-            started = perf_counter()
-            counters = self._run(number, step) if isinstance(step, Run) else self._call(step)
-            seconds = perf_counter() - started
-            events = self.device.events() if isinstance(step, Run) and isinstance(self.device, Traced) else None
-            self.records.append(StepRecord(step, layers_of_step(self.program, number), seconds, counters, events))
+
+    def perform(self, number: int, start: Callable[[Launch], Outcome] | None = None) -> None:
+        """Carry out step `number` of the program.
+
+        Parameters
+        ----------
+        start
+            Called in the place of the device's `run`, where the step runs the core.
+
+        Raises
+        ------
+        DeviceError
+            As :meth:`run`.
+        """
+        step = self.program.steps[number]
+        started = perf_counter()
+        counters = self._run(number, step, start) if isinstance(step, Run) else self._call(step)
+        seconds = perf_counter() - started
+        ran, device = isinstance(step, Run) and start is None, self.device
+        events = device.events() if ran and isinstance(device, Traced) else None
+        self.records.append(StepRecord(step, layers_of_step(self.program, number), seconds, counters, events))
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """The program's outputs by name, as its steps so far left them."""
         return {tensor.name: self._get(tensor) for tensor in self.program.outputs}
+
+    def launch(self, number: int) -> Launch:
+        """How the core is started for step `number`, which must be a Run."""
+        step = self.program.steps[number]
+        assert isinstance(step, Run)
+        return Launch(self._code + INSTRUCTION_BYTES * step.first, step.count, self._segments, self._watchdog)
+
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """(address on the device, bytes) of each of the program's segments."""
+        return self._segments
 
     def _checked(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         wanted = {tensor.name: tensor for tensor in self.program.inputs}
@@ -184,13 +220,14 @@ class Session:
 
     def _get(self, tensor: Tensor) -> np.ndarray:
         content = self._memory(tensor.buffer)[: tensor.nbytes]
-        return np.frombuffer(content.tobytes(), dtype=np.dtype(tensor.dtype).newbyteorder("<")).reshape(tensor.shape)
+        elements = np.frombuffer(content.tobytes(), dtype=np.dtype(tensor.dtype).newbyteorder("<"))
+        return tensor.from_stored(elements.reshape(tensor.stored_shape))
 
-    def _run(self, number: int, step: Run) -> Mapping[str, int]:
+    def _run(self, number: int, step: Run, start: Callable[[Launch], Outcome] | None = None) -> Mapping[str, int]:
         for mirror in self._mirrors.values():
             mirror.push()
-        address = self._code + INSTRUCTION_BYTES * step.first
-        outcome = self.device.run(Launch(address, step.count, self._segments, self._watchdog))
+        launch = self.launch(number)
+        outcome = self.device.run(launch) if start is None else start(launch)
         for segment in self._stored[number] & self._mirrors.keys():
             self._mirrors[segment].outdated()
         if outcome.error is not ErrorCode.NONE:
@@ -198,8 +235,7 @@ class Session:
         return outcome.counters
 
     def _failure(self, code: ErrorCode, index: int) -> str:
-        layers = (layer for layer in self.program.layers if layer.target == "accelerator")
-        inside = next((layer for layer in layers if layer.first <= index < layer.first + layer.count), None)
+        inside = self.program.layer_of(index)
         of_layer = f" of layer {inside.name} ({inside.operator})" if inside else ""
         return (
             f"the program must run without error on device {self.device.name}, "

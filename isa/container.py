@@ -26,7 +26,7 @@ from .table import INSTRUCTION_BYTES, ISA_VERSION
 __all__ = ["pack", "read_file", "unpack"]
 
 _MAGIC = b"TILEWRT\n"
-_VERSION = 1
+_VERSION = 2
 _HEAD = struct.Struct("<8sIIQ")
 _DIGEST_BYTES = 32
 _START = _HEAD.size + _DIGEST_BYTES

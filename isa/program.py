@@ -15,7 +15,8 @@ from .instruction import Instruction, decode
 from .table import INSTRUCTION_BYTES, SEGMENTS, Opcode
 
 __all__ = [
-    "DTYPES", "Buffer", "Call", "HostCode", "Layer", "Program", "Run", "Segment", "Tensor", "encode_instructions",
+    "DTYPES", "Buffer", "Call", "HostCode", "Layer", "Program", "Resident", "Run", "Segment", "Tensor",
+    "encode_instructions",
 ]  # fmt: skip
 
 DTYPES = (
@@ -76,15 +77,37 @@ class Buffer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resident:
+    """Where ACT holds a tensor in blocks of channels ``[N][blocks][H][W]``.
+
+    Members
+    -------
+    base
+        The granule with the first pixel of the first block.
+    row, image
+        Granules from a row of pixels to the next, and from a block to the next.
+    """
+
+    base: int
+    row: int
+    image: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """An input or output as the user sees it.
+    """An input or output as the user sees it, or a layer's result.
 
     Members
     -------
     dtype
         A name from `DTYPES`.
     buffer
-        Where it lies, dense, C order.
+        Where it lies; empty where it is on chip alone.
+    block
+        0: dense, C order. Otherwise ``[N][ceil(C / block)][H][W][block]``, as the accelerator has it; shapes of fewer
+        than four sizes lack N (a single one) or the last of them.
+    resident
+        Where it is on chip, for a result without a buffer.
     scale, zero_point
         What the integers mean; None where they mean themselves.
     """
@@ -93,6 +116,8 @@ class Tensor:
     shape: tuple[int, ...]
     dtype: str
     buffer: str
+    block: int = 0
+    resident: Resident | None = None
     scale: float | None = None
     zero_point: int | None = None
 
@@ -102,10 +127,36 @@ class Tensor:
         )
         fits = len(self.shape) <= 32 and all(0 <= size <= _LARGEST for size in self.shape)
         _require(fits, f"tensor {self.name}: shape must have at most 32 sizes of 0 to {_LARGEST}")
+        blocked = not self.block or (1 <= len(self.shape) <= 4 and 0 < self.block <= _LARGEST)
+        _require(blocked, f"tensor {self.name}: a tensor in blocks must have 1 to 4 sizes, and blocks of 1 and more")
+
+    @property
+    def image(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W) of `shape`; what it lacks is 1."""
+        shape = (1, *self.shape) if len(self.shape) == 1 else self.shape
+        n, c, h, w = (*shape, *(1,) * (4 - len(shape)))
+        return n, c, h, w
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Of the elements as they lie in the buffer."""
+        if not self.block:
+            return self.shape
+        n, c, h, w = self.image
+        return n, -(-c // self.block), h, w, self.block
 
     @property
     def nbytes(self) -> int:
-        return prod(self.shape) * np.dtype(self.dtype).itemsize
+        """Of the buffer."""
+        return prod(self.stored_shape) * np.dtype(self.dtype).itemsize
+
+    def from_stored(self, elements: np.ndarray) -> np.ndarray:
+        """The array as the user sees it, from one of `stored_shape`."""
+        if not self.block:
+            return elements
+        n, c, h, w = self.image
+        unpacked = elements.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
+        return np.ascontiguousarray(unpacked).reshape(self.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +187,9 @@ class Layer:
         Multiply-accumulates of the operator as the model states it.
     first, count
         Its instructions; for the host its steps.
+    results
+        What it computes, where that can be seen: it lies there when the layer is done, and until another layer takes
+        the place.
     """
 
     name: str
@@ -144,6 +198,7 @@ class Layer:
     macs: int
     first: int
     count: int
+    results: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         known = self.target in ("accelerator", "host")
@@ -224,7 +279,8 @@ class Program:
             end, size = buffer.offset + buffer.size, self.segments[buffer.segment].size
             _require(end <= size, f"buffer {buffer.name} must end within its segment of {size} bytes, not at {end}")
         sizes = {buffer.name: buffer.size for buffer in self.buffers}
-        for tensor in (*self.inputs, *self.outputs):
+        results = (tensor for layer in self.layers for tensor in layer.results if tensor.resident is None)
+        for tensor in (*self.inputs, *self.outputs, *results):
             _require(
                 tensor.buffer in sizes, f"tensor {tensor.name} lies in buffer {tensor.buffer}, which is not defined"
             )

@@ -44,7 +44,7 @@ def parts(**changes):
 def sealed(header, blobs=b""):
     """A file with a right checksum around any header."""
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    head = struct.pack("<8sIIQ", b"TILEWRT\n", 1, len(text), 56 + len(text) + len(blobs))
+    head = struct.pack("<8sIIQ", b"TILEWRT\n", 2, len(text), 56 + len(text) + len(blobs))
     return head + hashlib.sha256(head + text + blobs).digest() + text + blobs
 
 
