@@ -5,6 +5,16 @@
 
 #define API __attribute__((visibility("default")))
 
+#ifdef ANY_SIZE
+_Thread_local struct sizes sizes;
+
+/* For what this thread runs next. */
+API void timing_resize(const struct sizes *chosen)
+{
+    sizes = *chosen;
+}
+#endif
+
 struct result {
     uint32_t error, index;
     uint64_t cycles, instructions, bytes_read, bytes_written;

@@ -169,7 +169,7 @@ static bool decode_vector(struct vector_work *work, const uint8_t *raw)
 
 static uint32_t cell_bytes(unsigned memory)
 {
-    static const uint32_t bytes[] = {
+    const uint32_t bytes[] = {
         [TW_MEMORY_ACT] = GRANULE, [TW_MEMORY_ACC] = 4 * BLOCK_OUT, [TW_MEMORY_WGT] = BLOCK_IN * BLOCK_OUT,
         [TW_MEMORY_BIAS] = 4 * BLOCK_OUT, [TW_MEMORY_SCALE] = 8 * BLOCK_OUT, [TW_MEMORY_TABLE] = 1,
     };

@@ -1,8 +1,9 @@
 /* The store engine: on-chip reads into bus words, bursts of words, answers: hw/store.py, packer.py, port.py. */
 #include "timing.h"
 
+#define WORD_QUEUE MAX(2 * BURST_BEATS, 8)
+
 enum {
-    WORD_QUEUE = MAX(2 * BURST_BEATS, 8),
     LANE_TO_READ = 3,               /* from a run's first burst to its first read: steps.py, transfer.py */
     READ_TO_ASK = 4,                /* from a burst's last read to its request */
 };

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "nest.h"
+#include "sizes.h"
 #include "spans.h"
 #include "tilewright.h"
 

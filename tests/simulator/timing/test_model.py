@@ -138,3 +138,14 @@ def test_programs_are_placed_as_a_session_places_them(model: TimingModel) -> Non
     ):
         time_program(bad)
     assert np.array_equal(program.instructions, code)
+
+
+def test_one_library_serves_every_configuration() -> None:
+    configs = [load_config(name) for name in ("tiny", "vta-16", "8x16", "wide-32")]
+    pairs = [(TimingModel(config), TimingModel(config, shared=True)) for config in configs]
+    for seed in range(25):
+        for config, (own, shared) in zip(configs, pairs, strict=True):
+            program = random_program(config, seed)
+            expected, found = (model.time(program.instructions, trace=True) for model in (own, shared))
+            assert found.counters == expected.counters and found.cycles == expected.cycles > 0
+            assert np.array_equal(found.started, expected.started) and np.array_equal(found.retired, expected.retired)
