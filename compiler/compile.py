@@ -13,6 +13,7 @@ from .assemble import HostTarget, assemble
 from .graph import Graph
 from .passes.manager import Dump, run_passes
 from .pipeline import passes_for
+from .storable import require_storable
 
 if TYPE_CHECKING:
     import onnx
@@ -57,6 +58,7 @@ def compile_graph(
 ) -> Program:
     """As :func:`compile_model`, from a graph."""
     lowered = run_passes(graph, passes_for(config, accelerate=accelerate), dump=dump)
+    require_storable(lowered)
     program = assemble(lowered, config, host or HostTarget())
     if check:
         _require_race_free(program)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
-from ..errors import TilewrightError, UnsupportedOperator
-from ..isa.program import DTYPES, Program
+from ..errors import TilewrightError
+from ..isa.program import Program
 from .assemble import HostTarget, assemble
 from .compile import import_model, is_tflite
 from .graph import Graph
 from .passes.manager import Dump, run_passes
 from .pipeline import host_passes
+from .storable import require_storable
 
 if TYPE_CHECKING:
     import onnx
@@ -49,7 +50,7 @@ def compile_for_host(
         It holds an operator that the compiler lacks; the message names it, and the attribute or type in question.
     """
     lowered = run_passes(_imported(model, inputs), host_passes(), dump=dump)
-    _require_storable(lowered)
+    require_storable(lowered)
     return assemble(lowered, load_config(_CONFIG), host or HostTarget())
 
 
@@ -61,13 +62,3 @@ def _imported(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Any] | N
     from .frontend.onnx import import_onnx  # onnx is heavy, and a graph needs none of it
 
     return import_onnx(model, inputs=inputs)
-
-
-def _require_storable(graph: Graph) -> None:
-    """Refuse inputs and outputs of types that program files do not have."""
-    for name in (*graph.inputs, *graph.outputs):
-        dtype = graph.values[name].known_dtype.name
-        if dtype not in DTYPES:
-            user = next((node for node in graph.nodes if name in (*node.inputs, *node.outputs)), None)
-            what = f"operator {user.operator} (node {user.name!r})" if user else f"model {graph.name}"
-            raise UnsupportedOperator(f"{what}: {name!r} must be one of {', '.join(DTYPES)}, not {dtype}")
