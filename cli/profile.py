@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..config import load_config
-from ..driver.device import DEVICES
 from ..errors import DeviceError, TilewrightError
+from .devices import DeviceName
 from .files import dense_rounding_option, out_option, read_arrays, write_text
 from .roofline import draw_roofline, require_picture
 
@@ -31,9 +31,7 @@ _LATENCY = 40
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--config", "-c", help=f"A preset or a TOML file; for a model {_DEFAULT_CONFIG} by default.")
-@click.option(
-    "--device", "-d", type=click.Choice(list(dict.fromkeys([*DEVICES, _TIMING]))), default="cycle", show_default=True
-)
+@click.option("--device", "-d", type=DeviceName(), default="cycle", show_default=True)
 @click.option("--inputs", "-i", type=click.Path(path_type=Path), help="npz file, an array an input; else zeros.")
 @click.option(
     "--latency", type=click.IntRange(1, 1_000_000), default=_LATENCY, show_default=True, help="Of DRAM, in cycles."

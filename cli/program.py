@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..driver.device import DEVICES
 from ..errors import DeviceError, ProgramError
+from .devices import DeviceName
 from .files import out_option, read_arrays, read_text, write_arrays, write_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _program_argument = click.argument("program", type=click.Path(path_type=Path))
 
 @click.command()
 @_program_argument
-@click.option("--device", "-d", type=click.Choice(list(DEVICES)), default="native", show_default=True)
+@click.option("--device", "-d", type=DeviceName(), default="native", show_default=True)
 @click.option("--inputs", "-i", type=click.Path(path_type=Path), help="npz file, an array an input.")
 @out_option(False, "the outputs, npz; without it they are printed")
 @click.option("--config", "-c", help="Refuse a program for another configuration than this: a preset or a TOML file.")

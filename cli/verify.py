@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ..config import load_config
-from ..driver.device import DEVICES
+from .devices import DeviceName
 from .files import config_option, dense_rounding_option
 from .golden import golden_options, read_samples, show_comparison
 
@@ -17,7 +17,7 @@ _DIFFERENT = 1
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--device", "-d", type=click.Choice(list(DEVICES)), default="native", show_default=True)
+@click.option("--device", "-d", type=DeviceName(), default="native", show_default=True)
 @config_option
 @golden_options
 @dense_rounding_option

@@ -18,7 +18,11 @@ class Board:
     device, package, speed
         The FPGA, its package and its speed grade, as its maker names them.
     has
-        The FPGA's resources.
+        The FPGA's resources, as nextpnr's database has them (ECP5), or the maker's data sheet.
+    platform
+        Module and class in amaranth-boards; empty where no bitstream can be made.
+    place_and_route
+        nextpnr's options for the FPGA.
     """
 
     name: str
@@ -27,18 +31,37 @@ class Board:
     package: str
     speed: str
     has: Resources
+    platform: tuple[str, str] | None = None
+    place_and_route: tuple[str, ...] = ()
 
 
 _LFE5U_25F = Resources(lut=24_288, ff=24_288, dsp=28, block_ram=56)
+_LFE5U_45F = Resources(lut=43_848, ff=43_848, dsp=72, block_ram=108)
 _LFE5U_85F = Resources(lut=83_640, ff=83_640, dsp=156, block_ram=208)
 _XC7A35T = Resources(lut=20_800, ff=41_600, dsp=90, block_ram=100)
 _XC7Z020 = Resources(lut=53_200, ff=106_400, dsp=220, block_ram=280)
 
+
+def _ecp5(name: str, size: int, package: str, platform: tuple[str, str] | None, *, speed: str = "6") -> Board:
+    return Board(
+        name=name,
+        family="ecp5",
+        device=f"LFE5U-{size}F",
+        package=package,
+        speed=speed,
+        has={25: _LFE5U_25F, 45: _LFE5U_45F, 85: _LFE5U_85F}[size],
+        platform=platform,
+        place_and_route=(f"--{size}k", "--package", package, "--speed", speed),
+    )
+
+
 BOARDS = {
     board.name: board
     for board in (
-        Board(name="ulx3s-85f", family="ecp5", device="LFE5U-85F", package="CABGA381", speed="6", has=_LFE5U_85F),
-        Board(name="orangecrab-25f", family="ecp5", device="LFE5U-25F", package="CSFBGA285", speed="8", has=_LFE5U_25F),
+        _ecp5("ulx3s-85f", 85, "CABGA381", ("ulx3s", "ULX3S_85F_Platform")),
+        _ecp5("ulx3s-45f", 45, "CABGA381", ("ulx3s", "ULX3S_45F_Platform")),
+        _ecp5("icepi-zero", 25, "CABGA256", ("icepi_zero", "IcepiZero1_3Platform")),
+        _ecp5("orangecrab-25f", 25, "CSFBGA285", None, speed="8"),
         Board(name="pynq-z2", family="xilinx7", device="XC7Z020", package="CLG400", speed="1", has=_XC7Z020),
         Board(name="arty-a7-35", family="xilinx7", device="XC7A35T", package="CSG324", speed="1L", has=_XC7A35T),
     )

