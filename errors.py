@@ -4,7 +4,7 @@ Every error that comes from what a user gave us (a file, an option, a model, a p
 :class:`TilewrightError`; the command line prints it as one line and exits with status 2.
 """
 
-__all__ = ["ConfigError", "DeviceError", "ProgramError", "TilewrightError", "UnsupportedOperator"]
+__all__ = ["ConfigError", "CycleLimit", "DeviceError", "ProgramError", "TilewrightError", "UnsupportedOperator"]
 
 
 _LONGEST = 1000
@@ -35,6 +35,10 @@ class ProgramError(TilewrightError):
 
 class DeviceError(TilewrightError):
     """A device refused or stopped a program."""
+
+
+class CycleLimit(DeviceError):  # noqa: N818
+    """A run has not ended within the cycles that it was given."""
 
 
 class UnsupportedOperator(TilewrightError):  # noqa: N818

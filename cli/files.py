@@ -22,6 +22,7 @@ __all__ = [
     "out_option",
     "read_arrays",
     "read_text",
+    "write_array",
     "write_arrays",
     "write_text",
 ]
@@ -131,6 +132,15 @@ def write_arrays(path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
             with file.open(f"{name}.npy", "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
     write_file(path, archive.getvalue(), "output file", error=ProgramError)
+
+
+def write_array(path: Path, array: "np.ndarray") -> None:
+    """Write an npy file, whole or not at all."""
+    import numpy as np
+
+    content = io.BytesIO()
+    np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
+    write_file(path, content.getvalue(), "output file", error=ProgramError)
 
 
 def write_text(path: Path | None, text: str) -> None:

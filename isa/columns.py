@@ -8,7 +8,7 @@ import numpy as np
 from .instruction import Instruction
 from .table import INSTRUCTION_BYTES, InstructionSpec, Opcode, spec_of
 
-__all__ = ["column", "columns", "field_matrix", "opcodes", "raw_instructions", "reserved_bits"]
+__all__ = ["column", "columns", "field_matrix", "opcodes", "raw_instructions", "reserved_bits", "token_masks"]
 
 _WINDOW = 8
 
@@ -24,6 +24,11 @@ def raw_instructions(instructions: Sequence[Instruction] | np.ndarray) -> np.nda
 def opcodes(raw: np.ndarray) -> np.ndarray:
     """int64, shape (n,)."""
     return (raw[:, 0] & 0xF).astype(np.int64)
+
+
+def token_masks(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int64, shape (n,) each: `wait` and `signal`, which all kinds of instructions have in the same place."""
+    return (raw[:, 0] >> 4).astype(np.int64), (raw[:, 1] & 0xF).astype(np.int64)
 
 
 @cache
@@ -42,7 +47,7 @@ def _places(opcode: Opcode, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndar
 def field_matrix(raw: np.ndarray, spec: InstructionSpec, names: tuple[str, ...]) -> np.ndarray:
     """int64, shape (n, len(names)): fields of instructions that are all of the kind `spec`."""
     windows, shifts, masks, signs = _places(spec.opcode, names)
-    values = (np.take(raw, windows, axis=1).view("<u8")[:, :, 0] >> shifts & masks).astype(np.int64)
+    values: np.ndarray = (np.take(raw, windows, axis=1).view("<u8")[:, :, 0] >> shifts & masks).astype(np.int64)
     return values - ((values & signs) << 1)
 
 

@@ -7,6 +7,7 @@ tokens.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -128,7 +129,7 @@ class RaceReference:
 
     def _vector(self, instruction: Instruction) -> Iterator[tuple[Place, bool]]:
         nest, rows = instruction.nest, self._rows(instruction["row_mask"])
-        last = (..., *(-1,) * instruction["reduce"])
+        last: Any = (..., *(-1,) * instruction["reduce"])
         mac = instruction["function"] == Function.MAC
 
         def operand(name: str, addresses: np.ndarray, written: bool = False) -> Iterator[tuple[Place, bool]]:

@@ -15,7 +15,7 @@ from ..config import Config
 from ..errors import ProgramError
 from .accesses import DRAM, Touch, Touches
 from .cell_sets import CellSet, common, meet, union
-from .columns import opcodes, raw_instructions
+from .columns import opcodes, raw_instructions, token_masks
 from .instruction import Instruction
 from .memories import ROW_MEMORIES, memory_shape
 from .program import Program, Run
@@ -146,10 +146,10 @@ class _Ordering:
     """Engines and tokens of a run's instructions."""
 
     def __init__(self, raw: np.ndarray) -> None:
-        masks = raw[:, 0].astype(np.int64) | raw[:, 1].astype(np.int64) << 8
+        waits, signals = token_masks(raw)
         self.engines = engines_of(raw).tolist()
-        self._takes = [_GIVERS[mask] for mask in (masks >> 4 & 15).tolist()]
-        self._gives = [_GIVERS[mask] for mask in (masks >> 8 & 15).tolist()]
+        self._takes = [_GIVERS[mask] for mask in waits.tolist()]
+        self._gives = [_GIVERS[mask] for mask in signals.tolist()]
 
     def clocks(self, order: Iterable[int]) -> list[tuple[int, Clock]] | None:
         """Each instruction of `order` with, for every engine, how many of its instructions are complete before it.

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..config import Config
 from ..errors import ProgramError
-from .columns import column, opcodes, raw_instructions
+from .columns import column, opcodes, raw_instructions, token_masks
 from .instruction import Instruction
 from .table import ENGINES, INSTRUCTIONS, Engine, Opcode
 
@@ -94,8 +94,8 @@ def run_tokens(instructions: Sequence[Instruction] | np.ndarray, config: Config)
     raw = raw_instructions(instructions)
     ends = np.flatnonzero(opcodes(raw) == Opcode.FINISH)
     raw = raw[: ends[0]] if len(ends) else raw
-    masks = raw[:, 0].astype(np.int64) | raw[:, 1].astype(np.int64) << 8
-    network = _Network(engines_of(raw).tolist(), (masks >> 4 & 15).tolist(), (masks >> 8 & 15).tolist(), config)
+    wait, signal = token_masks(raw)
+    network = _Network(engines_of(raw).tolist(), wait.tolist(), signal.tolist(), config)
     return network.run()
 
 

@@ -7,16 +7,16 @@ import numpy as np
 
 from ...config import Config
 from ...driver.registers import RegisterDriver
-from ...errors import DeviceError
+from ...errors import CycleLimit, DeviceError
 from ...isa.launch import Launch, Outcome
 from ...isa.memories import memory_shape
-from ...isa.registers import Control, register
+from ...isa.registers import Control, counter_address, register
 from ...isa.table import Memory
 from ..attached import AttachedSimulator
 from ..dram import Dram
 from .core import core_verilog
 from .harness import Harness, ProtocolError, Settings
-from .model import build_model
+from .model import Emitted, build_model
 
 __all__ = ["CycleSimulator"]
 
@@ -45,6 +45,8 @@ class CycleSimulator(AttachedSimulator):
         quicker, and every cycle and bit the same, which a test shows.
     waveform
         File to write all signals to, in the format of its suffix, .fst or .vcd. Slow: some 10,000 cycles a second.
+    window
+        (first, end): cycles of each run, counted from its launch, that the waveform has; None: all.
     threads
         Threads of the simulation; more than 1 pays only for very large cores.
     trace
@@ -52,7 +54,7 @@ class CycleSimulator(AttachedSimulator):
     max_cycles
         Most cycles of one run; None: no limit.
     progress
-        Called now and then with the cycles that the run has taken so far.
+        Called every 100,000 cycles with the instructions retired and the cycles taken so far in the run.
 
     Raises
     ------
@@ -72,21 +74,24 @@ class CycleSimulator(AttachedSimulator):
         stalls: int | None = None,
         all_clocks: bool = False,
         waveform: str | Path | None = None,
+        window: tuple[int, int] | None = None,
         threads: int = 1,
         trace: bool = False,
         max_cycles: int | None = None,
-        progress: Callable[[int], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
     ) -> None:
         super().__init__(config, dram)
         wave = Path(waveform) if waveform is not None else None
         _check_options(latency, bandwidth, stalls, wave, threads)
-        emitted = core_verilog(config)
+        if window is not None and (wave is None or not 0 <= window[0] < window[1]):
+            raise DeviceError(f"window must be two cycles of a waveform, the first below the second, not {window}")
+        emitted = self._emitted(config)
         library = build_model(
             emitted,
             bus_bytes=config.bus_bytes,
             waveform=wave.suffix[1:] if wave else None,
             threads=threads,
-            name=f"cycle-{config.hash}",
+            name=f"{self.name}-{config.hash}",
         )
         settings = Settings(
             bytes=self.dram.bytes.ctypes.data,
@@ -98,10 +103,14 @@ class CycleSimulator(AttachedSimulator):
             stalls=0 if stalls is None else stalls + 1,
             all_clocks=int(all_clocks),
         )
-        self._harness = Harness(library, settings, trace=trace, waveform=wave)
+        self._harness = Harness(library, settings, trace=trace, waveform=wave, hidden=window is not None)
         self._arrays = emitted.arrays
-        self._bus = _Bus(self._harness, max_cycles, _WAVEFORM_CHUNK if wave else _CHUNK, progress)
+        self._bus = _Bus(self._harness, max_cycles, _WAVEFORM_CHUNK if wave else _CHUNK, progress, window)
         self._driver = RegisterDriver(self._bus, config, idle=self._bus.idle, interrupt=True)
+
+    def _emitted(self, config: Config) -> Emitted:
+        """What is simulated."""
+        return core_verilog(config)
 
     def __enter__(self) -> "CycleSimulator":
         return self
@@ -120,17 +129,28 @@ class CycleSimulator(AttachedSimulator):
         ------
         ProtocolError
             The core broke a rule of its buses.
-        DeviceError
-            It took more than `max_cycles`.
+        CycleLimit
+            It took more than `max_cycles`. On-chip memories and DRAM stay as they were in that cycle; the core is reset.
         """
         try:
             outcome = self._driver.run(launch)
             if not self._harness.idle:
                 raise ProtocolError("the core must end its transfers before it is done, and some are on their way")
             return outcome
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and self._harness.intact:
+                self.counters = self._driver.counters()
             self._harness.reset()
             raise
+
+    @property
+    def max_cycles(self) -> int | None:
+        """As given; a new limit counts from the next run on."""
+        return self._bus.max_cycles
+
+    @max_cycles.setter
+    def max_cycles(self, limit: int | None) -> None:
+        self._bus.max_cycles = limit
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
         """A copy of an on-chip memory: uint8, shape (depth, cell_bytes), cells as in DRAM."""
@@ -186,11 +206,17 @@ class _Bus:
     """
 
     def __init__(
-        self, harness: Harness, max_cycles: int | None, chunk: int, progress: Callable[[int], object] | None
+        self,
+        harness: Harness,
+        max_cycles: int | None,
+        chunk: int,
+        progress: Callable[[int, int], object] | None,
+        window: tuple[int, int] | None,
     ) -> None:
         self._harness = harness
         self._progress = progress
-        self._max_cycles = max_cycles
+        self.max_cycles = max_cycles
+        self._window = window
         self._longest = self._chunk = chunk
         self.started = 0
         self.read32 = harness.csr_read
@@ -202,19 +228,22 @@ class _Bus:
             if value & Control.START:
                 self._harness.clear_events()
                 self.started = self._harness.cycle
+                if self._window is not None:
+                    self._harness.show(*(self.started + cycle for cycle in self._window))
         self._harness.csr_write(address, value)
 
     def idle(self) -> None:
         """Up to the interrupt, in chunks between which Python may be interrupted."""
         chunk = self._chunk
-        if self._max_cycles is not None:
-            left = self.started + self._max_cycles - self._harness.cycle
+        if self.max_cycles is not None:
+            left = self.started + self.max_cycles - self._harness.cycle
             if left <= 0:
-                raise DeviceError(f"a run must end within max_cycles ({self._max_cycles}), and this one has not")
+                raise CycleLimit(f"a run must end within max_cycles ({self.max_cycles}), and this one has not")
             chunk = min(chunk, left)
         self._harness.run(chunk)
-        if self._progress is not None:
-            self._progress(self._harness.cycle - self.started)
+        if self._progress is not None and self._chunk == self._longest:
+            cycles = self._harness.cycle - self.started
+            self._progress(self.read32(counter_address("instructions")), cycles)
 
 
 def _check_options(

@@ -47,12 +47,22 @@ class Harness:
         Record starting and retiring instructions.
     waveform
         File to write, in the model's format.
+    hidden
+        Let the waveform begin with :meth:`show`.
     """
 
-    def __init__(self, library: Path, settings: Settings, *, trace: bool = False, waveform: Path | None = None) -> None:
+    def __init__(
+        self,
+        library: Path,
+        settings: Settings,
+        *,
+        trace: bool = False,
+        waveform: Path | None = None,
+        hidden: bool = False,
+    ) -> None:
         self._library = _load(library)
         path = bytes(waveform) if waveform else b""
-        self._live: int | None = self._library.tilewright_create(ctypes.byref(settings), int(trace), path)
+        self._live: int | None = self._library.tilewright_create(ctypes.byref(settings), int(trace), path, int(hidden))
 
     def close(self) -> None:
         """Finish the waveform and free the model; views of its arrays become invalid."""
@@ -101,6 +111,11 @@ class Harness:
         self.check()
         return raised
 
+    @property
+    def intact(self) -> bool:
+        """Whether the model is there and has broken no rule of its buses since its last reset."""
+        return self._live is not None and not self._library.tilewright_violation(self._live)
+
     def check(self) -> None:
         """Raise ProtocolError where the core has broken a rule of its buses."""
         if text := self._library.tilewright_violation(self._handle).decode():
@@ -133,6 +148,10 @@ class Harness:
     def clear_events(self) -> None:
         self._library.tilewright_clear_events(self._handle)
 
+    def show(self, first: int, end: int) -> None:
+        """Let the waveform have the cycles from `first` on and before `end`, and no others."""
+        self._library.tilewright_show(self._handle, first, end)
+
     def view(self, array: Array) -> np.ndarray:
         """The array's contents in place: uint8, shape (words, word_bytes).
 
@@ -156,7 +175,7 @@ def _load(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     handle, u64, u32 = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32
     signatures: dict[str, tuple[object, list[object]]] = {
-        "create": (handle, [ctypes.POINTER(Settings), ctypes.c_int, ctypes.c_char_p]),
+        "create": (handle, [ctypes.POINTER(Settings), ctypes.c_int, ctypes.c_char_p, ctypes.c_int]),
         "destroy": (None, [handle]),
         "reset": (None, [handle]),
         "csr_read": (ctypes.c_int, [handle, u32, ctypes.POINTER(u32)]),
@@ -167,6 +186,7 @@ def _load(path: Path) -> ctypes.CDLL:
         "cycle": (u64, [handle]),
         "events": (u64, [handle, ctypes.POINTER(ctypes.c_void_p)]),
         "clear_events": (None, [handle]),
+        "show": (None, [handle, u64, u64]),
         "array": (
             ctypes.c_void_p,
             [handle, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(u64), ctypes.POINTER(u64)],

@@ -28,7 +28,8 @@ def require_cheap(name: str, model: Path | onnx.ModelProto, repeats: int = REPEA
         compiled = process_time()
         assert program_races(program) == []
         shares.append((process_time() - compiled) / (compiled - start))
-    print(f"\n{name}: the race checker adds {median(shares):.1%} to compiling ({len(program.instructions)} instructions)")
+    count = len(program.instructions)
+    print(f"\n{name}: the race checker adds {median(shares):.1%} to compiling ({count} instructions)")
     assert median(shares) < LARGEST_SHARE
 
 

@@ -79,3 +79,14 @@ def test_fst(tmp_path, oracle, plain):
     assert content[0] == 0, "an FST file begins with its header block"
     assert int.from_bytes(content[1:9], "big") == 329, "which has always this length"
     assert len(content) > 2000
+
+
+def test_only_a_window(tmp_path, oracle, plain):
+    """Of 100 cycles from cycle 50 on, and results as without it."""
+    path = tmp_path / "window.vcd"
+    dram = Dram(size=COMPARISON_DRAM_BYTES)
+    with CycleSimulator(CONFIG, dram=dram, stalls=3, waveform=path, window=(50, 150)) as simulator:
+        assert compare(PROGRAM, [oracle, simulator]) == []
+        assert simulator.counters == plain.counters
+    times = [int(line[1:]) for line in path.read_text().splitlines() if line.startswith("#")]
+    assert times and 190 <= times[-1] - times[0] < 200  # two times a cycle

@@ -27,9 +27,10 @@ struct Event {
 
 class Harness {
   public:
-    Harness(const MemorySettings &settings, bool trace, const char *waveform)
+    Harness(const MemorySettings &settings, bool trace, const char *waveform, bool hidden)
         : context_(new VerilatedContext), top_(enter(), "TOP"), memory_(top_, settings, violation_),
-          control_(top_, violation_, settings.stalls), trace_(trace), all_clocks_(settings.all_clocks) {
+          control_(top_, violation_, settings.stalls), trace_(trace), all_clocks_(settings.all_clocks),
+          shown_until_(hidden ? 0 : UINT64_MAX) {
 #if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
         if (*waveform) {
             context_->traceEverOn(true);
@@ -103,6 +104,7 @@ class Harness {
     const AxiMemory &memory() const { return memory_; }
     const Violation &violation() const { return violation_; }
     std::vector<Event> &events() { return events_; }
+    void show(uint64_t first, uint64_t end) { shown_from_ = first, shown_until_ = end; }
     uint64_t now() const { return now_; }
 
   private:
@@ -141,7 +143,7 @@ class Harness {
 
     void dump(uint64_t time) {
 #if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
-        if (waveform_) waveform_->dump(time);
+        if (waveform_ && now_ >= shown_from_ && now_ < shown_until_) waveform_->dump(time);
 #else
         (void)time;
 #endif
@@ -172,6 +174,8 @@ class Harness {
     const bool all_clocks_;
     std::vector<Event> events_;
     uint64_t now_ = 0;
+    uint64_t shown_from_ = 0;
+    uint64_t shown_until_;
 #if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
     std::unique_ptr<Waveform> waveform_;
 #endif
@@ -183,8 +187,10 @@ using tilewright::Harness;
 
 #define API extern "C" __attribute__((visibility("default")))
 
-API Harness *tilewright_create(const tilewright::MemorySettings *settings, int trace, const char *waveform) {
-    return new Harness(*settings, trace != 0, waveform);
+// A waveform that is hidden begins when tilewright_show is called.
+API Harness *tilewright_create(const tilewright::MemorySettings *settings, int trace, const char *waveform,
+                               int hidden) {
+    return new Harness(*settings, trace != 0, waveform, hidden != 0);
 }
 
 API void tilewright_destroy(Harness *harness) {
@@ -232,6 +238,9 @@ API uint64_t tilewright_events(Harness *harness, const tilewright::Event **event
 }
 
 API void tilewright_clear_events(Harness *harness) { harness->events().clear(); }
+
+// The waveform shows cycles from `first` on and before `end`.
+API void tilewright_show(Harness *harness, uint64_t first, uint64_t end) { harness->show(first, end); }
 
 // The words of the memory array `name` in the instance `scope`, and the bytes from one word to the next; null: none there.
 API void *tilewright_array(Harness *harness, const char *scope, const char *name, uint64_t *words, uint64_t *stride) {
