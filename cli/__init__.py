@@ -9,9 +9,12 @@ from ..config import PRESETS
 from ..errors import TilewrightError
 from . import area, demo, hardware, program
 from . import bisect as bisect_command
+from . import bitstream as bitstream_command
 from . import compile as compile_command
+from . import debug as debug_command
 from . import inspect as inspect_command
 from . import profile as profile_command
+from . import simulate_board as simulate_board_command
 from . import timing_check as timing_check_command
 from . import verify as verify_command
 from .interrupt import INTERRUPTED, end_when_interrupted
@@ -35,12 +38,15 @@ for command in (
     bisect_command.bisect,
     program.run,
     profile_command.profile,
+    debug_command.debug,
     program.disassemble,
     program.assemble,
     program.check,
     hardware.config,
     hardware.verilog,
     area.area,
+    bitstream_command.bitstream,
+    simulate_board_command.simulate_board,
     timing_check_command.timing_check,
     demo.demo,
 ):
