@@ -97,9 +97,12 @@ def place_and_route(board: Board, directory: Path, *, seed: int, progress: Calla
     command = [sys.executable, "-P", "-c", code, *board.place_and_route, *options]
     command += ["--seed", str(seed), "--timing-allow-fail"]
     said = ""
-    with (directory / _LOG).open("w", encoding="utf-8") as log, subprocess.Popen(
-        command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as running:
+    with (
+        (directory / _LOG).open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as running,
+    ):
         assert running.stdout is not None
         for line in running.stdout:
             log.write(line)

@@ -1,5 +1,6 @@
 """The system's clock from the board's, by an ECP5's phase-locked loop."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,6 @@ _VCO = (400e6, 800e6)
 _PHASE_DETECTOR = (3.125e6, 400e6)
 _OUTPUT = (3.125e6, 400e6)
 _INPUT_DIVIDERS, _FEEDBACK_DIVIDERS, _OUTPUT_DIVIDERS = range(1, 129), range(1, 81), range(1, 129)
-_CLOSE_ENOUGH = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,26 @@ class PllDividers:
         ConfigError
             There are none.
         """
-        found = [
-            (abs(wanted_hz * output - sum(_VCO) / 2), cls(by, feedback, output))
-            for by in _INPUT_DIVIDERS
-            if _PHASE_DETECTOR[0] <= given_hz / by <= _PHASE_DETECTOR[1]
-            for feedback in _FEEDBACK_DIVIDERS
-            if abs(given_hz / by * feedback / wanted_hz - 1) < _CLOSE_ENOUGH
-            for output in _OUTPUT_DIVIDERS
-            if _VCO[0] <= wanted_hz * output <= _VCO[1]
-        ]
-        if not found or not _OUTPUT[0] <= wanted_hz <= _OUTPUT[1]:
+        found = list(_dividers(given_hz, wanted_hz))
+        if not found:
+            offered = [mhz for mhz in range(4, 401) if any(_dividers(given_hz, mhz * 1_000_000))]
+            nearest = min(offered, key=lambda mhz: abs(mhz - wanted_hz / 1e6))
             raise ConfigError(
                 f"clock must be a frequency that an ECP5's PLL makes of {given_hz / 1e6:g} MHz, not "
-                f"{wanted_hz / 1e6:g} MHz: take a whole number of MHz"
+                f"{wanted_hz / 1e6:.9g} MHz: take {nearest} MHz"
             )
-        return min(found, key=lambda item: (item[0], item[1].input))[1]
+        return min(found, key=lambda each: (abs(wanted_hz * each.output - sum(_VCO) / 2), each.input))
+
+
+def _dividers(given_hz: int, wanted_hz: int) -> Iterator[PllDividers]:
+    """All that keep every part of the loop within its limits."""
+    if not _OUTPUT[0] <= wanted_hz <= _OUTPUT[1]:
+        return
+    outputs = [output for output in _OUTPUT_DIVIDERS if _VCO[0] <= wanted_hz * output <= _VCO[1]]
+    for by in _INPUT_DIVIDERS:
+        feedback, left = divmod(wanted_hz * by, given_hz)
+        if _PHASE_DETECTOR[0] <= given_hz / by <= _PHASE_DETECTOR[1] and not left and feedback in _FEEDBACK_DIVIDERS:
+            yield from (PllDividers(by, feedback, output) for output in outputs)
 
 
 class Ecp5Clock(Component):

@@ -1,0 +1,195 @@
+"""The driver against a whole system that is simulated, over a line on which everything may go wrong.
+
+TILEWRIGHT_PROGRAMS, which is large in `make soak`, makes the runs on a bad line 1,000.
+"""
+
+import os
+import random
+import time
+from threading import Thread
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from tilewright import compile_model
+from tilewright.config import load_config
+from tilewright.driver.board import BoardDevice
+from tilewright.driver.device import Device, open_device
+from tilewright.driver.link import LinkError
+from tilewright.driver.session import Session
+from tilewright.errors import DeviceError
+from tilewright.fpga.simulated_board import Faults, SimulatedBoard
+from tilewright.isa.program import Program
+from tilewright.models import DIGITS, DIGITS_TEST
+
+TINY = load_config("tiny")
+RUNS_ON_A_BAD_LINE = 1000 if int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000 else 24
+PATIENCE = 20.0
+
+
+@pytest.fixture(scope="module")
+def board():
+    with SimulatedBoard(TINY) as made:
+        yield made
+
+
+@pytest.fixture
+def quiet(board):
+    """The board without faults, before and after."""
+    board.set_faults(Faults())
+    board.cut(False)
+    yield board
+    board.set_faults(Faults())
+    board.cut(False)
+
+
+@pytest.fixture(scope="module")
+def layer() -> Program:
+    """A small network, of one product."""
+    rng = np.random.default_rng(5)
+    weights = rng.integers(-127, 128, (16, 8)).astype(np.int8)
+    scale, zero = [("scale", np.float32(0.05))], [("zero", np.int8(0))]
+    constants = [(name, np.asarray(value)) for name, value in [*scale, *zero, ("weights", weights)]]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "scale", "zero"], ["xf"]),
+        helper.make_node("DequantizeLinear", ["weights", "scale", "zero"], ["wf"]),
+        helper.make_node("MatMul", ["xf", "wf"], ["yf"]),
+        helper.make_node("QuantizeLinear", ["yf", "scale", "zero"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "layer",
+        [helper.make_tensor_value_info("x", TensorProto.INT8, [4, 16])],
+        [helper.make_tensor_value_info("y", TensorProto.INT8, [4, 8])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants],
+    )
+    return compile_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), TINY)
+
+
+def inputs_of(program: Program, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {t.name: rng.integers(-128, 128, t.shape).astype(t.dtype) for t in program.inputs}
+
+
+def run_on(device: Device, program: Program, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    try:
+        return Session(program, device).run(inputs)
+    finally:
+        device.close()
+
+
+def require_equal(found: dict[str, np.ndarray], program: Program, inputs: dict[str, np.ndarray]) -> None:
+    for name, array in run_on(open_device("native", TINY), program, inputs).items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_digits_through_the_whole_system() -> None:
+    program = compile_model(DIGITS, TINY)
+    images = np.load(DIGITS_TEST)["images"]
+    device = open_device("soc", TINY)
+    try:
+        assert isinstance(device, BoardDevice) and isinstance(device, Device)
+        session = Session(program, device)
+        native = Session(program, open_device("native", TINY))
+        for image in images[:4]:
+            inputs = {"image": image[None]}
+            assert (session.run(inputs)["probabilities"] == native.run(inputs)["probabilities"]).all()
+        assert device.counters["instructions"] > 0 and device.clock_hz == 50_000_000
+    finally:
+        device.close()
+
+
+def test_memory_and_its_end(quiet: SimulatedBoard) -> None:
+    rng = np.random.default_rng(1)
+    with BoardDevice(TINY, port=quiet.port, patience=PATIENCE) as device:
+        base = device.allocate(10_000)
+        copy = rng.integers(0, 256, 10_000).astype(np.uint8)
+        device.write(base, copy)
+        for _ in range(20):
+            start = int(rng.integers(0, 9_000))
+            part = rng.integers(0, 256, int(rng.choice([1, 3, 8, 900]))).astype(np.uint8)
+            device.write(base + start, part)
+            copy[start : start + part.size] = part
+        assert (device.read(base, 10_000) == copy).all()
+        assert (device.read(base + 4097, 13) == copy[4097 : 4097 + 13]).all()
+        with pytest.raises(
+            DeviceError, match=r"the board's memory must hold .* bytes for this program, but has 262144"
+        ):
+            device.allocate(1 << 18)
+        with pytest.raises(DeviceError, match=r"the board's memory ends at 0x40040000; 0x4003ffff.2 is outside"):
+            device.read(0x4003_FFFF, 2)
+
+
+def test_a_board_of_another_configuration_is_refused(quiet: SimulatedBoard) -> None:
+    with pytest.raises(DeviceError, match="but it is tiny with block_in: 4, not 16"):
+        BoardDevice(load_config("vta-16"), port=quiet.port, patience=PATIENCE)
+
+
+def test_a_line_that_is_cut(quiet: SimulatedBoard, layer: Program) -> None:
+    inputs = inputs_of(layer, 1)
+    device = BoardDevice(TINY, port=quiet.port, patience=1.0)
+    session = Session(layer, device)
+    quiet.cut(True)
+    with pytest.raises(LinkError, match=r"^the board on \S+ must answer within 1 s, and does not"):
+        session.run(inputs)
+    quiet.cut(False)
+    with pytest.raises(LinkError, match="has been lost: open the device again"):
+        session.run(inputs)
+    device.close()
+    require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
+
+
+def test_a_line_that_is_cut_for_a_moment(quiet: SimulatedBoard, layer: Program) -> None:
+    inputs = inputs_of(layer, 2)
+    device = BoardDevice(TINY, port=quiet.port, patience=PATIENCE)
+    session = Session(layer, device)
+    quiet.cut(True)
+    mender = Thread(target=lambda: (time.sleep(0.5), quiet.cut(False)))
+    mender.start()
+    found = session.run(inputs)
+    mender.join()
+    assert device.repeats > 0
+    device.close()
+    require_equal(found, layer, inputs)
+
+
+def test_a_board_that_is_reset(quiet: SimulatedBoard, layer: Program) -> None:
+    inputs = inputs_of(layer, 3)
+    device = BoardDevice(TINY, port=quiet.port, patience=PATIENCE)
+    session = Session(layer, device)
+    quiet.reset()
+    with pytest.raises(LinkError, match="must keep its session, but has lost it: it was reset, or another program"):
+        session.run(inputs)
+    device.close()
+    require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
+
+
+def test_a_bad_line_never_gives_a_wrong_result(quiet: SimulatedBoard, layer: Program) -> None:
+    """Every run ends in time, with the right result or a LinkError, and a run on a good line then succeeds."""
+    rng = random.Random(7)
+    right = repeated = 0
+    for seed in range(RUNS_ON_A_BAD_LINE):
+        inputs = inputs_of(layer, seed)
+        odds = [rng.choice([0, 0, 0.0003, 0.002]) for _ in range(3)]
+        rare = [rng.choice([0, 0, 0.0001]) for _ in range(2)]
+        names = ("flips", "losses", "garbage", "resets", "cuts")
+        quiet.set_faults(Faults(**dict(zip(names, odds + rare, strict=True))), seed)
+        began = time.monotonic()
+        try:
+            device = BoardDevice(TINY, port=quiet.port, patience=PATIENCE)
+            try:
+                found = Session(layer, device).run(inputs)
+            finally:
+                device.close()
+            repeated += device.repeats
+        except LinkError:
+            assert any(odds + rare)
+        else:
+            right += 1
+            require_equal(found, layer, inputs)
+        assert time.monotonic() - began < 20 * PATIENCE
+    assert right > RUNS_ON_A_BAD_LINE // 3 and repeated > 0
+    quiet.set_faults(Faults())
+    inputs = inputs_of(layer, 0)
+    require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
