@@ -85,6 +85,7 @@ DEVICES: dict[str, tuple[str, str]] = {
     "native": ("simulator.native", "NativeSimulator"),
     "cycle": ("simulator.cycle", "CycleSimulator"),
     "timing": ("simulator.timing", "TimingSimulator"),
+    "netlist": ("fpga.netlist", "NetlistSimulator"),
     "soc": ("fpga.simulated_board", "SimulatedBoardDevice"),
     "uart": ("driver.board", "BoardDevice"),
 }

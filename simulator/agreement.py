@@ -149,9 +149,12 @@ def _guards(layout: _Layout, simulator: Simulator) -> Iterator[str]:
 
 
 def memory_differences(first: Simulator, other: Simulator) -> Iterator[str]:
-    """One line for DRAM and for each on-chip memory in which `other` differs from `first`."""
+    """One line for DRAM and for each on-chip memory in which `other` differs from `first`.
+
+    A simulator with the attribute `readable` can read no other memories than those.
+    """
     yield from _difference("DRAM", first.name, other.name, first.dram.bytes, other.dram.bytes)
-    for memory in Memory:
+    for memory in getattr(other, "readable", Memory):
         for row in range(memory_shape(first.config, memory).rows):
             where = f"{memory.name} row {row}"
             yield from _difference(where, first.name, other.name, first.peek(memory, row), other.peek(memory, row))

@@ -34,11 +34,11 @@ def test_every_name_leads_to_a_device_of_that_name(name: str) -> None:
     made = getattr(import_module(f"tilewright.{module}"), class_name)
     assert made.name == name
     assert all(hasattr(made, part) for part in ("allocate", "write", "read", "run", "close"))
-    assert all(hasattr(made, part) == (name in ("oracle", "native", "cycle")) for part in ("peek", "poke"))
+    assert all(hasattr(made, part) == (name in ("oracle", "native", "cycle", "netlist")) for part in ("peek", "poke"))
 
 
 def test_unknown_devices_and_options() -> None:
-    names = "oracle, native, cycle, timing, soc, uart"
+    names = "oracle, native, cycle, timing, netlist, soc, uart"
     with pytest.raises(DeviceError, match=rf"^device must be one of {names}, not 'vta'$"):
         open_device("vta", TINY)
     with pytest.raises(
