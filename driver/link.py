@@ -13,6 +13,7 @@ _BITS_PER_BYTE = 10
 _FRAME_OVERHEAD = 24
 _LATENCY = 0.002  # of a USB adapter, both ways
 _GRACE = 0.1
+_LEAST_ATTEMPTS = 8  # within the patience
 _MANY = 4096
 
 
@@ -123,11 +124,12 @@ class HostLink:
         clean = True
         while now < end:
             self._line.write(raw)
-            answer = self._answer(asked, min(now + _GRACE + 2 * self._slowness * nominal, end))
+            wait = min(_GRACE + 2 * self._slowness * nominal, self._patience / _LEAST_ATTEMPTS)
+            answer = self._answer(asked, min(now + wait, end))
             now = monotonic()
             if answer is not None:
-                if clean:
-                    self._slowness = max(1.0, (self._slowness + (now - started) / nominal) / 2)
+                measured = (now - started) / nominal if clean else 0.0
+                self._slowness = max(1.0, (self._slowness + measured) / 2)
                 return answer
             clean = False
             self.repeats += 1

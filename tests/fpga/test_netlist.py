@@ -44,9 +44,9 @@ def test_memories_are_reached_by_programs(netlist: NetlistSimulator) -> None:
     for memory in STORABLE:
         assert (netlist.peek(memory) == contents[memory]).all()
     assert (netlist.dram.bytes == 7).all()
-    with pytest.raises(DeviceError, match="^device netlist can read ACT and ACC, not WGT$"):
+    with pytest.raises(DeviceError, match=r"^device netlist can read ACT and ACC, not WGT$"):
         netlist.peek(Memory.WGT)
-    with pytest.raises(DeviceError, match="^ACT must be asked for with a row that it has, not 1$"):
+    with pytest.raises(DeviceError, match=r"^ACT must be asked for with a row that it has, not 1$"):
         netlist.poke(Memory.ACT, contents[Memory.ACT], row=1)
     with pytest.raises(DeviceError, match=r"^ACT must be set from uint8 of shape \(1024, 4\), not uint8 \(2, 4\)$"):
         netlist.poke(Memory.ACT, contents[Memory.ACT][:2])
