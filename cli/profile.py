@@ -1,18 +1,18 @@
 """``tilewright profile``"""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..config import load_config
-from ..errors import DeviceError, TilewrightError
+from ..errors import TilewrightError
 from .devices import DeviceName
 from .files import dense_rounding_option, out_option, read_arrays, write_text
 from .roofline import draw_roofline, require_picture
+from .running import Interrupted, run_program, show_finished, until_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,7 @@ _LATENCY = 40
 @click.option(
     "--latency", type=click.IntRange(1, 1_000_000), default=_LATENCY, show_default=True, help="Of DRAM, in cycles."
 )
+@until_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @out_option(False, "the table as CSV", "--csv")
 @out_option(False, "a timeline as JSON, for ui.perfetto.dev or about:tracing", "--trace")
@@ -52,6 +53,7 @@ def profile(
     trace: Path | None,
     roofline: Path | None,
     dense_rounding: str,
+    until: str | None,
 ) -> None:
     """Say what each layer of MODEL, a model or a compiled program (.tw), takes, and what bound it.
 
@@ -63,7 +65,15 @@ def profile(
         require_picture(roofline)
     arrays = None if inputs is None else read_arrays(inputs)
     program = _program(model, config, dense_rounding)
-    records = _records(program, model.name, device, arrays, latency)
+    if until is not None:
+        from ..isa.until import ended_after, find_layer
+
+        program = ended_after(program, find_layer(program, until))
+    try:
+        records = _records(program, device, arrays, latency)
+    except Interrupted as stop:
+        show_finished(stop, device, None)
+        raise
     from .report import layers_csv, layers_json, print_layers
 
     if csv is not None:
@@ -100,27 +110,15 @@ def _program(path: Path, config: str | None, dense_rounding: str) -> "Program":
 
 
 def _records(
-    program: "Program", name: str, device: str, arrays: "dict[str, np.ndarray] | None", latency: int
+    program: "Program", device: str, arrays: "dict[str, np.ndarray] | None", latency: int
 ) -> "Sequence[StepRecord]":
     if device == _TIMING:
         return _timed(program, latency)
     import numpy as np
 
-    from ..driver.device import Traced, open_device
-    from ..driver.session import Session
-
     given = {t.name: np.zeros(t.shape, t.dtype) for t in program.inputs} if arrays is None else arrays
-    with _progress(program, name, latency) as progress:
-        options = {"latency": latency, "trace": True, "progress": progress} if device == "cycle" else {}
-        opened = open_device(device, program.config, **options)
-        try:
-            if not isinstance(opened, Traced):
-                raise DeviceError(f"device {device} has no time to measure: take cycle or {_TIMING}")
-            session = Session(program, opened)
-            session.run(given)
-        finally:
-            opened.close()
-    return session.records
+    options = {"latency": latency, "trace": True} if device == "cycle" else {}
+    return run_program(program, device, given, options, latency=latency, traced=True)[1]
 
 
 def _timed(program: "Program", latency: int) -> "Sequence[StepRecord]":
@@ -138,26 +136,3 @@ def _timed(program: "Program", latency: int) -> "Sequence[StepRecord]":
             events = events_of(program.instructions[step.first : step.first + step.count], timing)
             records.append(StepRecord(step, layers, 0.0, timing.counters, events))
     return records
-
-
-@contextmanager
-def _progress(program: "Program", name: str, latency: int) -> Iterator[Callable[[int], Any] | None]:
-    """What shows the simulated cycles out of those that the timing model expects; nothing outside a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from ..simulator.timing.program import time_program
-
-    total = max(timed.timing.cycles for timed in time_program(program, latency=latency))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} cycles"),
-    )
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as shown:
-        task = shown.add_task(name, total=total)
-        yield lambda cycles: shown.update(task, completed=cycles)

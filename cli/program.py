@@ -9,6 +9,7 @@ import click
 from ..errors import DeviceError, ProgramError
 from .devices import DeviceName
 from .files import out_option, read_arrays, read_text, write_arrays, write_text
+from .running import Interrupted, run_program, show_finished, until_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,7 @@ _program_argument = click.argument("program", type=click.Path(path_type=Path))
 @click.option("--stalls", type=click.IntRange(0, (1 << 63) - 1), help="Seed of random bus stalls (cycle).")
 @out_option(False, "a waveform of all signals, .fst or .vcd (cycle)", "--waveform")
 @click.option("--json", "as_json", is_flag=True, help="Print what each layer took as JSON.")
+@until_option
 @click.option("--watchdog", type=click.IntRange(0, (1 << 32) - 1), help="Cycles without progress that end a run.")
 @click.option("--check/--no-check", default=True, show_default=True, help="Prove the program legal before it runs.")
 def run(
@@ -41,31 +43,35 @@ def run(
     watchdog: int | None,
     as_json: bool,
     check: bool,
+    until: str | None,
     **options: object,
 ) -> None:
-    """Run PROGRAM on a device with inputs from a file; without instructions it needs none."""
-    from ..driver.device import open_device
-    from ..driver.session import Session
-    from ..isa.launch import DEFAULT_WATCHDOG
+    """Run PROGRAM on a device with inputs from a file; without instructions it needs none.
+
+    Ctrl-C ends a run cleanly on the oracle and the cycle simulator: layers that were finished are listed, and with
+    --out those of their results that DRAM still holds are written.
+    """
+    from ..isa.until import until as ended
 
     given = _device_options(device, options)
     loaded = load_to_run(program, config, check)
+    if until is not None:
+        loaded = ended(loaded, until)
     arrays = read_arrays(inputs) if inputs is not None else {}
-    opened = open_device(device, loaded.config, **given) if len(loaded.instructions) else None
+    latency = given.get("latency")
     try:
-        session = Session(loaded, opened, watchdog=DEFAULT_WATCHDOG if watchdog is None else watchdog)
-        outputs = session.run(arrays)
-    finally:
-        if opened is not None:
-            opened.close()
+        outputs, records = run_program(loaded, device, arrays, given, watchdog=watchdog, latency=latency)  # type: ignore[arg-type]
+    except Interrupted as stop:
+        show_finished(stop, device, out)
+        raise
     if out is not None:
         write_arrays(out, outputs)
     from .report import layers_json, print_arrays, print_layers
 
     if as_json:
-        click.echo(json.dumps(layers_json(loaded, session.records), indent=1))
+        click.echo(json.dumps(layers_json(loaded, records), indent=1))
         return
-    print_layers(loaded, session.records, "the host" if opened is None else device)
+    print_layers(loaded, records, device if len(loaded.instructions) else "the host")
     if out is None:
         print_arrays(outputs)
 

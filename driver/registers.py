@@ -113,12 +113,16 @@ class RegisterDriver:
             The core does not come to an end in time.
         """
         status = self._wait_while_busy()
-        counters = {name: self._read64(counter_address(name)) for name in COUNTERS}
+        counters = self.counters()
         if not status & Status.ERROR:
             return Outcome(counters=counters)
         code, index = ErrorCode(self._read("ERROR_CODE")), self._read("ERROR_INDEX")
         self.reset()
         return Outcome(code, index, counters)
+
+    def counters(self) -> dict[str, int]:
+        """Those of the run that is on, or was last, by the names of ``registers.COUNTERS``."""
+        return {name: self._read64(counter_address(name)) for name in COUNTERS}
 
     def reset(self) -> None:
         """Stop whatever runs and forget the error; registers keep their values."""

@@ -67,6 +67,8 @@ class Session:
         As given.
     records
         A StepRecord for every step of the last run, as far as it came.
+    interrupted
+        Of the run of the core that Ctrl-C has ended: counters and events up to there.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class Session:
         self.program = program
         self.device = device
         self.records: list[StepRecord] = []
+        self.interrupted: StepRecord | None = None
         self._watchdog = watchdog
         self._segments = tuple((self._place(s.size, s.data), s.size) for s in program.segments)
         self._code = self._place(program.instructions.size, program.instructions.tobytes())
@@ -103,7 +106,8 @@ class Session:
 
     def _names_seen_by_host(self) -> set[str]:
         program = self.program
-        names = {tensor.buffer for tensor in (*program.inputs, *program.outputs)}
+        results = (tensor for layer in program.layers for tensor in layer.results if tensor.resident is None)
+        names = {tensor.buffer for tensor in (*program.inputs, *program.outputs, *results)}
         return names.union(*(step.arguments for step in program.steps if isinstance(step, Call)))
 
     def _segments_stored(self, step: Run | Call) -> frozenset[int]:
@@ -160,17 +164,27 @@ class Session:
         DeviceError
             As :meth:`run`.
         """
-        step = self.program.steps[number]
+        step, layers = self.program.steps[number], layers_of_step(self.program, number)
+        ran = isinstance(step, Run) and start is None
         started = perf_counter()
-        counters = self._run(number, step, start) if isinstance(step, Run) else self._call(step)
+        self.interrupted = None
+        try:
+            counters = self._run(number, step, start) if isinstance(step, Run) else self._call(step)
+        except KeyboardInterrupt:
+            seconds = perf_counter() - started
+            if ran:
+                self.interrupted = StepRecord(step, layers, seconds, self.device.counters, self._events())
+            raise
         seconds = perf_counter() - started
-        ran, device = isinstance(step, Run) and start is None, self.device
-        events = device.events() if ran and isinstance(device, Traced) else None
-        self.records.append(StepRecord(step, layers_of_step(self.program, number), seconds, counters, events))
+        self.records.append(StepRecord(step, layers, seconds, counters, self._events() if ran else None))
+
+    def _events(self) -> np.ndarray | None:
+        device = self.device
+        return device.events() if isinstance(device, Traced) else None
 
     def outputs(self) -> dict[str, np.ndarray]:
         """The program's outputs by name, as its steps so far left them."""
-        return {tensor.name: self._get(tensor) for tensor in self.program.outputs}
+        return {tensor.name: self.fetch(tensor) for tensor in self.program.outputs}
 
     def launch(self, number: int) -> Launch:
         """How the core is started for step `number`, which must be a Run."""
@@ -218,7 +232,8 @@ class Session:
         mirror.bytes[buffer.offset : buffer.offset + len(content)] = content
         mirror.touched(buffer.offset, len(content))
 
-    def _get(self, tensor: Tensor) -> np.ndarray:
+    def fetch(self, tensor: Tensor) -> np.ndarray:
+        """A copy of an output or of a layer's result, as it is now; one that lies on chip alone has none."""
         content = self._memory(tensor.buffer)[: tensor.nbytes]
         elements = np.frombuffer(content.tobytes(), dtype=np.dtype(tensor.dtype).newbyteorder("<"))
         return tensor.from_stored(elements.reshape(tensor.stored_shape))
@@ -227,9 +242,11 @@ class Session:
         for mirror in self._mirrors.values():
             mirror.push()
         launch = self.launch(number)
-        outcome = self.device.run(launch) if start is None else start(launch)
-        for segment in self._stored[number] & self._mirrors.keys():
-            self._mirrors[segment].outdated()
+        try:
+            outcome = self.device.run(launch) if start is None else start(launch)
+        finally:
+            for segment in self._stored[number] & self._mirrors.keys():
+                self._mirrors[segment].outdated()
         if outcome.error is not ErrorCode.NONE:
             raise DeviceError(self._failure(outcome.error, step.first + outcome.index))
         return outcome.counters

@@ -12,7 +12,7 @@ from .program import Buffer, Layer, Program, Run, Segment, Tensor, encode_instru
 from .stepping import SteppedRun
 from .table import SEGMENTS, Memory
 
-__all__ = ["find_layer", "until"]
+__all__ = ["ended_after", "find_layer", "until"]
 
 _SEGMENT = "results"
 _STRIDE_LIMIT = 1 << 15
@@ -50,20 +50,24 @@ def until(program: Program, name: str) -> Program:
     layer = program.layers[place]
     if not layer.results:
         raise ProgramError(f"layer {name} must not end inside a host function to be seen: {_others(program)}")
-    layers = program.layers[: place + 1]
+    return _with_outputs(ended_after(program, place), layer.results)
+
+
+def ended_after(program: Program, place: int) -> Program:
+    """`program` up to and with ``program.layers[place]``, without outputs."""
+    layer, layers = program.layers[place], program.layers[: place + 1]
     if layer.target == "host":
         steps = program.steps[: layer.first + layer.count]
-        return replace(program, steps=steps, layers=layers, outputs=layer.results)
+        return replace(program, steps=steps, layers=layers, outputs=())
     number, run = next((n, step) for n, step in enumerate(program.steps) if _holds(step, layer))
     code = _part(program, run, layer)
-    ended = replace(
+    return replace(
         program,
         instructions=np.concatenate([program.instructions[: run.first], code]),
         steps=(*program.steps[:number], Run(first=run.first, count=len(code))),
         layers=layers,
         outputs=(),
     )
-    return _with_outputs(ended, layer.results)
 
 
 def _others(program: Program) -> str:

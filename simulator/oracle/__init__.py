@@ -1,5 +1,8 @@
 """The oracle: what every instruction means, in NumPy, written from docs/isa.md and nothing else."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from ...config import Config
@@ -30,6 +33,8 @@ class OracleSimulator(AttachedSimulator):
         The core that is meant.
     dram
         The memory it is attached to; its own where None.
+    progress
+        Called after every instruction with how many the run has carried out, and 0, since no time passes.
     together
         Steps of a nest that are computed at once. The result does not depend on it; 1 is the
         plainest reading of the manual.
@@ -42,19 +47,36 @@ class OracleSimulator(AttachedSimulator):
 
     name = "oracle"
 
-    def __init__(self, config: Config, *, dram: Dram | None = None, together: int = 1 << 14) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        dram: Dram | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        together: int = 1 << 14,
+    ) -> None:
         super().__init__(config, dram)
         self.memories = Memories(config)
+        self._progress = progress
         self._together = together
 
     def _execute(self, launch: Launch) -> Outcome:
         """A deadlock ends with WATCHDOG even where the watchdog is off: here no time passes."""
-        return run_program(
-            self.config,
-            launch.count,
-            fetch=lambda index: self._fetch(launch, index),
-            execute=lambda instruction: self._carry_out(launch, instruction),
-        )
+        carried_out = 0
+
+        def execute(instruction: Instruction) -> None:
+            nonlocal carried_out
+            self._carry_out(launch, instruction)
+            carried_out += 1
+            if self._progress is not None:
+                self._progress(carried_out, 0)
+
+        fetch = partial(self._fetch, launch)
+        try:
+            return run_program(self.config, launch.count, fetch=fetch, execute=execute)
+        except KeyboardInterrupt:
+            self.counters = {"instructions": carried_out}
+            raise
 
     def _fetch(self, launch: Launch, index: int) -> Instruction:
         try:
