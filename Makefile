@@ -2,6 +2,7 @@
 # make test    install what is missing, run all tests (under 20 minutes on 2 cores)
 # make lint    format, lint and types          make bench   figures that the documentation states
 # make soak    100,000 random programs, 10,000 networks
+# make coverage  all tests, and the lines and branches of the Python that they run
 # make docs    the documentation's site, in build/site
 # make fuzz    damaged models until interrupted, or for SECONDS=N
 # make clean   remove what was built here
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 JOBS ?= $(shell nproc)
 PACKAGES := g++ make verilator iverilog zlib1g-dev python3-venv
 
-.PHONY: demo test soak fuzz bench lint docs system clean
+.PHONY: demo test coverage soak fuzz bench lint docs system clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -23,6 +24,13 @@ test: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	TILEWRIGHT_BENCH=1 $(BIN)/pytest -q -s tests/performance
+
+# Instrumented code is several times slower: its speed is nobody's measure.
+coverage: $(VENV)/test.stamp
+	mkdir -p build/coverage && rm -f build/coverage/data*
+	OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist worksteal -q --timeout 3600 --ignore tests/performance --cov --cov-report=
+	$(BIN)/coverage report --skip-covered --include 'isa/*' --fail-under 95
+	$(BIN)/coverage report --skip-covered --fail-under 90
 
 soak: export TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
