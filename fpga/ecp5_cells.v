@@ -1,5 +1,5 @@
 // ECP5 cells that Yosys' own models leave empty, as far as its synthesis uses them: multipliers without registers, block
-// RAM without output registers whose ports are of one width. Other parameters stop the simulation.
+// RAM without output registers, its ports of one width. Other parameters stop the simulation.
 
 module MULT18X18D(
     input A0, A1, A2, A3, A4, A5, A6, A7, A8, A9, A10, A11, A12, A13, A14, A15, A16, A17,
@@ -76,12 +76,13 @@ module DP16KD(
     parameter INIT_DATA = "STATIC";
 @INITVALS@
 
-    // Words of the ports' width; one of 18 bits has two bytes of 9, which address bits 0 and 1 enable.
-    localparam SHIFT = DATA_WIDTH_A == 18 ? 4 : DATA_WIDTH_A == 9 ? 3 : DATA_WIDTH_A == 4 ? 2 : DATA_WIDTH_A == 2 ? 1 : 0;
-    localparam DEPTH = 16384 >> SHIFT;
+    // Words of the ports' width. Those of 18 and 36 bits have bytes of 9, which the lowest address bits enable; one of
+    // 36 takes the data of both ports: A writes it and B reads it.
     localparam WIDTH = DATA_WIDTH_A;
-    reg [WIDTH-1:0] cells [0:DEPTH-1];
-    reg [17:0] read_a, read_b;
+    localparam SHIFT = WIDTH == 36 ? 5 : WIDTH == 18 ? 4 : WIDTH == 9 ? 3 : WIDTH == 4 ? 2 : WIDTH == 2 ? 1 : 0;
+    localparam BITS = 14 - SHIFT;
+    reg [WIDTH-1:0] cells [0:(1<<BITS)-1];
+    reg [35:0] read_a, read_b;
 
     wire [13:0] address_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
     wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
@@ -91,7 +92,7 @@ module DP16KD(
                            DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
     wire chosen_a = CEA & ({CSA2, CSA1, CSA0} == decoded(CSDECODE_A));
     wire chosen_b = CEB & ({CSB2, CSB1, CSB0} == decoded(CSDECODE_B));
-    wire [13:0] word_a = address_a >> SHIFT, word_b = address_b >> SHIFT;
+    wire [BITS-1:0] word_a = address_a[13:SHIFT], word_b = address_b[13:SHIFT];
 
     function [2:0] decoded(input [39:0] text);
         decoded = {text[16], text[8], text[0]};
@@ -100,33 +101,44 @@ module DP16KD(
     generate
         if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != "NOREG" || REGMODE_B != "NOREG")
             initial $fatal(1, "DP16KD with output registers or ports of two widths has no model");
-        if (WIDTH == 18) begin
+        if (WIDTH == 36) begin
             always @(posedge CLKA) if (chosen_a && WEA) begin
-                if (address_a[0]) cells[word_a[9:0]][8:0] <= write_a[8:0];
-                if (address_a[1]) cells[word_a[9:0]][17:9] <= write_a[17:9];
+                if (address_a[0]) cells[word_a][8:0] <= write_a[8:0];
+                if (address_a[1]) cells[word_a][17:9] <= write_a[17:9];
+                if (address_a[2]) cells[word_a][26:18] <= write_b[8:0];
+                if (address_a[3]) cells[word_a][35:27] <= write_b[17:9];
             end
-            always @(posedge CLKB) if (chosen_b && WEB) begin
-                if (address_b[0]) cells[word_b[9:0]][8:0] <= write_b[8:0];
-                if (address_b[1]) cells[word_b[9:0]][17:9] <= write_b[17:9];
-            end
+            always @(posedge CLKB)
+                if (RSTB) read_b <= 0;
+                else if (chosen_b) read_b <= cells[word_b];
         end else begin
-            always @(posedge CLKA) if (chosen_a && WEA) cells[word_a[$clog2(DEPTH)-1:0]] <= write_a[WIDTH-1:0];
-            always @(posedge CLKB) if (chosen_b && WEB) cells[word_b[$clog2(DEPTH)-1:0]] <= write_b[WIDTH-1:0];
+            if (WIDTH == 18) begin
+                always @(posedge CLKA) if (chosen_a && WEA) begin
+                    if (address_a[0]) cells[word_a][8:0] <= write_a[8:0];
+                    if (address_a[1]) cells[word_a][17:9] <= write_a[17:9];
+                end
+                always @(posedge CLKB) if (chosen_b && WEB) begin
+                    if (address_b[0]) cells[word_b][8:0] <= write_b[8:0];
+                    if (address_b[1]) cells[word_b][17:9] <= write_b[17:9];
+                end
+            end else begin
+                always @(posedge CLKA) if (chosen_a && WEA) cells[word_a] <= write_a[WIDTH-1:0];
+                always @(posedge CLKB) if (chosen_b && WEB) cells[word_b] <= write_b[WIDTH-1:0];
+            end
+            // What a port answers while it writes: the old word (READBEFOREWRITE), the new one (WRITETHROUGH), or its
+            // last answer.
+            always @(posedge CLKA)
+                if (RSTA) read_a <= 0;
+                else if (chosen_a && (!WEA || WRITEMODE_A == "READBEFOREWRITE")) read_a <= cells[word_a];
+                else if (chosen_a && WRITEMODE_A == "WRITETHROUGH") read_a <= write_a;
+            always @(posedge CLKB)
+                if (RSTB) read_b <= 0;
+                else if (chosen_b && (!WEB || WRITEMODE_B == "READBEFOREWRITE")) read_b <= cells[word_b];
+                else if (chosen_b && WRITEMODE_B == "WRITETHROUGH") read_b <= write_b;
         end
     endgenerate
 
-    // What a port answers while it writes: the old word (READBEFOREWRITE), the new one (WRITETHROUGH), or its last answer.
-    always @(posedge CLKA)
-        if (RSTA) read_a <= 0;
-        else if (chosen_a && (!WEA || WRITEMODE_A == "READBEFOREWRITE")) read_a <= cells[word_a[$clog2(DEPTH)-1:0]];
-        else if (chosen_a && WRITEMODE_A == "WRITETHROUGH") read_a <= write_a;
-    always @(posedge CLKB)
-        if (RSTB) read_b <= 0;
-        else if (chosen_b && (!WEB || WRITEMODE_B == "READBEFOREWRITE")) read_b <= cells[word_b[$clog2(DEPTH)-1:0]];
-        else if (chosen_b && WRITEMODE_B == "WRITETHROUGH") read_b <= write_b;
-
-    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9,
-            DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = read_a;
-    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9,
-            DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = read_b;
+    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1,
+            DOB0, DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2,
+            DOA1, DOA0} = WIDTH == 36 ? read_b : {read_b[17:0], read_a[17:0]};
 endmodule
