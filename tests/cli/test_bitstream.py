@@ -1,0 +1,36 @@
+"""The commands for boards."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+
+def test_what_can_not_fit_is_one_line(tilewright: Callable, tmp_path: Path) -> None:
+    out = tmp_path / "x.bit"
+    told = tilewright("bitstream", "--board", "icepi-zero", "--config", "8x16", "--out", str(out)).complaint
+    assert "configuration 8x16 with 65,536 bytes of memory must fit icepi-zero (LFE5U-25F), but takes 160" in told
+    assert not out.exists()
+
+
+def test_numbers_out_of_range(tilewright: Callable, tmp_path: Path) -> None:
+    command = ("bitstream", "-b", "ulx3s-85f", "-c", "tiny", "-o", str(tmp_path / "x.bit"))
+    assert (
+        "memory_bytes must be a power of two of at least 4096, not 102400"
+        in tilewright(*command, "--memory", "100").complaint
+    )
+    assert (
+        "baud must be at most a quarter of the clock (12000000 Hz)"
+        in tilewright(*command, "--clock", "12", "--baud", "4000000").complaint
+    )
+    assert "ulx3s-85f" in tilewright("bitstream", "-b", "de10", "-o", str(tmp_path / "x.bit")).complaint
+
+
+def test_a_board_that_is_not_there(tilewright: Callable, digits: Path, image: Path) -> None:
+    told = tilewright("run", digits, "-i", image, "--device", "uart:/dev/no-such-port").complaint
+    assert "serial port /dev/no-such-port must be there to open at 3000000 baud" in told
+    assert "name it as in uart:/dev/ttyUSB0" in tilewright("run", digits, "-i", image, "--device", "uart").complaint
+    assert "device native must stand alone" in tilewright("run", digits, "-i", image, "--device", "native:x").complaint
+
+
+def test_the_netlist_and_a_board_are_offered(tilewright: Callable) -> None:
+    assert "netlist|soc|uart" in tilewright("run", "--help").out
+    assert "serial port is printed" in " ".join(tilewright("simulate-board", "--help").out.split())
