@@ -178,9 +178,11 @@ class Debugger:
             left = limit - self._cycles
             try:
                 device.max_cycles = left  # type: ignore[attr-defined]
-                outcome = device.run(launch) if left else _no_cycles()
+                if not left:
+                    raise CycleLimit("a run must have at least one cycle")
+                outcome = device.run(launch)
             except CycleLimit:
-                started, retired = _events(device)
+                started, retired = _events(device) if left else (set(), set())
                 in_flight = tuple(sorted(step.first + index for index in started - retired))
                 last = step.first + max(retired) if retired else None
                 layer = None if last is None else self.program.layer_of(last)
@@ -192,10 +194,6 @@ class Debugger:
             return outcome
 
         self.sessions[0].perform(number, begin)
-
-
-def _no_cycles() -> Outcome:
-    raise CycleLimit("a run must have at least one cycle")
 
 
 def _with_memories(device: Device) -> Simulator:

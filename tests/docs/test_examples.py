@@ -1,4 +1,4 @@
-"""Commands and code in README.md, docs/guide.md, docs/quantisation.md and docs/timing.md do what the pages say.
+"""Commands and code in README.md and pages of docs do what they say.
 
 A block after ``<!-- tested -->`` is run; after ``<!-- tested: NAME -->`` it is the content of file NAME. In a console's
 output ``...`` stands for anything, a number for any number, and a space for any spaces: how many instructions a model
@@ -23,7 +23,9 @@ NUMBER = re.compile(r"\b[0-9a-f]{16}\b|\d[\d,]*")
 USER_ERROR = 2
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/quantisation.md", "docs/timing.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/guide.md", "docs/quantisation.md", "docs/timing.md", "docs/debugging.md"]
+)
 def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("models").symlink_to(ROOT / "models")
