@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import CycleLimit, DeviceError
 from ..isa.program import Run
 from .debugger import Debugger
-from .device import Simulator, Traced
+from .device import Device, Simulator, Traced
 from .machine_state import capture, restore
 from .session import Session
 from .stops import Stopped
@@ -66,7 +66,7 @@ def locate(debugger: Debugger, stopped: Stopped, margin: int) -> WaveWindow:
     return WaveWindow(stopped.step, start, retire, *_around(start, retire, margin))
 
 
-def record(debugger: Debugger, window: WaveWindow, open_device: Callable[[tuple[int, int]], Simulator]) -> None:
+def record(debugger: Debugger, window: WaveWindow, open_device: Callable[[tuple[int, int]], Device]) -> None:
     """Run the debugger's run of the core once more on a device that writes a waveform, up to the end of `window`.
 
     Parameters
@@ -76,6 +76,7 @@ def record(debugger: Debugger, window: WaveWindow, open_device: Callable[[tuple[
     """
     assert debugger.before is not None
     device = open_device((window.first, window.end))
+    assert isinstance(device, Simulator)
     try:
         launch = Session(debugger.program, device).launch(window.step)
         restore(device, launch.segments, debugger.before)
