@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import Config
-from .cell_sets import CellSet, nest_cells, repeated
+from .cell_sets import CellSet, nest_cells
 from .columns import field_matrix, opcodes
 from .memories import ROW_MEMORIES, memory_shape
 from .table import GEMM_DIMS, SEGMENTS, TRANSFER_DIMS, VECTOR_DIMS, Function, Memory, Opcode, spec_of
@@ -28,13 +28,16 @@ class Touch(NamedTuple):
     -------
     space
         A Memory, or ``DRAM + segment``.
+    rows
+        A mask of the memory's rows; 1 for what the rows share, and for DRAM.
     cells
-        On chip ``row · depth + cell``; of DRAM ``byte // unit`` (see `Touches.units`).
+        Of DRAM ``byte // unit`` (see `Touches.units`).
     written
         What is both read and written counts as written.
     """
 
     space: int
+    rows: int
     cells: CellSet
     written: bool
 
@@ -130,13 +133,8 @@ class Touches:
         rows: int = 1,
         width: int = 1,
     ) -> Touch:
-        depth = self._depth[memory]
-        cells = nest_cells(base, bounds, strides, size=depth, width=width)
-        if memory in ROW_MEMORIES and self._rows > 1:
-            cells = repeated(cells, rows & self._rows, depth)
-        elif memory in ROW_MEMORIES and not rows & 1:
-            cells = CellSet(0, 0)
-        return Touch(memory, cells, written)
+        cells = nest_cells(base, bounds, strides, size=self._depth[memory], width=width)
+        return Touch(memory, rows & self._rows if memory in ROW_MEMORIES else 1, cells, written)
 
     def _transfer(self, values: Sequence[int], *, loads: bool) -> Iterator[Touch]:
         number, segment, offset, base, *loops, rows = values
@@ -147,7 +145,7 @@ class Touches:
             in_units = tuple(stride // unit for stride in strides)
             run = bounds[-1] * self._cell_bytes[memory] // unit
             cells = nest_cells(offset // unit, outer, in_units, size=_DRAM_BYTES // unit, run=run)
-            yield Touch(DRAM + segment, cells, not loads)
+            yield Touch(DRAM + segment, 1, cells, not loads)
         chosen = rows if loads else 1 << rows % self.config.rows
         yield self._on_chip(memory, base, bounds, tuple(loops[2 * TRANSFER_DIMS - 1 :]), loads, rows=chosen)
 

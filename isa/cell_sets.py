@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ProgramError
 
-__all__ = ["CellSet", "common", "meet", "nest_cells", "repeated", "union"]
+__all__ = ["CellSet", "common", "meet", "nest_cells", "union"]
 
 _PATTERNS = 1 << 12
 _LARGEST_RING = 1 << 20
@@ -47,16 +47,6 @@ def union(a: CellSet, b: CellSet) -> CellSet:
     """The addresses that belong to either."""
     low = min(a.low, b.low)
     return CellSet(low, a.bits << a.low - low | b.bits << b.low - low)
-
-
-def repeated(cells: CellSet, mask: int, distance: int) -> CellSet:
-    """A copy at n · `distance` for every bit n of `mask`."""
-    bits, place = 0, 0
-    while mask >> place:
-        if mask >> place & 1:
-            bits |= cells.bits << place * distance
-        place += 1
-    return CellSet(cells.low, bits)
 
 
 def nest_cells(

@@ -17,7 +17,7 @@ from .accesses import DRAM, Touch, Touches
 from .cell_sets import CellSet, common, meet, union
 from .columns import opcodes, raw_instructions, token_masks
 from .instruction import Instruction
-from .memories import ROW_MEMORIES, memory_shape
+from .memories import ROW_MEMORIES
 from .program import Program, Run
 from .table import ENGINES, Engine, Memory, Opcode
 from .tokens import engines_of, execution_order
@@ -221,11 +221,10 @@ class _Accesses:
 
 class _Search:
     def __init__(self, raw: np.ndarray, config: Config, first: int) -> None:
-        self.config = config
         self.first = first
         self._engines = engines_of(raw).tolist()
         self._touches = Touches(raw, config)
-        self._accesses: dict[tuple[int, bool], dict[int, _Accesses]] = {}
+        self._accesses: dict[tuple[int, bool], dict[tuple[int, int], _Accesses]] = {}
         self._index_at: list[list[int]] = [[] for _ in ENGINES]
 
     def races(self, clocks: Sequence[tuple[int, Clock]]) -> list[Race]:
@@ -235,20 +234,20 @@ class _Search:
             touches = self._touches.of(index)
             for other, position in sorted(self._unordered(engine, before, touches).items()):
                 found.append(self._race(self._index_at[other][position], index))
-            for space, cells, written in touches:
-                engines = self._accesses.setdefault((space, written), {})
-                engines.setdefault(engine, _Accesses()).add(len(self._index_at[engine]), cells)
+            for space, rows, cells, written in touches:
+                kinds = self._accesses.setdefault((space, written), {})
+                kinds.setdefault((rows, engine), _Accesses()).add(len(self._index_at[engine]), cells)
             self._index_at[engine].append(index)
         return found
 
     def _unordered(self, engine: int, before: Clock, touches: Sequence[Touch]) -> dict[int, int]:
         """By engine the latest position that `touches` race with."""
         found: dict[int, int] = {}
-        for space, cells, written in touches:
+        for space, rows, cells, written in touches:
             for kind in (True, False) if written else (True,):
-                for other, accesses in self._accesses.get((space, kind), {}).items():
+                for (mask, other), accesses in self._accesses.get((space, kind), {}).items():
                     since = max(before[other], found.get(other, -1) + 1)
-                    if other == engine or accesses.positions[-1] < since:
+                    if other == engine or accesses.positions[-1] < since or not mask & rows:
                         continue
                     position = accesses.newest(cells, since)
                     if position >= 0:
@@ -260,7 +259,7 @@ class _Search:
             meeting
             for one in _merged(self._touches.of(earlier))
             for other in _merged(self._touches.of(later))
-            if one.space == other.space and (one.written or other.written)
+            if one.space == other.space and one.rows & other.rows and (one.written or other.written)
             for meeting in self._meetings(one, other)
         ]
         engines = Engine(self._engines[earlier]), Engine(self._engines[later])
@@ -276,22 +275,21 @@ class _Search:
             unit = self._touches.units[segment]
             in_bytes = (addresses[:, None] * unit + np.arange(unit)).reshape(-1)
             return [Meeting(None, segment, in_bytes, one.written, other.written)]
-        memory = Memory(one.space)
-        depth = memory_shape(self.config, memory).depth
-        rows = addresses // depth
+        memory, rows = Memory(one.space), one.rows & other.rows
         return [
-            Meeting(memory, row, addresses[rows == row] - row * depth, one.written, other.written)
-            for row in np.unique(rows).tolist()
+            Meeting(memory, row, addresses, one.written, other.written)
+            for row in range(rows.bit_length())
+            if rows >> row & 1
         ]
 
 
 def _merged(touches: Iterable[Touch]) -> list[Touch]:
     """One for each memory and kind of access."""
-    found: dict[tuple[int, bool], CellSet] = {}
-    for space, cells, written in touches:
-        known = found.get((space, written))
-        found[space, written] = cells if known is None else union(known, cells)
-    return [Touch(space, cells, written) for (space, written), cells in found.items()]
+    found: dict[tuple[int, int, bool], CellSet] = {}
+    for space, rows, cells, written in touches:
+        known = found.get((space, rows, written))
+        found[space, rows, written] = cells if known is None else union(known, cells)
+    return [Touch(space, rows, cells, written) for (space, rows, written), cells in found.items()]
 
 
 def _does(writes: bool) -> str:
