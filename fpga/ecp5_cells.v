@@ -67,6 +67,8 @@ module DP16KD(
     parameter REGMODE_B = "NOREG";
     parameter RESETMODE = "SYNC";
     parameter ASYNC_RESET_RELEASE = "SYNC";
+    parameter CLKAMUX = "CLKA";
+    parameter CLKBMUX = "CLKB";
     parameter CSDECODE_A = "0b000";
     parameter CSDECODE_B = "0b000";
     parameter WRITEMODE_A = "NORMAL";
@@ -99,8 +101,9 @@ module DP16KD(
     endfunction
 
     generate
-        if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != "NOREG" || REGMODE_B != "NOREG")
-            initial $fatal(1, "DP16KD with output registers or ports of two widths has no model");
+        if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" ||
+            CLKBMUX != "CLKB")
+            initial $fatal(1, "DP16KD with output registers, inverted clocks or ports of two widths has no model");
         if (WIDTH == 36) begin
             always @(posedge CLKA) if (chosen_a && WEA) begin
                 if (address_a[0]) cells[word_a][8:0] <= write_a[8:0];
