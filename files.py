@@ -1,12 +1,23 @@
 """Files that are written whole or not at all, and errors that name them."""
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import TilewrightError
 
-__all__ = ["require_file", "require_place", "write_file"]
+__all__ = ["digest_of_files", "require_file", "require_place", "write_file"]
+
+
+def digest_of_files(folder: Path, patterns: Iterable[str]) -> str:
+    """16 hexadecimal digits that stand for the names and contents of files below `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def require_file(path: Path, what: str, *, error: type[TilewrightError], way_out: str) -> None:

@@ -17,6 +17,7 @@ from . import inspect as inspect_command
 from . import profile as profile_command
 from . import simulate_board as simulate_board_command
 from . import timing_check as timing_check_command
+from . import tuning as tuning_command
 from . import verify as verify_command
 from .interrupt import INTERRUPTED, end_when_interrupted
 
@@ -50,6 +51,7 @@ for command in (
     simulate_board_command.simulate_board,
     export_command.export,
     timing_check_command.timing_check,
+    tuning_command.tuning,
     demo.demo,
 ):
     cli.add_command(command)

@@ -11,6 +11,7 @@ from .files import config_option, dense_rounding_option, out_option, read_arrays
 from .graphs import dump_option
 from .host_target import host_options
 from .quantise import CalibrationOptions, calibration_options
+from .tuning import TuningOptions, tuning_options
 from .words import counted
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = ["compile_model"]
 @dump_option
 @host_options
 @dense_rounding_option
+@tuning_options
 @click.option(
     "--check/--no-check", default=True, show_default=True, help="Prove that tokens order all that meets in a memory."
 )
@@ -52,6 +54,7 @@ def compile_model(
     host: "HostTarget | None",
     dense_rounding: str,
     check: bool,
+    tuning: TuningOptions,
     **calibration: Any,
 ) -> None:
     """Compile MODEL to a program file.
@@ -63,6 +66,7 @@ def compile_model(
     if target == "host":
         if calibrated.calibrate is not None:
             raise TilewrightError("--calibrate must go with --target accelerator: leave one of them out")
+        tuning.require_default("--target accelerator")
         program = _for_host(model, shapes, constants, dump, host)
         program.save(out)
         click.echo(f"{out}: {len(program.layers)} layers for the host alone")
@@ -74,7 +78,8 @@ def compile_model(
     graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
     if calibrated.calibrate is not None:
         graph = calibrated.apply(graph, chosen)
-    program = compile_graph(graph, chosen, host=host, dump=dump, check=check)
+    with tuning.tuner(model.name) as tuner:
+        program = compile_graph(graph, chosen, host=host, dump=dump, check=check, scheduler=tuner)
     program.save(out)
     layers = counted(len(program.layers), "layer")
     if not len(program.instructions):
@@ -89,6 +94,11 @@ def compile_model(
         f"{out}: {layers}, {counted(len(program.instructions), 'instruction')} for {chosen.name}, "
         f"{accelerated / total:.0%} of {total:,} MACs on the accelerator"
     )
+    if tuner is not None and tuner.entry is not None:
+        entry = tuner.entry
+        click.echo(
+            f"tuned: {entry.cycles:,} cycles instead of {entry.heuristic:,} by heuristics, {entry.gain:.1%} fewer"
+        )
 
 
 def _for_host(

@@ -13,6 +13,7 @@ from .devices import DeviceName
 from .files import dense_rounding_option, out_option, read_arrays, write_text
 from .roofline import draw_roofline, require_picture
 from .running import Interrupted, run_program, show_finished, until_option
+from .tuning import TuningOptions, tuning_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +43,7 @@ _LATENCY = 40
 @out_option(False, "a timeline as JSON, for ui.perfetto.dev or about:tracing", "--trace")
 @out_option(False, "a roofline picture, .png or .svg", "--roofline")
 @dense_rounding_option
+@tuning_options
 def profile(
     model: Path,
     config: str | None,
@@ -54,6 +56,7 @@ def profile(
     roofline: Path | None,
     dense_rounding: str,
     until: str | None,
+    tuning: TuningOptions,
 ) -> None:
     """Say what each layer of MODEL, a model or a compiled program (.tw), takes, and what bound it.
 
@@ -64,7 +67,7 @@ def profile(
     if roofline is not None:
         require_picture(roofline)
     arrays = None if inputs is None else read_arrays(inputs)
-    program = _program(model, config, dense_rounding)
+    program = _program(model, config, dense_rounding, tuning)
     if until is not None:
         from ..isa.until import ended_after, find_layer
 
@@ -93,17 +96,19 @@ def profile(
         print_layers(program, records, device)
 
 
-def _program(path: Path, config: str | None, dense_rounding: str) -> "Program":
+def _program(path: Path, config: str | None, dense_rounding: str, tuning: TuningOptions) -> "Program":
     """`path` compiled, or loaded where it is a program already."""
     if path.suffix.lower() == _PROGRAM_SUFFIX:
         from .program import load_to_run
 
+        tuning.require_default("a model, not a program")
         program = load_to_run(path, config, check=True)
     else:
         chosen = load_config(config or _DEFAULT_CONFIG)
         from ..compiler.compile import compile_model
 
-        program = compile_model(path, chosen, dense_rounding=dense_rounding)  # type: ignore[arg-type]
+        with tuning.tuner(path.name) as tuner:
+            program = compile_model(path, chosen, dense_rounding=dense_rounding, scheduler=tuner)  # type: ignore[arg-type]
     if not len(program.instructions):
         raise TilewrightError(f"{path.name} must have a layer on the accelerator to be measured there, and has none")
     return program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -13,14 +14,17 @@ from .assemble import HostTarget, assemble
 from .graph import Graph
 from .passes.manager import Dump, run_passes
 from .pipeline import passes_for
+from .schedule.decision import Schedule
 from .storable import require_storable
+
+Scheduler = Callable[[Graph, Config], Schedule]
 
 if TYPE_CHECKING:
     import onnx
 
     from .frontend.tflite import DenseRounding
 
-__all__ = ["compile_graph", "compile_model", "import_model", "is_tflite"]
+__all__ = ["Scheduler", "compile_graph", "compile_model", "import_model", "is_tflite"]
 
 
 def import_model(model: str | Path | onnx.ModelProto, *, dense_rounding: DenseRounding = "single") -> Graph:
@@ -55,11 +59,13 @@ def compile_graph(
     accelerate: bool = True,
     dump: Dump | None = None,
     check: bool = True,
+    scheduler: Scheduler | None = None,
 ) -> Program:
     """As :func:`compile_model`, from a graph."""
     lowered = run_passes(graph, passes_for(config, accelerate=accelerate), dump=dump)
     require_storable(lowered)
-    program = assemble(lowered, config, host or HostTarget())
+    schedule = None if scheduler is None else scheduler(lowered, config)
+    program = assemble(lowered, config, host or HostTarget(), schedule)
     if check:
         _require_race_free(program)
     return program
@@ -84,6 +90,7 @@ def compile_model(
     dump: Dump | None = None,
     dense_rounding: DenseRounding = "single",
     check: bool = True,
+    scheduler: Scheduler | None = None,
 ) -> Program:
     """Compile a quantised model: ONNX (QDQ) or TFLite (int8).
 
@@ -101,6 +108,8 @@ def compile_model(
         How a TFLite model's fully connected layers round: once (LiteRT) or twice, ``"double"`` (TFLite Micro).
     check
         Prove that the program has no races: a twentieth of the time.
+    scheduler
+        Lays down schedules for the lowered graph, such as :class:`.tuning.Tuner`; by default all is heuristic.
 
     Raises
     ------
@@ -110,4 +119,4 @@ def compile_model(
         An operator can run nowhere; the message names it and what would work.
     """
     graph = import_model(model, dense_rounding=dense_rounding)
-    return compile_graph(graph, config, host=host, accelerate=accelerate, dump=dump, check=check)
+    return compile_graph(graph, config, host=host, accelerate=accelerate, dump=dump, check=check, scheduler=scheduler)

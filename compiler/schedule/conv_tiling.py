@@ -152,15 +152,15 @@ class ConvChoice:
         return bool(whole and np.all((sizes >= 1) & (sizes <= most)) and self._fits(_Grid(shape, row), 1)[0])
 
     def space(self) -> list[ConvTiling]:
-        """By estimate: the best of all, and the best with each of the largest sizes, with room for two and for one."""
+        """The best by estimate, with room for two and for one, and the best with each of the largest sizes."""
         fitting = self._all[self._fits(_Grid(self.shape, self._all), 1)]
         twice = self._fits(_Grid(self.shape, fitting), 2)
         order = np.argsort(self._cycles(_Grid(self.shape, fitting)), kind="stable")
-        chosen = [*order[twice[order]][:_LIKELIEST], *order[~twice[order]][: _LIKELIEST // 2]]
+        chosen = {*order[twice[order]][:_LIKELIEST].tolist(), *order[~twice[order]][: _LIKELIEST // 2].tolist()}
         for column in range(4):
             for value in np.unique(fitting[:, column])[::-1][:_VALUES]:
-                chosen += order[fitting[order, column] == value][:1].tolist()
-        return [_tiling(row) for row in fitting[list(dict.fromkeys(map(int, chosen)))]]
+                chosen |= {*order[fitting[order, column] == value][:1].tolist()}
+        return [_tiling(fitting[place]) for place in order.tolist() if place in chosen]
 
     @cached_property
     def _all(self) -> np.ndarray:

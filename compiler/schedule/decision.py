@@ -11,12 +11,13 @@ from ...errors import TilewrightError
 __all__ = ["Choice", "Decisions", "Schedule"]
 
 D = TypeVar("D")
+D_co = TypeVar("D_co", covariant=True)
 
 
-class Choice(Protocol[D]):
+class Choice(Protocol[D_co]):
     """One thing that a layer's schedule must decide. Decisions are frozen dataclasses of whole numbers."""
 
-    def heuristic(self) -> D:
+    def heuristic(self) -> D_co:
         """What a closed form finds best.
 
         Raises
@@ -30,7 +31,7 @@ class Choice(Protocol[D]):
         """Whether the layer can be scheduled so."""
         ...
 
-    def space(self) -> Sequence[D]:
+    def space(self) -> Sequence[D_co]:
         """Some tens of decisions that may be better than the heuristic's: the likeliest of all that it admits."""
         ...
 

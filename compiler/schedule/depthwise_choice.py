@@ -10,7 +10,7 @@ from .window_tiling import TileSize, WindowChoice, WindowTiling
 __all__ = ["DepthwiseChoice", "DepthwiseTiling"]
 
 _SHARES = 2  # blocks or rows of which the matrix engine may have more or fewer
-_TILES = 3  # tiles that are tried with each share
+_TILES = 1  # tiles that are tried with each share
 
 
 @dataclass(frozen=True)

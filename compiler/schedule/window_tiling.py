@@ -15,7 +15,7 @@ from .splits import few_splits
 __all__ = ["TileSize", "WindowChoice", "WindowTiling", "frame_pixels"]
 
 _BANDS = 4
-_ROWS, _COLUMNS, _BLOCKS = 8, 2, 4  # how many values of each are worth a try
+_ROWS, _COLUMNS, _BLOCKS = 6, 2, 3  # how many values of each are worth a try
 
 TileSize = tuple[int, int, int]
 

@@ -1,0 +1,7 @@
+"""Tuning: schedules found by search with a clock that is handed in, and kept in a database."""
+
+from .database import DatabaseError, NetworkEntry, TuningDatabase
+from .measure import Measure
+from .search import Effort, Tuner
+
+__all__ = ["DatabaseError", "Effort", "Measure", "NetworkEntry", "Tuner", "TuningDatabase"]
