@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +84,9 @@ def debug(
             if name is not None:
                 given = {**options, "trace": True} if name == "cycle" else {}
                 opened.append(open_device(name, loaded.config, **given))
-        debugger = Debugger(loaded, *opened, every=every)
-        stopped = debugger.run(arrays, place)
+        with _watched(loaded) as progress:
+            debugger = Debugger(loaded, *opened, every=every, progress=progress)
+            stopped = debugger.run(arrays, place)
         click.echo(_told(stopped, loaded, device, against))
         for each in wanted:
             each.write(debugger)
@@ -94,6 +97,22 @@ def debug(
             each.close()
     if stopped.why in ("difference", "error"):
         sys.exit(_DIFFERENT)
+
+
+@contextmanager
+def _watched(program: Program) -> Iterator[Callable[[int], object]]:
+    """What the debugger tells of its progress, as a bar; without time, since parts of a run have other cycles."""
+    from .progress import run_bar
+
+    with run_bar(program, "oracle") as bar:
+
+        def told(done: int) -> None:
+            if bar is not None and not done:
+                bar.begin_run()
+            if bar is not None:
+                bar.advance(done, 0)
+
+        yield told
 
 
 def _cycle_options(memory: dict[str, Any], wave: Path | None, *devices: str | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Debugger:
         Instructions after which devices are compared; see :func:`.first_difference`. By default 1, and 64 where one of
         them has time.
     progress
-        Called with the instructions of a run that are done.
+        Called now and then with the instructions of the present run that are done; with 0 when a run begins.
 
     Members
     -------
@@ -136,8 +136,10 @@ class Debugger:
         one, *others = steppers
         first_run = self.before is None
         self.before = one.capture()
+        self._progress(0)
         if not others:
             one.advance(goal)
+            self._progress(one.done)
             return None
         (other,) = others
         if first_run:  # what memories hold when they are switched on is nobody's mistake
