@@ -14,7 +14,7 @@ from ..isa.table import Memory
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DEVICES", "Device", "Simulator", "Traced", "open_device"]
+__all__ = ["DEVICES", "Device", "Shared", "Simulator", "Traced", "open_device"]
 
 
 @runtime_checkable
@@ -73,6 +73,14 @@ class Simulator(Device, Protocol):
 
 
 @runtime_checkable
+class Shared(Protocol):
+    """A device whose memory lies in this process."""
+
+    def view(self, address: int, nbytes: int) -> "np.ndarray":
+        """Device memory in place: uint8, its own bytes and no copy."""
+
+
+@runtime_checkable
 class Traced(Protocol):
     """A device that can tell what its core did when."""
 
@@ -88,8 +96,9 @@ DEVICES: dict[str, tuple[str, str]] = {
     "netlist": ("fpga.netlist", "NetlistSimulator"),
     "soc": ("fpga.simulated_board", "SimulatedBoardDevice"),
     "uart": ("driver.board", "BoardDevice"),
+    "linux": ("driver.linux", "LinuxDevice"),
 }
-_PLACE = {"uart": "port"}  # what may follow the name, after a colon
+_PLACE = {"uart": "port", "linux": "place"}  # what may follow the name, after a colon
 
 
 def open_device(name: str, config: Config, **options: Any) -> Device:
@@ -105,7 +114,7 @@ def open_device(name: str, config: Config, **options: Any) -> Device:
     name, colon, place = name.partition(":")
     if colon:
         if name not in _PLACE:
-            raise DeviceError(f"device {name} must stand alone, without :{place}; only {', '.join(_PLACE)} has a place")
+            raise DeviceError(f"device {name} must stand alone, without :{place}; places are for {', '.join(_PLACE)}")
         options[_PLACE[name]] = place
     if name not in DEVICES:
         raise DeviceError(f"device must be one of {', '.join(DEVICES)}, not {name!r}")

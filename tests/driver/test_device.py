@@ -38,11 +38,11 @@ def test_every_name_leads_to_a_device_of_that_name(name: str) -> None:
 
 
 def test_unknown_devices_and_options() -> None:
-    names = "oracle, native, cycle, timing, netlist, soc, uart"
+    names = "oracle, native, cycle, timing, netlist, soc, uart, linux"
     with pytest.raises(DeviceError, match=rf"^device must be one of {names}, not 'vta'$"):
         open_device("vta", TINY)
     with pytest.raises(
-        DeviceError, match=r"^device native must stand alone, without :/dev/ttyUSB0; only uart has a pl"
+        DeviceError, match=r"^device native must stand alone, without :/dev/ttyUSB0; places are for uart"
     ):
         open_device("native:/dev/ttyUSB0", TINY)
     with pytest.raises(DeviceError, match=r"^device oracle has no option trace; it has dram, together$"):
