@@ -3,6 +3,7 @@
 import pytest
 from tilewright.errors import DeviceError
 from tilewright.isa.random_programs import random_program
+from tilewright.isa.table import INSTRUCTION_BYTES
 from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare, shrink_and_save
 from tilewright.simulator.build import cache_directory
 from tilewright.simulator.cycle import CycleSimulator
@@ -50,7 +51,8 @@ def agree(reached):
 
     def run(core, seeds, *, shard, points=POINTS, size=24):
         def dram():
-            return Dram(size=COMPARISON_DRAM_BYTES, base=core.base)
+            room = COMPARISON_DRAM_BYTES + INSTRUCTION_BYTES * size // 4096 * 4096
+            return Dram(size=room, base=min(core.base, (1 << core.config.address_bits) - room))
 
         options = {"max_cycles": 50_000_000, **memory_of(shard, core.config.bus_bytes)}
         simulators = [

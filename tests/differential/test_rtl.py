@@ -15,6 +15,7 @@ PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
 SHARD = 100
 SHARDS = max(1, -(-PROGRAMS // (SHARD * len(CAMPAIGN))))
 LONGEST_NESTS = max(16, PROGRAMS // 400)
+LONG_PROGRAM = 100_000
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
@@ -28,3 +29,9 @@ def test_agreement(name: str, shard: int, agree: Callable[..., None]) -> None:
 def test_longest_nests(agree: Callable[..., None]) -> None:
     """Bounds of 65,535, runs of as many cells among them."""
     agree(CAMPAIGN["tiny"], range(100, 100 + LONGEST_NESTS), shard=0, points=(LARGEST_BOUND,), size=8)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", CAMPAIGN if PROGRAMS >= 100_000 else ["tiny"])
+def test_long_programs(name: str, agree: Callable[..., None]) -> None:
+    agree(CAMPAIGN[name], [5], shard=0, points=(20,), size=LONG_PROGRAM)
