@@ -35,7 +35,7 @@ coverage: $(VENV)/test.stamp
 soak: export TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py \
-	  tests/isa/test_races.py tests/compiler/test_races_of_networks.py
+	  tests/isa/test_races.py tests/compiler/test_races_of_networks.py tests/fpga
 
 SECONDS ?= inf
 fuzz: export TILEWRIGHT_FUZZ_SECONDS = $(SECONDS)
@@ -46,7 +46,7 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	rm -rf build/types && mkdir -p build/types/tilewright
-	for part in *.py cli compiler driver fpga hw isa models simulator; do ln -s ../../../$$part build/types/tilewright/; done
+	for part in *.py cli compiler driver explore fpga hw isa models simulator; do ln -s ../../../$$part build/types/tilewright/; done
 	MYPYPATH=build/types $(BIN)/mypy --cache-dir build/mypy
 
 docs: $(VENV)/docs.stamp

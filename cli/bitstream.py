@@ -9,6 +9,7 @@ from ..config import load_config
 from ..errors import DeviceError
 from ..files import write_file
 from ..fpga.boards import BOARDS
+from .devices import MemorySize
 from .files import config_option, out_option
 
 __all__ = ["bitstream"]
@@ -21,7 +22,7 @@ _MEGA = 1_000_000
 @config_option
 @out_option(True, "the bitstream")
 @click.option("--clock", type=click.IntRange(12, 200), default=50, show_default=True, help="The system's clock, MHz.")
-@click.option("--memory", type=click.IntRange(4), default=64, show_default=True, help="KiB of block RAM, as DRAM.")
+@click.option("--memory", type=MemorySize(), default="64", show_default=True, help="KiB of block RAM, or sdram.")
 @click.option("--baud", type=click.IntRange(9600), default=3 * _MEGA, show_default=True, help="Of the host link.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Attempts at place and route.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Attempts at a time; as many as CPUs by default.")
@@ -32,7 +33,7 @@ def bitstream(
     config: str,
     out: Path,
     clock: int,
-    memory: int,
+    memory: int | None,
     baud: int,
     seeds: int,
     jobs: int | None,
@@ -44,7 +45,12 @@ def bitstream(
     from ..fpga.bitstream import build_bitstream
     from ..fpga.system_config import SystemConfig
 
-    system = SystemConfig(memory_bytes=memory << 10, clock_hz=clock * _MEGA, baud=baud)
+    chip = BOARDS[board].sdram if memory is None else None
+    if memory is None:
+        if chip is None:
+            raise DeviceError(f"board {board} must have SDRAM for --memory sdram, and has none: give a number of KiB")
+        memory = chip.size
+    system = SystemConfig(memory_bytes=memory, clock_hz=clock * _MEGA, baud=baud, sdram=chip)
     content, made = build_bitstream(
         chosen,
         system,

@@ -5,6 +5,7 @@ import time
 import click
 
 from ..config import load_config
+from .devices import MemorySize
 from .files import config_option
 
 __all__ = ["simulate_board"]
@@ -12,15 +13,14 @@ __all__ = ["simulate_board"]
 
 @click.command("simulate-board")
 @config_option
-@click.option("--memory", type=click.IntRange(4), default=256, show_default=True, help="The board's memory, KiB.")
-def simulate_board(config: str, memory: int) -> None:
+@click.option("--memory", type=MemorySize(), default="256", show_default=True, help="KiB of block RAM, or sdram.")
+def simulate_board(config: str, memory: int | None) -> None:
     """Simulate a whole board until interrupted; its serial port is printed, for --device uart:PORT."""
     chosen = load_config(config)
-    from ..fpga.simulated_board import BAUD, SimulatedBoard
-    from ..fpga.system_config import SystemConfig
+    from ..fpga.simulated_board import SimulatedBoard, simulated_system
 
     click.echo(f"Building the system of {chosen.name}, if it is the first of its kind: a minute or two", err=True)
-    with SimulatedBoard(chosen, SystemConfig(memory_bytes=memory << 10, baud=BAUD)) as board:
+    with SimulatedBoard(chosen, simulated_system(memory)) as board:
         click.echo(board.port)
         click.echo(f"tilewright run PROGRAM --device uart:{board.port}; to end, press Ctrl-C", err=True)
         while True:

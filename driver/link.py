@@ -13,7 +13,7 @@ _BITS_PER_BYTE = 10
 _FRAME_OVERHEAD = 24
 _LATENCY = 0.002  # of a USB adapter, both ways
 _GRACE = 0.1
-_LEAST_ATTEMPTS = 8  # within the patience
+_LEAST_ATTEMPTS = 16  # within the patience
 _MANY = 4096
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .families import Resources
+from .sdram_chip import SdramChip
 
 __all__ = ["BOARDS", "Board"]
 
@@ -23,6 +24,8 @@ class Board:
         Module and class in amaranth-boards; empty where no bitstream can be made.
     place_and_route
         nextpnr's options for the FPGA.
+    sdram
+        The chip that bitstreams can use as memory.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Board:
     has: Resources
     platform: tuple[str, str] | None = None
     place_and_route: tuple[str, ...] = ()
+    sdram: SdramChip | None = None
 
 
 _LFE5U_25F = Resources(lut=24_288, ff=24_288, dsp=28, block_ram=56)
@@ -42,7 +46,15 @@ _XC7A35T = Resources(lut=20_800, ff=41_600, dsp=90, block_ram=100)
 _XC7Z020 = Resources(lut=53_200, ff=106_400, dsp=220, block_ram=280)
 
 
-def _ecp5(name: str, size: int, package: str, platform: tuple[str, str] | None, *, speed: str = "6") -> Board:
+def _ecp5(
+    name: str,
+    size: int,
+    package: str,
+    platform: tuple[str, str] | None = None,
+    *,
+    sdram: SdramChip | None = None,
+    speed: str = "6",
+) -> Board:
     return Board(
         name=name,
         family="ecp5",
@@ -51,6 +63,7 @@ def _ecp5(name: str, size: int, package: str, platform: tuple[str, str] | None, 
         speed=speed,
         has={25: _LFE5U_25F, 45: _LFE5U_45F, 85: _LFE5U_85F}[size],
         platform=platform,
+        sdram=sdram,
         place_and_route=(f"--{size}k", "--package", package, "--speed", speed),
     )
 
@@ -58,10 +71,10 @@ def _ecp5(name: str, size: int, package: str, platform: tuple[str, str] | None, 
 BOARDS = {
     board.name: board
     for board in (
-        _ecp5("ulx3s-85f", 85, "CABGA381", ("ulx3s", "ULX3S_85F_Platform")),
-        _ecp5("ulx3s-45f", 45, "CABGA381", ("ulx3s", "ULX3S_45F_Platform")),
-        _ecp5("icepi-zero", 25, "CABGA256", ("icepi_zero", "IcepiZero1_3Platform")),
-        _ecp5("orangecrab-25f", 25, "CSFBGA285", None, speed="8"),
+        _ecp5("ulx3s-85f", 85, "CABGA381", ("ulx3s", "ULX3S_85F_Platform"), sdram=SdramChip()),
+        _ecp5("ulx3s-45f", 45, "CABGA381", ("ulx3s", "ULX3S_45F_Platform"), sdram=SdramChip()),
+        _ecp5("icepi-zero", 25, "CABGA256", ("icepi_zero", "IcepiZero1_3Platform"), sdram=SdramChip()),
+        _ecp5("orangecrab-25f", 25, "CSFBGA285", speed="8"),
         Board(name="pynq-z2", family="xilinx7", device="XC7Z020", package="CLG400", speed="1", has=_XC7Z020),
         Board(name="arty-a7-35", family="xilinx7", device="XC7A35T", package="CSG324", speed="1L", has=_XC7A35T),
     )

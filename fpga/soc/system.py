@@ -14,6 +14,7 @@ from .arbiter import MemoryArbiter
 from .axi_memory import AxiMemory
 from .block_memory import BlockMemory
 from .link import HostLink
+from .sdram import SdramController, SdramPins
 from .uart import UartReceiver, UartTransmitter
 
 __all__ = ["System"]
@@ -28,6 +29,8 @@ class System(Component):
         The host's serial line: `rx` comes from the host, and is not synchronised.
     running
         Between a start of the core and its interrupt, for a lamp.
+    sdram
+        Where the memory is SDRAM, its pins (see :class:`SdramPins`).
     clocks, awake
         With `gated_clocks`, as those of :class:`Core`: for simulators.
     """
@@ -36,7 +39,8 @@ class System(Component):
         self._config, self._system, self._gated = config, system, gated_clocks
         lines = Signature({name: Out(1) for name in GATED})
         gating = {"clocks": In(lines), "awake": Out(lines)} if gated_clocks else {}
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1), **gating})
+        chip = {"sdram": Out(SdramPins(system.sdram))} if system.sdram else {}
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1), **gating, **chip})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -48,7 +52,7 @@ class System(Component):
         )
         m.submodules.axi = axi = AxiMemory(config, base=system.memory_base, size=system.memory_bytes)
         m.submodules.arbiter = arbiter = MemoryArbiter(address_bits=log2(words), word_bytes=word_bytes)
-        m.submodules.memory = memory = BlockMemory(words=words, word_bytes=word_bytes)
+        m.submodules.memory = memory = self._memory(m)
         m.submodules.receiver = receiver = UartReceiver(clock_hz=system.clock_hz, baud=system.baud)
         m.submodules.transmitter = transmitter = UartTransmitter(clock_hz=system.clock_hz, baud=system.baud)
         connect(m, receiver.output, link.received)
@@ -64,6 +68,14 @@ class System(Component):
             connect(m, flipped(self.clocks), core.clocks)
             connect(m, core.awake, flipped(self.awake))
         return m
+
+    def _memory(self, m: Module) -> Any:
+        system, word_bytes = self._system, self._config.bus_bytes
+        if system.sdram is None:
+            return BlockMemory(words=system.memory_bytes // word_bytes, word_bytes=word_bytes)
+        controller = SdramController(system.sdram, clock_hz=system.clock_hz, word_bytes=word_bytes)
+        connect(m, controller.pins, flipped(self.sdram))
+        return controller
 
     def _lamp(self, m: Module, core: Core, link: HostLink) -> None:
         bus, control, before = link.registers, Signal(), Signal()

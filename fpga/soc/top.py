@@ -4,11 +4,12 @@ from typing import Any
 
 from amaranth import ClockDomain, Module
 from amaranth.lib.io import Buffer
-from amaranth.lib.wiring import Component
+from amaranth.lib.wiring import Component, connect
 
 from ...config import Config
 from ..system_config import SystemConfig
 from .clocking import Ecp5Clock
+from .sdram_pins import SdramBuffers
 from .system import System
 
 __all__ = ["BoardTop"]
@@ -33,5 +34,8 @@ class BoardTop(Component):
             given_hz=round(platform.default_clk_frequency), wanted_hz=self._system.clock_hz
         )
         m.submodules.system = system = System(self._config, self._system)
+        if self._system.sdram is not None:
+            m.submodules.sdram_pins = pins = SdramBuffers(platform.request("sdram", 0, dir="-"), self._system.sdram)
+            connect(m, system.sdram, pins.controller)
         m.d.comb += [clocking.clock.eq(clock.i), system.rx.eq(rx.i), tx.o.eq(system.tx), lamp.o.eq(system.running)]
         return m

@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from tilewright.fpga.soc.sdram import SdramChip, SdramController
+from tilewright.fpga.sdram_chip import SdramChip
+from tilewright.fpga.soc.sdram import SdramController
 
 CLOCK_HZ = 50_000_000
 CYCLE_NS = 1e9 / CLOCK_HZ
