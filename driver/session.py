@@ -260,12 +260,17 @@ class Session:
         )
 
     def _call(self, step: Call) -> Mapping[str, int]:
-        memory = [self._memory(name) for name in step.arguments]
-        before = [content.copy() for content in memory]
-        self._host.call(step.symbol, memory)
-        for name, old, new in zip(step.arguments, before, memory, strict=True):
-            self._note_changes(name, old, new)
+        memory = {name: self._memory(name) for name in step.arguments}
+        before = {name: content.copy() for name, content in memory.items() if self._copied(name)}
+        self._host.call(step.symbol, [memory[name] for name in step.arguments])
+        for name, old in before.items():
+            self._note_changes(name, old, memory[name])
         return {}
+
+    def _copied(self, name: str) -> bool:
+        """Whether the host works on a copy of the buffer, which then has to reach the device."""
+        segment = self._buffers[name].segment
+        return segment is not None and not self._mirrors[segment].in_place
 
     def _note_changes(self, name: str, old: np.ndarray, new: np.ndarray) -> None:
         buffer = self._buffers[name]

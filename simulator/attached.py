@@ -46,6 +46,10 @@ class AttachedSimulator:
         """A copy of DRAM, uint8, shape (nbytes,)."""
         return self.dram.view(address, nbytes).copy()
 
+    def view(self, address: int, nbytes: int) -> np.ndarray:
+        """DRAM in place: uint8, shape (nbytes,)."""
+        return self.dram.view(address, nbytes)
+
     def start(self, launch: Launch) -> None:
         """Take a program. A simulator works while it is waited for.
 

@@ -44,14 +44,14 @@ def load_c_library(
     """
     name = package.rpartition(".")[2]
     compiler = find_tool(COMPILERS, purpose=f"the {name} simulator", package="gcc")
-    command = [*_FLAGS, *flags, *(f"-D{size.upper()}={getattr(config, size)}" for size in sizes)]
+    command = [*_FLAGS, *flags, *(f"-D{size.upper()}={getattr(config, size)}" for size in sizes), *units]
     sources = {**_source_files(package), _HEADER: c_header().encode()}
     library = f"{name}.so"
 
     def build(directory: Path) -> None:
         for file_name, text in sources.items():
             (directory / file_name).write_bytes(text)
-        run_tool([compiler, *command, "-o", library, *units], cwd=directory)
+        run_tool([compiler, *command, "-o", library], cwd=directory)
 
     key = [tool_identity(compiler), cpu_identity(), *command, *(part for item in sources.items() for part in item)]
     return ctypes.CDLL(str(cached_build(key, build, name=name) / library))

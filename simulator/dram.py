@@ -16,12 +16,14 @@ class Dram:
     Members
     -------
     bytes
-        uint8, shape (size,). Simulators work on it in place.
+        uint8, shape (size,), its start as aligned as segments are. Simulators and host code work on it in place.
     """
 
     def __init__(self, *, size: int = 1 << 30, base: int = 0x1000_0000) -> None:
         self.base = base
-        self.bytes = np.zeros(size, dtype=np.uint8)
+        room = np.zeros(size + SEGMENT_ALIGNMENT, dtype=np.uint8)
+        start = -room.ctypes.data % SEGMENT_ALIGNMENT
+        self.bytes = room[start : start + size]
         self._next = 0
 
     def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:

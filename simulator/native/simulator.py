@@ -91,7 +91,9 @@ class NativeSimulator(AttachedSimulator):
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
         """A copy of an on-chip memory, uint8, shape (depth, cell_bytes)."""
-        return self._view(memory, row).copy()
+        array = np.empty(self._shape(memory, row), np.uint8)
+        self._library.machine_peek(self._open(), int(memory), row, array.ctypes.data)
+        return array
 
     def poke(self, memory: Memory, array: np.ndarray, row: int = 0) -> None:
         """Replace an on-chip memory; `array` as :meth:`peek` gives it.
@@ -101,35 +103,33 @@ class NativeSimulator(AttachedSimulator):
         DeviceError
             The array has another shape or dtype, or there is no such row.
         """
-        view = self._view(memory, row)
-        if array.shape != view.shape or array.dtype != np.uint8:
+        shape = self._shape(memory, row)
+        if array.shape != shape or array.dtype != np.uint8:
             raise DeviceError(
-                f"{memory.name} must be poked with uint8 of shape {view.shape}, not {array.dtype} {array.shape}"
+                f"{memory.name} must be poked with uint8 of shape {shape}, not {array.dtype} {array.shape}"
             )
-        view[:] = array
-        self._library.machine_touched(self._open(), int(memory), row)
+        array = np.ascontiguousarray(array)
+        self._library.machine_poke(self._open(), int(memory), row, array.ctypes.data)
 
     def _open(self) -> int:
         if self._machine is None:
             raise DeviceError("the native simulator must be open, and it was closed (make a new one)")
         return int(self._machine)
 
-    def _view(self, memory: Memory, row: int) -> np.ndarray:
+    def _shape(self, memory: Memory, row: int) -> tuple[int, int]:
+        self._open()
         shape = memory_shape(self.config, memory)
         if not 0 <= row < shape.rows:
             raise DeviceError(f"row of {memory.name} must be below {shape.rows}, not {row}")
-        start = self._library.machine_memory(self._open(), int(memory), row)
-        raw = (ctypes.c_uint8 * (shape.depth * shape.cell_bytes)).from_address(start)
-        return np.ctypeslib.as_array(raw).reshape(shape.depth, shape.cell_bytes)
+        return shape.depth, shape.cell_bytes
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     pointer, number = ctypes.c_void_p, ctypes.c_uint32
     library.machine_create.restype = pointer
-    library.machine_memory.restype = pointer
-    library.machine_memory.argtypes = (pointer, number, number)
-    library.machine_touched.argtypes = (pointer, number, number)
-    library.machine_touched.restype = None
+    for back_door in (library.machine_peek, library.machine_poke):
+        back_door.argtypes = (pointer, number, number, pointer)
+        back_door.restype = None
     library.machine_destroy.argtypes = (pointer,)
     library.machine_destroy.restype = None
     library.machine_run.argtypes = (pointer, pointer, pointer)

@@ -2,8 +2,6 @@
  *
  * The order is greedy: before each fetch the engines do all they can. Which instructions can ever run does not
  * depend on the order, and neither do the results of a program without races. */
-#include <stdlib.h>
-
 #include "decode.h"
 #include "machine.h"
 
@@ -213,19 +211,4 @@ void machine_run(struct machine *m, const struct launch *launch, struct outcome 
     if (!core.outcome.error)
         conclude(&core);
     *outcome = core.outcome;
-}
-
-struct machine *machine_create(void)
-{
-    struct machine *m = aligned_alloc(64, (sizeof *m + 63) / 64 * 64);
-    if (m) {
-        memset(m, 0, sizeof *m);
-        memset(m->act_biased, 0x80, sizeof m->act_biased);
-    }
-    return m;
-}
-
-void machine_destroy(struct machine *m)
-{
-    free(m);
 }

@@ -1,219 +1,158 @@
-/* A whole GEMM nest as a blocked matrix product.
- *
- * Loops are classed by their zero strides: without a step in ACC a loop is a reduction, without one in WGT it
- * enumerates rows of the product, without one in ACT columns; the others are outermost. Where all
- * accumulators of the nest are distinct, the order of the additions to each is free (they wrap), so rows
- * and columns are done in register tiles over the whole reduction. */
-#include "decode.h"
+/* A whole GEMM nest as a blocked matrix product: register tiles of rows by columns over the whole reduction. */
 #include "gemm.h"
-#include "lanes.h"
 
-/* Loops of one class, those that run once left out. `masked`: the loop is in the overwrite mask. */
-struct loops {
-    int dims;
-    uint32_t bound[TW_GEMM_DIMS];
-    int32_t act[TW_GEMM_DIMS], wgt[TW_GEMM_DIMS], acc[TW_GEMM_DIMS];
-    uint8_t masked[TW_GEMM_DIMS];
+#include "forms.h"
+
+/* A part of the nest: one point of the mixed loops, and a stretch of the reduction. */
+struct product {
+    const operand_t *act;
+    const weight_t *wgt;
+    int32_t *acc;
+    const struct point *rows, *columns, *steps;
+    uint32_t step_count;
+    int overwrite;
+    int32_t (*excess)[BLOCK_OUT]; /* what the bias of operands adds to the sums of each column of a tile */
 };
 
-static void add_loop(struct loops *loops, const struct gemm_nest *nest, int d)
-{
-    int n = loops->dims++;
-    loops->bound[n] = nest->bound[d];
-    loops->act[n] = nest->act_stride[d];
-    loops->wgt[n] = nest->wgt_stride[d];
-    loops->acc[n] = nest->acc_stride[d];
-    loops->masked[n] = nest->overwrite_mask >> d & 1;
-}
+#define MOST_ROWS 12
+#define MOST_COLUMNS (WEIGHTS / CELL_VECTORS > 1 ? WEIGHTS / CELL_VECTORS : 1)
+#define FITTING_ROWS(columns) (SUMS / ((columns) * CELL_VECTORS))
+#define EACH(variable, bound) _Pragma("GCC unroll 16") for (uint32_t variable = 0; variable < (bound); variable++)
 
-static int within(uint32_t base, const int32_t *stride, const uint32_t *bound, uint32_t depth)
+/* The tile of `rows` by `columns`, both constants, from row r and column c on. Every loop over its sums has a constant
+ * bound, so that they stay in registers. */
+static inline __attribute__((always_inline)) void multiply_tile(const struct product *p, uint32_t r, uint32_t c,
+                                                                const uint32_t rows, const uint32_t columns)
 {
-    int64_t low = base, high = base;
-    for (int d = 0; d < TW_GEMM_DIMS; d++) {
-        int64_t reach = (int64_t)stride[d] * (bound[d] - 1);
-        *(reach < 0 ? &low : &high) += reach;
-    }
-    return low >= 0 && high < depth;
-}
-
-/* No address wraps, and every activation address is whole words. */
-static int plain_addresses(const struct gemm_nest *nest)
-{
-    uint32_t low_bits = nest->act_base;
-    for (int d = 0; d < TW_GEMM_DIMS; d++)
-        if (nest->bound[d] > 1)
-            low_bits |= (uint32_t)nest->act_stride[d];
-    return low_bits % GEMM_GRANULES == 0 && within(nest->act_base, nest->act_stride, nest->bound, ACT_DEPTH) &&
-           within(nest->wgt_base, nest->wgt_stride, nest->bound, WGT_DEPTH) &&
-           within(nest->acc_base, nest->acc_stride, nest->bound, ACC_DEPTH);
-}
-
-/* All points of `loops`, once per hardware row where `hardware_rows`; 0 where the table is too small. */
-static int fill_table(struct point_table *table, const struct loops *loops, int hardware_rows)
-{
-    uint64_t points = 1;
-    for (int d = 0; d < loops->dims; d++)
-        if ((points *= loops->bound[d]) > ACC_DEPTH)
-            return 0;
-    uint32_t index[TW_GEMM_DIMS] = {0};
-    int changed;
-    table->count = 0;
-    do {
-        uint32_t act = address_of(0, loops->act, index, loops->dims);
-        uint32_t wgt = address_of(0, loops->wgt, index, loops->dims);
-        uint32_t acc = address_of(0, loops->acc, index, loops->dims);
-        uint8_t first = 1;
-        for (int d = 0; d < loops->dims; d++)
-            first &= !(loops->masked[d] && index[d]);
-        for (uint32_t row = 0; row < (hardware_rows ? ROWS : 1); row++) {
-            uint32_t n = table->count++;
-            table->act[n] = act * GRANULE + row * (uint32_t)ACT_BYTES;
-            table->wgt[n] = wgt;
-            table->acc[n] = acc + row * ACC_DEPTH;
-            table->first[n] = first;
-        }
-    } while (next_point(index, loops->bound, loops->dims, &changed));
-    return 1;
-}
-
-/* Hardware rows of one point follow each other in the row table and can't collide: step over them. */
-static int distinct_accumulators(struct machine *m, uint32_t base)
-{
-    uint64_t cells = (uint64_t)m->mixed.count * m->columns.count * (m->rows.count / ROWS);
-    if (cells > ACC_DEPTH)
-        return 0;
-    if (++m->generation == 0) {
-        memset(m->stamp, 0, sizeof m->stamp);
-        m->generation = 1;
-    }
-    for (uint32_t o = 0; o < m->mixed.count; o++)
-        for (uint32_t c = 0; c < m->columns.count; c++)
-            for (uint32_t r = 0; r < m->rows.count; r += ROWS) {
-                uint32_t cell = base + m->mixed.acc[o] + m->columns.acc[c] + m->rows.acc[r];
-                if (m->stamp[cell] == m->generation)
-                    return 0;
-                m->stamp[cell] = m->generation;
+    const operand_t *x[MOST_ROWS];
+    const weight_t *w[MOST_COLUMNS];
+    int32_t *cell[MOST_ROWS];
+    lanes_t sum[MOST_ROWS][MOST_COLUMNS][CELL_VECTORS];
+    EACH(j, columns)
+        w[j] = p->wgt + p->columns[c + j].wgt;
+    EACH(i, rows) {
+        x[i] = p->act + p->rows[r + i].act;
+        cell[i] = p->acc + p->rows[r + i].acc;
+        EACH(j, columns)
+            EACH(v, CELL_VECTORS) {
+                const int32_t *held = cell[i] + p->columns[c + j].acc + v * LANES;
+                sum[i][j][v] = lanes_subtract(p->overwrite ? lanes_set(0) : lanes_load(held),
+                                              lanes_load(p->excess[j] + v * LANES));
             }
-    return 1;
+    }
+    for (uint32_t n = 0; n < p->step_count; n++) {
+        ptrdiff_t act = p->steps[n].act, wgt = p->steps[n].wgt;
+        for (int k = 0; k < BLOCK_IN / GROUP; k++) {
+            weights_t weight[MOST_COLUMNS][CELL_VECTORS];
+            EACH(j, columns)
+                EACH(v, CELL_VECTORS)
+                    weight[j][v] = weights_load(w[j] + wgt + packed_position((int)v * LANES, k * GROUP));
+            EACH(i, rows) {
+                word_t word;
+                memcpy(&word, x[i] + act + k * GROUP, sizeof word);
+                EACH(j, columns)
+                    EACH(v, CELL_VECTORS)
+                        sum[i][j][v] = lanes_dot(sum[i][j][v], word, weight[j][v]);
+            }
+        }
+    }
+    EACH(i, rows)
+        EACH(j, columns)
+            EACH(v, CELL_VECTORS)
+                lanes_store(cell[i] + p->columns[c + j].acc + v * LANES, sum[i][j][v]);
 }
 
-static int32_t *cell_at(struct machine *m, uint32_t cell)
-{
-    return &m->acc[0][0][0] + (size_t)cell * BLOCK_OUT;
-}
+typedef void tile_function(const struct product *p, uint32_t r, uint32_t c);
 
-static void clear_overwritten(struct machine *m, uint32_t base)
-{
-    for (uint32_t o = 0; o < m->mixed.count; o++)
-        for (uint32_t c = 0; c < m->columns.count; c++)
-            for (uint32_t r = 0; r < m->rows.count; r++)
-                if (m->mixed.first[o] && m->columns.first[c] && m->rows.first[r])
-                    memset(cell_at(m, base + m->mixed.acc[o] + m->columns.acc[c] + m->rows.acc[r]), 0, BLOCK_OUT * 4);
-}
+#define DEFINE_TILE(columns, rows) \
+    static void tile_##columns##_##rows(const struct product *p, uint32_t r, uint32_t c) \
+    { \
+        if (columns <= MOST_COLUMNS && (rows == 1 || rows <= FITTING_ROWS(columns))) \
+            multiply_tile(p, r, c, rows, columns); \
+    }
+#define NAME_TILE(columns, rows) tile_##columns##_##rows,
+#define FOR_ROWS(do, columns) \
+    do(columns, 1) do(columns, 2) do(columns, 3) do(columns, 4) do(columns, 5) do(columns, 6) \
+    do(columns, 7) do(columns, 8) do(columns, 9) do(columns, 10) do(columns, 11) do(columns, 12)
 
-/* A part of the nest: one point of the mixed loops, one chunk of the reduction. */
-struct part {
-    struct machine *m;
-    uint32_t act, wgt, acc; /* byte offset, tile, cell */
-    uint32_t reduction;
+FOR_ROWS(DEFINE_TILE, 1)
+FOR_ROWS(DEFINE_TILE, 2)
+FOR_ROWS(DEFINE_TILE, 3)
+FOR_ROWS(DEFINE_TILE, 4)
+static tile_function *const tiles[4][MOST_ROWS] = {
+    {FOR_ROWS(NAME_TILE, 1)}, {FOR_ROWS(NAME_TILE, 2)}, {FOR_ROWS(NAME_TILE, 3)}, {FOR_ROWS(NAME_TILE, 4)},
 };
 
-/* Register tiles: as many sums as the vector registers hold beside the weights. */
-#define SUMS (VECTOR_REGISTERS == 32 ? 24 : 8)
-#define WEIGHTS (VECTOR_REGISTERS == 32 ? 4 : 2)
-#define WIDE_COLUMNS (WEIGHTS / CELL_VECTORS > 1 ? WEIGHTS / CELL_VECTORS : 1)
-#define ROWS_FOR(columns) (SUMS / ((columns) * CELL_VECTORS) > 1 ? SUMS / ((columns) * CELL_VECTORS) : 1)
-#define WIDE_ROWS ROWS_FOR(WIDE_COLUMNS)
-#define NARROW_ROWS (ROWS_FOR(1) < 12 ? ROWS_FOR(1) : 12)
-
-#define TILE wide_tile
-#define TILE_ROWS WIDE_ROWS
-#define TILE_COLUMNS WIDE_COLUMNS
-#include "gemm_tile.h"
-#define TILE wide_rest
-#define TILE_ROWS 1
-#define TILE_COLUMNS WIDE_COLUMNS
-#include "gemm_tile.h"
-#define TILE narrow_tile
-#define TILE_ROWS NARROW_ROWS
-#define TILE_COLUMNS 1
-#include "gemm_tile.h"
-#define TILE narrow_rest
-#define TILE_ROWS 1
-#define TILE_COLUMNS 1
-#include "gemm_tile.h"
-
-/* What the bias of the activations adds to a column's sums over the part's reduction. */
-static void sum_excess(const struct part *p, uint32_t column, int32_t *excess)
+static uint32_t most_rows(uint32_t columns)
 {
-    const int32_t *from = p->m->wgt_excess[p->wgt + p->m->columns.wgt[column]];
-    uint32_t total[BLOCK_OUT] = {0};
-    for (uint32_t n = 0; n < p->reduction; n++)
-        for (int o = 0; o < BLOCK_OUT; o++)
-            total[o] += (uint32_t)from[(ptrdiff_t)p->m->reduction_wgt[n] * BLOCK_OUT + o];
-    memcpy(excess, total, sizeof total);
+    uint32_t most = FITTING_ROWS(columns);
+    return most < 1 ? 1 : most > MOST_ROWS ? MOST_ROWS : most;
 }
 
-static void multiply_part(const struct part *p)
+/* As many columns as a tile may have; never one alone after a wide tile, which would use few registers. */
+static uint32_t columns_of_tile(uint32_t left)
 {
-    uint32_t rows = p->m->rows.count, columns = p->m->columns.count, c = 0, r;
-    int32_t excess[WIDE_COLUMNS][BLOCK_OUT];
-    for (; c + WIDE_COLUMNS <= columns; c += WIDE_COLUMNS) {
-        for (int j = 0; j < WIDE_COLUMNS; j++)
-            sum_excess(p, c + j, excess[j]);
-        for (r = 0; r + WIDE_ROWS <= rows; r += WIDE_ROWS)
-            wide_tile(p, r, c, excess);
-        for (; r < rows; r++)
-            wide_rest(p, r, c, excess);
+    if (left == MOST_COLUMNS + 1 && MOST_COLUMNS > 2)
+        return MOST_COLUMNS - 1;
+    return left < MOST_COLUMNS ? left : MOST_COLUMNS;
+}
+
+static void sum_excess(const struct machine *m, const struct product *p, uint32_t c, uint32_t columns)
+{
+    memset(p->excess, 0, columns * sizeof *p->excess);
+#if OPERAND_BIAS
+    for (uint32_t j = 0; j < columns; j++) {
+        const weight_t *first = p->wgt + p->columns[c + j].wgt;
+        for (uint32_t n = 0; n < p->step_count; n++) {
+            const int32_t *excess = m->excess[(size_t)(first + p->steps[n].wgt - m->wgt[0]) / TILE_BYTES];
+            for (int v = 0; v < CELL_VECTORS; v++)
+                lanes_store(p->excess[j] + v * LANES,
+                            lanes_add(lanes_load(p->excess[j] + v * LANES), lanes_load(excess + v * LANES)));
+        }
     }
-    for (; c < columns; c++) {
-        sum_excess(p, c, excess[0]);
-        for (r = 0; r + NARROW_ROWS <= rows; r += NARROW_ROWS)
-            narrow_tile(p, r, c, excess);
-        for (; r < rows; r++)
-            narrow_rest(p, r, c, excess);
+#else
+    (void)m, (void)c;
+#endif
+}
+
+/* Rows are shared out evenly, so that no tile is left with few of them. */
+static void multiply(const struct machine *m, const struct product *p, uint32_t rows, uint32_t columns)
+{
+    for (uint32_t c = 0, wide; c < columns; c += wide) {
+        wide = columns_of_tile(columns - c);
+        uint32_t tiles_needed = (rows + most_rows(wide) - 1) / most_rows(wide);
+        sum_excess(m, p, c, wide);
+        for (uint32_t r = 0, tile = 0; tile < tiles_needed; tile++) {
+            uint32_t end = (uint32_t)((uint64_t)rows * (tile + 1) / tiles_needed);
+            tiles[wide - 1][end - r - 1](p, r, c);
+            r = end;
+        }
     }
 }
 
-/* The whole nest, its reduction in chunks that the offset tables hold. */
-static void multiply(struct machine *m, const struct gemm_nest *nest, const struct loops *reduction)
+static int inside(uint32_t first, const struct extent *extent, uint32_t depth)
 {
-    uint32_t index[TW_GEMM_DIMS] = {0};
-    int changed, more = 1;
-    while (more) {
-        uint32_t n = 0;
-        for (; more && n < REDUCTION_CHUNK; n++) {
-            m->reduction_act[n] = (int32_t)address_of(0, reduction->act, index, reduction->dims) * GRANULE;
-            m->reduction_wgt[n] = (int32_t)address_of(0, reduction->wgt, index, reduction->dims);
-            more = next_point(index, reduction->bound, reduction->dims, &changed);
-        }
-        for (uint32_t o = 0; o < m->mixed.count; o++) {
-            struct part p = {.m = m, .reduction = n, .act = nest->act_base * GRANULE + m->mixed.act[o],
-                             .wgt = nest->wgt_base + m->mixed.wgt[o], .acc = nest->acc_base + m->mixed.acc[o]};
-            multiply_part(&p);
-        }
-    }
+    return first + extent->low >= 0 && first + extent->high < depth;
 }
 
 int run_blocked_gemm(struct machine *m, const struct gemm_nest *nest)
 {
-    struct loops reduction = {0}, rows = {0}, columns = {0}, mixed = {0};
-    if (!plain_addresses(nest))
+    const struct gemm_plan *plan = gemm_plan(m, nest);
+    if (!plan || !plan->blocked || nest->act % GEMM_GRANULES || !inside(nest->act, &plan->act, ACT_DEPTH) ||
+        !inside(nest->wgt, &plan->wgt, WGT_DEPTH) || !inside(nest->acc, &plan->acc, ACC_DEPTH))
         return 0;
-    for (int d = 0; d < TW_GEMM_DIMS; d++) {
-        if (nest->bound[d] == 1)
-            continue;
-        int reduces = nest->acc_stride[d] == 0;
-        if (reduces && !nest->accumulate && !(nest->overwrite_mask >> d & 1))
-            return 0;
-        add_loop(reduces ? &reduction : nest->wgt_stride[d] == 0 ? &rows : nest->act_stride[d] == 0 ? &columns : &mixed,
-                 nest, d);
+    int32_t excess[MOST_COLUMNS][BLOCK_OUT];
+    int32_t *acc = m->acc[0][nest->acc];
+    for (uint32_t n = 0; n < plan->fresh.count; n++)
+        memset(acc + plan->fresh.at[n].acc, 0, BLOCK_OUT * sizeof *acc);
+    for (uint32_t o = 0; o < plan->mixed.count; o++) {
+        const struct point *at = &plan->mixed.at[o];
+        struct product p = {
+            .act = m->act[0] + (size_t)nest->act * GRANULE + at->act, .wgt = m->wgt[nest->wgt] + at->wgt,
+            .acc = acc + at->acc, .rows = plan->rows.at, .columns = plan->columns.at, .steps = plan->reduction.at,
+            .step_count = plan->reduction.count, .overwrite = plan->overwrites, .excess = excess,
+        };
+        multiply(m, &p, plan->rows.count, plan->columns.count);
     }
-    if (!fill_table(&m->rows, &rows, 1) || !fill_table(&m->columns, &columns, 0) || !fill_table(&m->mixed, &mixed, 0) ||
-        !distinct_accumulators(m, nest->acc_base))
-        return 0;
-    if (!nest->accumulate)
-        clear_overwritten(m, nest->acc_base);
-    multiply(m, nest, &reduction);
     return 1;
 }

@@ -9,44 +9,51 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lanes.h"
 #include "tilewright.h"
 
 #define GRANULE (BLOCK_IN < BLOCK_OUT ? BLOCK_IN : BLOCK_OUT)
 #define ACT_BYTES ((size_t)ACT_DEPTH * GRANULE)
 #define TILE_BYTES ((size_t)BLOCK_OUT * BLOCK_IN)
 #define TABLE_ENTRIES (TABLES * 256)
-#define REDUCTION_CHUNK 1024
 
 /* Granules of the smallest unit that GEMM reads and that VECTOR reads or writes. */
 #define GEMM_GRANULES (BLOCK_IN / GRANULE)
 #define VECTOR_GRANULES (BLOCK_OUT / GRANULE)
 
-struct point_table {
-    uint32_t count;
-    uint32_t act[ROWS * ACC_DEPTH]; /* byte offset */
-    uint32_t wgt[ROWS * ACC_DEPTH]; /* tile */
-    uint32_t acc[ROWS * ACC_DEPTH]; /* cell */
-    uint8_t first[ROWS * ACC_DEPTH]; /* every loop of the overwrite mask is at 0 */
-};
+/* Shapes of GEMM nests that are kept (see gemm_plan.c). */
+#define PLANS 256
 
 struct machine {
-    _Alignas(64) int8_t act[ROWS][ACT_BYTES];
+    _Alignas(64) operand_t act[ROWS][ACT_BYTES]; /* value + OPERAND_BIAS (see forms.h) */
     _Alignas(64) int32_t acc[ROWS][ACC_DEPTH][BLOCK_OUT];
-    _Alignas(64) int8_t wgt[WGT_DEPTH][TILE_BYTES];
+    _Alignas(64) weight_t wgt[WGT_DEPTH][TILE_BYTES]; /* in the order of packed_position */
     _Alignas(64) int32_t bias[BIAS_DEPTH][BLOCK_OUT];
     _Alignas(64) uint8_t scale[SCALE_DEPTH][BLOCK_OUT * 8];
     _Alignas(64) int8_t table[TABLE_ENTRIES];
-
-    /* Copies in the form that the multiplier loops like best; always current (see shadow.h). */
-    _Alignas(64) uint8_t act_biased[ROWS][ACT_BYTES];    /* act + 128 */
-    _Alignas(64) int8_t wgt_packed[WGT_DEPTH][TILE_BYTES];
-    _Alignas(64) int32_t wgt_excess[WGT_DEPTH][BLOCK_OUT]; /* 128 * sum of the channel's weights */
-
-    /* Scratch of one GEMM. */
-    struct point_table mixed, columns, rows;
-    uint32_t stamp[ACC_DEPTH], generation;
-    int32_t reduction_act[REDUCTION_CHUNK], reduction_wgt[REDUCTION_CHUNK]; /* bytes, tiles */
+#if OPERAND_BIAS
+    _Alignas(64) int32_t excess[WGT_DEPTH][BLOCK_OUT]; /* what the bias of operands adds to each channel's sum */
+#endif
+    struct gemm_plan *plans[PLANS];
 };
+
+/* A copy of a memory; `bytes` is NULL where it is not held as in DRAM. */
+struct storage {
+    uint8_t *bytes;
+    uint32_t depth, cell_bytes;
+};
+
+static inline struct storage storage_of(struct machine *m, uint32_t memory, int row)
+{
+    switch (memory) {
+    case TW_MEMORY_ACT: return (struct storage){NULL, ACT_DEPTH, GRANULE};
+    case TW_MEMORY_ACC: return (struct storage){(uint8_t *)m->acc[row], ACC_DEPTH, BLOCK_OUT * 4};
+    case TW_MEMORY_WGT: return (struct storage){NULL, WGT_DEPTH, TILE_BYTES};
+    case TW_MEMORY_BIAS: return (struct storage){(uint8_t *)m->bias, BIAS_DEPTH, BLOCK_OUT * 4};
+    case TW_MEMORY_SCALE: return (struct storage){(uint8_t *)m->scale, SCALE_DEPTH, BLOCK_OUT * 8};
+    default: return (struct storage){(uint8_t *)m->table, TABLE_ENTRIES, 1};
+    }
+}
 
 struct launch {
     uint8_t *dram;

@@ -1,225 +1,272 @@
 /* VECTOR. Results one after another, the channels of each side by side. */
 #include "decode.h"
 #include "machine.h"
-#include "shadow.h"
+#include "requantise.h"
 
 #define ACT_MASK ((uint32_t)(ACT_DEPTH - 1) & ~(uint32_t)(VECTOR_GRANULES - 1))
-/* Not unrolled: compilers vectorise these loops only as loops. */
-#define EACH_CHANNEL _Pragma("GCC unroll 1") for (int o = 0; o < BLOCK_OUT; o++)
 
-struct operand {
-    uint32_t in_acc, base;
-    int32_t stride[TW_VECTOR_DIMS];
-};
+#define WINDOW 256
 
 struct vector_nest {
-    uint32_t function, reduce, residual, bias_enable, scale_enable, scale_shared, table_enable, table, row_mask;
-    int32_t a_zero, b_zero, zero_point, minimum, maximum;
-    uint32_t bound[TW_VECTOR_DIMS], bias_base, scale_base;
-    int32_t channel_stride[TW_VECTOR_DIMS];
-    struct operand a, b, dst;
+    uint32_t function, a_in_acc, b_in_acc, dst_in_acc;
+    uint32_t residual, bias_enable, scale_enable, scale_shared, table_enable, row_mask, bias_base, scale_base;
+    int32_t a_zero, b_zero, residual_zero; /* of what read_operand gives: with the bias of operands, where there is one */
+    int32_t zero_point, minimum, maximum;
+    const int8_t *table;
+    uint32_t bound[TW_VECTOR_DIMS];
+    int32_t a_stride[TW_VECTOR_DIMS], b_stride[TW_VECTOR_DIMS], dst_stride[TW_VECTOR_DIMS],
+        channel_stride[TW_VECTOR_DIMS];
+    int results; /* loops over results; the others reduce */
+    uint64_t steps;
+    const struct window *window;
 };
 
-/* A SCALE cell, taken apart; `singles` counts the channels with single rounding. */
-struct scale_cell {
-    int32_t multiplier[BLOCK_OUT];
-    uint32_t left[BLOCK_OUT], right[BLOCK_OUT], single[BLOCK_OUT], singles;
+/* Offsets of each step of a reduction that has at most WINDOW of them. */
+struct window {
+    uint32_t a[WINDOW], b[WINDOW];
 };
 
-/* Where the parts of one result lie. */
+/* What is constant in a compiled form of the loop over results: DYNAMIC stands for what the nest says. */
+struct form {
+    uint32_t function, single_step, a_in_acc, dst_in_acc;
+};
+#define DYNAMIC 2
+
+/* Addresses of one result: a and b at its first step, the others at its last. */
 struct place {
-    uint32_t dst, b, bias;
+    uint32_t a, b, last_b, dst, channel;
 };
 
-static uint32_t operand_address(const struct operand *operand, const uint32_t *index)
+static inline lanes_t read_operand(const struct machine *m, uint32_t in_acc, int row, uint32_t address, int first)
 {
-    uint32_t address = address_of(operand->base, operand->stride, index, TW_VECTOR_DIMS);
-    return operand->in_acc ? address & (ACC_DEPTH - 1) : address & ACT_MASK;
+    return in_acc ? lanes_load(m->acc[row][address & (ACC_DEPTH - 1)] + first)
+                  : operands_load(m->act[row] + (size_t)(address & ACT_MASK) * GRANULE + first);
 }
 
-static void read_operand(const struct machine *m, uint32_t in_acc, int row, uint32_t address, int32_t zero,
-                         int32_t *value)
+/* One step of the reduction. Products of 9-bit numbers need no cutting: int8 less an int8 zero point is one. */
+static inline lanes_t step(const struct machine *m, const struct vector_nest *n, struct form form, int row, int first,
+                           uint32_t a_address, uint32_t b_address, lanes_t t)
 {
-    if (in_acc) {
-        const int32_t *cell = m->acc[row][address];
-        EACH_CHANNEL value[o] = (int32_t)((uint32_t)cell[o] - (uint32_t)zero);
-    } else {
-        const int8_t *channels = m->act[row] + (size_t)address * GRANULE;
-        EACH_CHANNEL value[o] = channels[o] - zero;
-    }
-}
-
-/* One step of the reduction; `b` is read by MAC only. Products of 9-bit numbers need no cutting: int8 less an
- * int8 zero point is one. */
-static void step(uint32_t function, int first, int32_t *t, const int32_t *a, const int32_t *b)
-{
-    switch (function) {
-    case TW_FUNCTION_SUM: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)a[o]); break;
-    case TW_FUNCTION_MAX: EACH_CHANNEL t[o] = first || a[o] > t[o] ? a[o] : t[o]; break;
-    case TW_FUNCTION_MIN: EACH_CHANNEL t[o] = first || a[o] < t[o] ? a[o] : t[o]; break;
-    case TW_FUNCTION_MAC: EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)(a[o] * b[o])); break;
+    uint32_t a_in_acc = form.a_in_acc == DYNAMIC ? n->a_in_acc : form.a_in_acc;
+    lanes_t a = lanes_subtract(read_operand(m, a_in_acc, row, a_address, first), lanes_set(n->a_zero));
+    switch (form.function) {
+    case TW_FUNCTION_SUM: return lanes_add(t, a);
+    case TW_FUNCTION_MAX: return lanes_max(t, a);
+    case TW_FUNCTION_MIN: return lanes_min(t, a);
     default: break;
     }
+    lanes_t b = lanes_subtract(read_operand(m, n->b_in_acc, row, b_address, first), lanes_set(n->b_zero));
+    return lanes_add(t, lanes_multiply(a, b));
 }
 
-static void reduce_rows(const struct machine *m, const struct vector_nest *n, uint32_t *index, int32_t (*t)[BLOCK_OUT])
+/* What t is before the first step: MAX and MIN lose against everything with these. */
+static inline lanes_t neutral(uint32_t function)
 {
-    int results = TW_VECTOR_DIMS - (int)n->reduce, changed, first = 1;
-    if (n->function == TW_FUNCTION_ZERO) {
-        for (int d = results; d < TW_VECTOR_DIMS; d++)
-            index[d] = n->bound[d] - 1;
-        return;
-    }
-    for (;;) {
-        uint32_t a = operand_address(&n->a, index), b = operand_address(&n->b, index);
-        for (int row = 0; row < ROWS; row++) {
-            int32_t left[BLOCK_OUT], right[BLOCK_OUT];
-            if (!(n->row_mask >> row & 1))
-                continue;
-            read_operand(m, n->a.in_acc, row, a, n->a_zero, left);
-            if (n->function == TW_FUNCTION_MAC)
-                read_operand(m, n->b.in_acc, row, b, n->b_zero, right);
-            step(n->function, first, t[row], left, right);
-        }
-        first = 0;
-        uint32_t last[TW_VECTOR_DIMS];
-        memcpy(last, index, sizeof last);
-        if (!next_point(index + results, n->bound + results, (int)n->reduce, &changed)) {
-            memcpy(index, last, sizeof last);
-            return;
-        }
-    }
+    return lanes_set(function == TW_FUNCTION_MAX ? INT32_MIN : function == TW_FUNCTION_MIN ? INT32_MAX : 0);
 }
 
-static void read_scale(const struct machine *m, uint32_t cell, struct scale_cell *scale)
+static inline lanes_t reduce_far(const struct machine *m, const struct vector_nest *n, struct form form, int row,
+                                 int first, const struct place *at)
 {
-    const uint8_t *entries = m->scale[cell];
-    scale->singles = 0;
-    EACH_CHANNEL {
-        uint32_t word;
-        memcpy(&word, entries + o * 8, 4);
-        word <<= 32 - MULTIPLIER_BITS;
-        scale->multiplier[o] = (int32_t)word >> (32 - MULTIPLIER_BITS);
-        scale->left[o] = entries[o * 8 + 4] & 31;
-        scale->right[o] = entries[o * 8 + 5] & 31;
-        scale->single[o] = entries[o * 8 + 6] & 1;
-        scale->singles += scale->single[o];
-    }
+    int dims = TW_VECTOR_DIMS - n->results, changed;
+    uint32_t index[TW_VECTOR_DIMS] = {0};
+    lanes_t t = neutral(form.function);
+    do
+        t = step(m, n, form, row, first, address_of(at->a, n->a_stride + n->results, index, dims),
+                 address_of(at->b, n->b_stride + n->results, index, dims), t);
+    while (next_point(index, n->bound + n->results, dims, &changed));
+    return t;
 }
 
-/* The two roundings of whole cells: each loop has one form for all channels, so that compilers vectorise it. */
-
-static void round_twice(const int64_t *restrict product, const uint32_t *restrict right, int32_t *restrict v)
+static inline lanes_t reduce(const struct machine *m, const struct vector_nest *n, struct form form, int row, int first,
+                             const struct place *at)
 {
-    const int64_t half = (int64_t)1 << (MULTIPLIER_BITS - 2), below_one = ((int64_t)1 << (MULTIPLIER_BITS - 1)) - 1;
-    int64_t high[BLOCK_OUT];
-    EACH_CHANNEL {
-        int64_t negative = product[o] >> 63;
-        int64_t nudged = product[o] + (half ^ negative) - 2 * negative; /* half, or 1 - half */
-        high[o] = (nudged + (nudged >> 63 & below_one)) >> (MULTIPLIER_BITS - 1);
-    }
-    EACH_CHANNEL {
-        int32_t h = (int32_t)(uint32_t)(uint64_t)high[o], mask = (int32_t)(((uint32_t)1 << right[o]) - 1);
-        v[o] = (h >> right[o]) + ((h & mask) > (mask >> 1) + (h < 0));
-    }
+    lanes_t t = neutral(form.function);
+    if (form.function == TW_FUNCTION_ZERO)
+        return t;
+    if (form.single_step)
+        return step(m, n, form, row, first, at->a, at->b, t);
+    if (n->steps > WINDOW)
+        return reduce_far(m, n, form, row, first, at);
+    for (uint32_t k = 0; k < n->steps; k++)
+        t = step(m, n, form, row, first, at->a + n->window->a[k], at->b + n->window->b[k], t);
+    return t;
 }
 
-static void round_once(const int64_t *product, const uint32_t *right, int32_t *v)
+static inline lanes_t look_up(const int8_t *table, lanes_t z)
 {
-    EACH_CHANNEL {
-        int64_t half = (int64_t)1 << (MULTIPLIER_BITS - 2 + right[o]);
-        v[o] = (int32_t)(uint32_t)(uint64_t)((product[o] + half) >> (MULTIPLIER_BITS - 1 + right[o]));
-    }
+    int32_t index[LANES];
+    int8_t found[LANES];
+    lanes_store(index, z);
+    for (int o = 0; o < LANES; o++)
+        found[o] = table[index[o] + 128];
+    return lanes_load_bytes(found);
 }
 
-static void requantise(const struct scale_cell *scale, int32_t *u)
+/* To ACT. The clamp comes before the zero point, with its bounds moved: then nothing can wrap. */
+static inline void narrow(struct machine *m, const struct vector_nest *n, int row, size_t byte, lanes_t y)
 {
-    int64_t product[BLOCK_OUT];
-    int32_t once[BLOCK_OUT];
-    EACH_CHANNEL product[o] = (int64_t)(int32_t)((uint32_t)u[o] << scale->left[o]) * scale->multiplier[o];
-    if (scale->singles < BLOCK_OUT)
-        round_twice(product, scale->right, u);
-    if (scale->singles) {
-        round_once(product, scale->right, once);
-        EACH_CHANNEL u[o] = scale->single[o] ? once[o] : u[o];
-    }
-}
-
-/* A value cut to this range and one that was not clamp alike, whatever the 8-bit zero point and bounds. */
-#define FAR 1024
-
-static void write_act(struct machine *m, const struct vector_nest *n, int row, uint32_t dst, const int32_t *y)
-{
-    const int32_t zero_point = n->zero_point, minimum = n->minimum, maximum = n->maximum;
-    int8_t z[BLOCK_OUT];
-    EACH_CHANNEL {
-        int32_t value = y[o] < -FAR ? -FAR : y[o] > FAR ? FAR : y[o];
-        value += zero_point;
-        value = value < minimum ? minimum : value;
-        z[o] = (int8_t)(value > maximum ? maximum : value);
-    }
+    lanes_t low = lanes_set(n->minimum - n->zero_point), high = lanes_set(n->maximum - n->zero_point);
+    lanes_t z = lanes_add(lanes_min(lanes_max(y, low), high), lanes_set(n->zero_point));
     if (n->table_enable)
-        EACH_CHANNEL z[o] = m->table[256 * (n->table % TABLES) + (uint32_t)(z[o] + 128)];
-    memcpy(m->act[row] + (size_t)dst * GRANULE, z, sizeof z);
-    shadow_act(m, row, (size_t)dst * GRANULE, sizeof z);
+        z = look_up(n->table, z);
+    operands_store(m->act[row] + byte, lanes_add(z, lanes_set(OPERAND_BIAS)));
 }
 
-/* What follows the last step, in one row; t is used up. */
-static void finish_row(struct machine *m, const struct vector_nest *n, int row, const struct place *place,
-                       const struct scale_cell *scale, int32_t *t)
+/* What follows the last step, for channels from `first` on in one row. */
+static inline void finish(struct machine *m, const struct vector_nest *n, struct form form, int row, int first,
+                          const struct place *at, const struct scale_cell *scale, lanes_t t)
 {
     if (n->bias_enable)
-        EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)m->bias[place->bias][o]);
+        t = lanes_add(t, lanes_load(m->bias[(n->bias_base + at->channel) & (BIAS_DEPTH - 1)] + first));
     if (n->scale_enable)
-        requantise(scale, t);
-    if (n->residual) {
-        int32_t b[BLOCK_OUT];
-        read_operand(m, n->b.in_acc, row, place->b, 0, b);
-        EACH_CHANNEL t[o] = (int32_t)((uint32_t)t[o] + (uint32_t)b[o]);
-    }
-    if (n->dst.in_acc)
-        memcpy(m->acc[row][place->dst], t, BLOCK_OUT * 4);
+        t = requantise(scale, first / LANES, t);
+    if (n->residual)
+        t = lanes_add(t, lanes_subtract(read_operand(m, n->b_in_acc, row, at->last_b, first),
+                                        lanes_set(n->residual_zero)));
+    if (form.dst_in_acc == DYNAMIC ? n->dst_in_acc : form.dst_in_acc)
+        lanes_store(m->acc[row][at->dst & (ACC_DEPTH - 1)] + first, t);
     else
-        write_act(m, n, row, place->dst, t);
+        narrow(m, n, row, (size_t)(at->dst & ACT_MASK) * GRANULE + (size_t)first, t);
 }
 
-static void run_results(struct machine *m, const struct vector_nest *n)
+/* All results, with `form` a constant. A cell's parts can be done one after another: no part reads another. */
+static inline __attribute__((always_inline)) void run_results(struct machine *m, const struct vector_nest nest,
+                                                              struct place begin, const struct form form)
 {
-    uint32_t index[TW_VECTOR_DIMS] = {0}, held = UINT32_MAX;
+    const struct vector_nest *n = &nest;
+    uint32_t index[TW_VECTOR_DIMS] = {0}, held = n->scale_base & (SCALE_DEPTH - 1);
+    int inner = n->results ? n->results - 1 : 0, changed;
     struct scale_cell scale;
-    int results = TW_VECTOR_DIMS - (int)n->reduce, changed;
+    read_scale(m, held, &scale);
     do {
-        int32_t t[ROWS][BLOCK_OUT] = {0};
-        memset(index + results, 0, (size_t)n->reduce * sizeof *index);
-        reduce_rows(m, n, index, t);
-        uint32_t channel = address_of(0, n->channel_stride, index, TW_VECTOR_DIMS);
-        struct place place = {operand_address(&n->dst, index), operand_address(&n->b, index),
-                              (n->bias_base + channel) & (BIAS_DEPTH - 1)};
-        uint32_t cell = (n->scale_base + (n->scale_shared ? 0 : channel)) & (SCALE_DEPTH - 1);
-        if (n->scale_enable && cell != held)
-            read_scale(m, held = cell, &scale);
-        for (int row = 0; row < ROWS; row++)
-            if (n->row_mask >> row & 1)
-                finish_row(m, n, row, &place, &scale, t[row]);
-    } while (next_point(index, n->bound, results, &changed));
+        struct place at = {
+            address_of(begin.a, n->a_stride, index, inner), address_of(begin.b, n->b_stride, index, inner),
+            address_of(begin.last_b, n->b_stride, index, inner), address_of(begin.dst, n->dst_stride, index, inner),
+            address_of(begin.channel, n->channel_stride, index, inner),
+        };
+        for (uint32_t i = n->results ? n->bound[inner] : 1; i; i--) {
+            uint32_t cell = (n->scale_base + (n->scale_shared ? 0 : at.channel)) & (SCALE_DEPTH - 1);
+            if (n->scale_enable && cell != held)
+                read_scale(m, held = cell, &scale);
+            for (int row = 0; row < ROWS; row++)
+                for (int first = 0; first < BLOCK_OUT && n->row_mask >> row & 1; first += LANES)
+                    finish(m, n, form, row, first, &at, &scale, reduce(m, n, form, row, first, &at));
+            at.a += (uint32_t)n->a_stride[inner];
+            at.b += (uint32_t)n->b_stride[inner];
+            at.last_b += (uint32_t)n->b_stride[inner];
+            at.dst += (uint32_t)n->dst_stride[inner];
+            at.channel += (uint32_t)n->channel_stride[inner];
+        }
+    } while (next_point(index, n->bound, inner, &changed));
 }
 
-#define OPERAND(raw, name) \
-    {tw_vector_##name##_memory(raw), tw_vector_##name##_base(raw), FIELDS5(raw, vector_##name##_stride)}
+/* Each form as a function, so that the compiler knows its nest to be its own. */
+#define DEFINE_FORM(name, ...) \
+    static void name(struct machine *m, const struct vector_nest *n, struct place begin) \
+    { \
+        run_results(m, *n, begin, (struct form){__VA_ARGS__}); \
+    }
+DEFINE_FORM(fill, TW_FUNCTION_ZERO, 0, 0, DYNAMIC)
+DEFINE_FORM(act_to_act, TW_FUNCTION_SUM, 1, 0, 0)
+DEFINE_FORM(act_to_acc, TW_FUNCTION_SUM, 1, 0, 1)
+DEFINE_FORM(acc_to_act, TW_FUNCTION_SUM, 1, 1, 0)
+DEFINE_FORM(acc_to_acc, TW_FUNCTION_SUM, 1, 1, 1)
+DEFINE_FORM(sum, TW_FUNCTION_SUM, 0, DYNAMIC, DYNAMIC)
+DEFINE_FORM(maximum, TW_FUNCTION_MAX, 0, DYNAMIC, DYNAMIC)
+DEFINE_FORM(minimum, TW_FUNCTION_MIN, 0, DYNAMIC, DYNAMIC)
+DEFINE_FORM(multiply_accumulate, TW_FUNCTION_MAC, 0, 0, DYNAMIC)
+
+static void run_form(struct machine *m, const struct vector_nest *n, struct place begin)
+{
+    switch (n->function) {
+    case TW_FUNCTION_ZERO: fill(m, n, begin); break;
+    case TW_FUNCTION_MAX: maximum(m, n, begin); break;
+    case TW_FUNCTION_MIN: minimum(m, n, begin); break;
+    case TW_FUNCTION_MAC: multiply_accumulate(m, n, begin); break;
+    default:
+        if (n->steps > 1)
+            sum(m, n, begin);
+        else if (n->a_in_acc)
+            (n->dst_in_acc ? acc_to_acc : acc_to_act)(m, n, begin);
+        else
+            (n->dst_in_acc ? act_to_acc : act_to_act)(m, n, begin);
+    }
+}
+
+/* Leaves out loops that run once, so that the innermost loops are long. */
+static void squeeze(struct vector_nest *n)
+{
+    int kept = 0, results = n->results;
+    for (int d = 0; d < TW_VECTOR_DIMS; d++) {
+        if (n->bound[d] == 1) {
+            n->results -= d < results;
+            continue;
+        }
+        n->bound[kept] = n->bound[d];
+        n->a_stride[kept] = n->a_stride[d];
+        n->b_stride[kept] = n->b_stride[d];
+        n->dst_stride[kept] = n->dst_stride[d];
+        n->channel_stride[kept++] = n->channel_stride[d];
+    }
+    for (; kept < TW_VECTOR_DIMS; kept++)
+        n->bound[kept] = 1;
+}
+
+static void list_steps(struct vector_nest *n, struct window *window)
+{
+    int dims = TW_VECTOR_DIMS - n->results, changed;
+    uint32_t index[TW_VECTOR_DIMS] = {0}, k = 0;
+    n->steps = 1;
+    n->window = window;
+    for (int d = n->results; d < TW_VECTOR_DIMS; d++)
+        n->steps *= n->bound[d];
+    if (n->steps > WINDOW)
+        return;
+    do {
+        window->a[k] = address_of(0, n->a_stride + n->results, index, dims);
+        window->b[k++] = address_of(0, n->b_stride + n->results, index, dims);
+    } while (next_point(index, n->bound + n->results, dims, &changed));
+}
+
+/* The place of the first result. */
+static struct place first_place(const struct vector_nest *n, uint32_t a, uint32_t b, uint32_t dst)
+{
+    uint32_t last[TW_VECTOR_DIMS];
+    int dims = TW_VECTOR_DIMS - n->results;
+    for (int d = 0; d < dims; d++)
+        last[d] = n->bound[n->results + d] - 1;
+    return (struct place){
+        .a = a, .b = b, .last_b = address_of(b, n->b_stride + n->results, last, dims),
+        .dst = address_of(dst, n->dst_stride + n->results, last, dims),
+        .channel = address_of(0, n->channel_stride + n->results, last, dims),
+    };
+}
 
 void run_vector(struct machine *m, const uint8_t *raw)
 {
-    struct vector_nest nest = {
-        .function = tw_vector_function(raw), .reduce = tw_vector_reduce(raw),
-        .residual = tw_vector_residual(raw), .bias_enable = tw_vector_bias_enable(raw),
-        .scale_enable = tw_vector_scale_enable(raw), .scale_shared = tw_vector_scale_shared(raw),
-        .table_enable = tw_vector_table_enable(raw), .table = tw_vector_table(raw),
-        .row_mask = tw_vector_row_mask(raw), .a_zero = tw_vector_a_zero(raw),
-        .b_zero = tw_vector_b_zero(raw), .zero_point = tw_vector_zero_point(raw),
-        .minimum = tw_vector_minimum(raw), .maximum = tw_vector_maximum(raw),
-        .bound = FIELDS5(raw, vector_bound), .bias_base = tw_vector_bias_base(raw),
-        .scale_base = tw_vector_scale_base(raw), .channel_stride = FIELDS5(raw, vector_channel_stride),
-        .a = OPERAND(raw, a), .b = OPERAND(raw, b), .dst = OPERAND(raw, dst),
-    };
-    run_results(m, &nest);
+    struct vector_nest n;
+    n.function = tw_vector_function(raw);
+    n.a_in_acc = tw_vector_a_memory(raw), n.b_in_acc = tw_vector_b_memory(raw);
+    n.dst_in_acc = tw_vector_dst_memory(raw);
+    n.residual = tw_vector_residual(raw), n.bias_enable = tw_vector_bias_enable(raw);
+    n.scale_enable = tw_vector_scale_enable(raw), n.scale_shared = tw_vector_scale_shared(raw);
+    n.table_enable = tw_vector_table_enable(raw), n.table = m->table + 256 * (tw_vector_table(raw) % TABLES);
+    n.row_mask = tw_vector_row_mask(raw);
+    n.bias_base = tw_vector_bias_base(raw), n.scale_base = tw_vector_scale_base(raw);
+    n.a_zero = tw_vector_a_zero(raw) + (n.a_in_acc ? 0 : OPERAND_BIAS);
+    n.residual_zero = n.b_in_acc ? 0 : OPERAND_BIAS;
+    n.b_zero = tw_vector_b_zero(raw) + n.residual_zero;
+    n.zero_point = tw_vector_zero_point(raw);
+    n.minimum = tw_vector_minimum(raw), n.maximum = tw_vector_maximum(raw);
+    memcpy(n.bound, (uint32_t[])FIELDS5(raw, vector_bound), sizeof n.bound);
+    memcpy(n.a_stride, (int32_t[])FIELDS5(raw, vector_a_stride), sizeof n.a_stride);
+    memcpy(n.b_stride, (int32_t[])FIELDS5(raw, vector_b_stride), sizeof n.b_stride);
+    memcpy(n.dst_stride, (int32_t[])FIELDS5(raw, vector_dst_stride), sizeof n.dst_stride);
+    memcpy(n.channel_stride, (int32_t[])FIELDS5(raw, vector_channel_stride), sizeof n.channel_stride);
+    n.results = TW_VECTOR_DIMS - (int)tw_vector_reduce(raw);
+    struct window window;
+    squeeze(&n);
+    list_steps(&n, &window);
+    run_form(m, &n, first_place(&n, tw_vector_a_base(raw), tw_vector_b_base(raw), tw_vector_dst_base(raw)));
 }
