@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,10 @@ from .files import out_option, read_arrays, write_array, write_arrays
 
 if TYPE_CHECKING:
     from ..driver.debugger import Debugger
-    from ..driver.stops import Stopped
+    from ..driver.device import Device
+    from ..driver.stops import Stop, Stopped
     from ..isa.program import Program
+    from .progress import RunBar
 
 __all__ = ["debug"]
 
@@ -46,6 +48,7 @@ _SHOWN = (0, 15)
 @click.option(
     "--window", type=click.IntRange(0), default=200, show_default=True, help="Cycles before and after, in the waveform."
 )
+@click.option("--interactive", is_flag=True, help="Ask for more places and memories at the stop.")
 @click.option("--latency", type=click.IntRange(1, 1_000_000), help="Cycles of DRAM latency (cycle).")
 @click.option("--stalls", type=click.IntRange(0, (1 << 63) - 1), help="Seed of random bus stalls (cycle).")
 @click.option("--check/--no-check", default=True, show_default=True, help="Prove the program legal before it runs.")
@@ -61,6 +64,7 @@ def debug(
     wave: Path | None,
     window: int,
     check: bool,
+    interactive: bool,
     **memory: Any,
 ) -> None:
     """Run PROGRAM up to a place, look into memories, find the first instruction on which two devices differ.
@@ -68,7 +72,6 @@ def debug(
     Exit status 1 where they differ, or where the core stops with an error.
     """
     from ..driver.debugger import Debugger
-    from ..driver.device import open_device
     from ..driver.inputs import random_inputs
     from ..driver.stops import Stop
     from .program import load_to_run
@@ -78,41 +81,65 @@ def debug(
     place = None if until is None else Stop.parse(until, loaded)
     arrays = random_inputs(loaded, seed) if inputs is None else read_arrays(inputs)
     options = _cycle_options(memory, wave, device, against)
-    opened: list[Any] = []
-    try:
-        for name in (device, against):
-            if name is not None:
-                given = {**options, "trace": True} if name == "cycle" else {}
-                opened.append(open_device(name, loaded.config, **given))
-        with _watched(loaded) as progress:
-            debugger = Debugger(loaded, *opened, every=every, progress=progress)
-            stopped = debugger.run(arrays, place)
+    with ExitStack() as opened:
+        devices = [opened.enter_context(_opened(name, loaded, options)) for name in (device, against) if name]
+        progress = _Progress()
+        debugger = Debugger(loaded, *devices, every=every, progress=progress.told)
+
+        def run(place: Stop | None) -> Stopped:
+            with progress.watched(loaded):
+                return debugger.run(arrays, place)
+
+        stopped = run(place)
         click.echo(_told(stopped, loaded, device, against))
         for each in wanted:
             each.write(debugger)
         if wave is not None:
             _write_wave(debugger, stopped, wave, window, options)
-    finally:
-        for each in opened:
-            each.close()
+        if interactive:
+            from .debug_prompt import Prompt
+
+            Prompt(
+                loaded,
+                stopped,
+                run=run,
+                told=lambda stopped: _told(stopped, loaded, device, against),
+                show=lambda text: _Dump.parse(text, loaded).write(debugger),
+            ).cmdloop()
     if stopped.why in ("difference", "error"):
         sys.exit(_DIFFERENT)
 
 
 @contextmanager
-def _watched(program: Program) -> Iterator[Callable[[int], object]]:
+def _opened(name: str, program: Program, options: dict[str, Any]) -> Iterator[Device]:
+    from ..driver.device import open_device
+
+    device = open_device(name, program.config, **({**options, "trace": True} if name == "cycle" else {}))
+    try:
+        yield device
+    finally:
+        device.close()
+
+
+class _Progress:
     """What the debugger tells of its progress, as a bar; without time, since parts of a run have other cycles."""
-    from .progress import run_bar
 
-    with run_bar(program, "oracle") as bar:
+    def __init__(self) -> None:
+        self._bar: RunBar | None = None
 
-        def told(done: int) -> None:
-            if bar is not None and not done:
-                bar.begin_run()
-            if bar is not None:
-                bar.advance(done, 0)
+    @contextmanager
+    def watched(self, program: Program) -> Iterator[None]:
+        from .progress import run_bar
 
-        yield told
+        with run_bar(program, "oracle") as self._bar:
+            yield
+        self._bar = None
+
+    def told(self, done: int) -> None:
+        if self._bar is not None and not done:
+            self._bar.begin_run()
+        if self._bar is not None:
+            self._bar.advance(done, 0)
 
 
 def _cycle_options(memory: dict[str, Any], wave: Path | None, *devices: str | None) -> dict[str, Any]:

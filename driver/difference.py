@@ -1,6 +1,7 @@
 """What there is to say about the first step after which two devices differ."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -190,7 +191,8 @@ def _written(instruction: Instruction, config: Config, spot: Spot) -> tuple[np.n
         return instruction.access("acc").addresses(nest) % depth, 1, 0
     if instruction.opcode is Opcode.VECTOR and memory == (Memory.ACC if instruction["dst_memory"] else Memory.ACT):
         reduce = instruction["reduce"]
-        addresses = instruction.access("dst").addresses(nest)[(..., *(-1,) * reduce)]
+        last: Any = (..., *(-1,) * reduce)
+        addresses = instruction.access("dst").addresses(nest)[last]
         return addresses % depth, config.block_out // config.granule if memory is Memory.ACT else 1, reduce
     return None
 

@@ -48,12 +48,14 @@ def field_matrix(raw: np.ndarray, spec: InstructionSpec, names: tuple[str, ...])
     """int64, shape (n, len(names)): fields of instructions that are all of the kind `spec`."""
     windows, shifts, masks, signs = _places(spec.opcode, names)
     values: np.ndarray = (np.take(raw, windows, axis=1).view("<u8")[:, :, 0] >> shifts & masks).astype(np.int64)
-    return values - ((values & signs) << 1)
+    signed: np.ndarray = values - ((values & signs) << 1)
+    return signed
 
 
 def column(raw: np.ndarray, spec: InstructionSpec, name: str) -> np.ndarray:
     """int64, shape (n,): field `name` of instructions that are all of the kind `spec`."""
-    return field_matrix(raw, spec, (name,))[:, 0]
+    values: np.ndarray = field_matrix(raw, spec, (name,))[:, 0]
+    return values
 
 
 def columns(raw: np.ndarray, spec: InstructionSpec) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """``tilewright debug`` says what there is to know, and refuses what makes no sense before it runs anything."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +83,31 @@ def test_a_waveform_around_the_stop(tilewright: Callable, digits: Path, tmp_path
     assert wave.stat().st_size > 1000
     ended = tilewright("debug", digits, "--device", "cycle", "--until", "cycle:300")
     assert ended.status == 0 and "at cycle 300 of step" in ended.out and "in flight: " in ended.out
+
+
+def test_a_prompt(tilewright: Callable, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "where",
+        "step",
+        "step 3",
+        "",
+        "until layer:stem.sum",
+        "dump BIAS:0..1",
+        "dump NONE",
+        "jump",
+        "end",
+        "quit",
+    ]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+    ended = tilewright("debug", digits, "--until", "instruction:7", "--interactive")
+    assert ended.status == 0
+    for index in (7, 8, 11):
+        assert f"native: after instruction {index} of layer stem.sum (conv)" in ended.out
+    assert ended.out.count("after instruction 7 ") == 2 and "BIAS int32" in ended.out
+    assert "the program ran to its end" in ended.out
+    assert "a memory to dump must be one of" in ended.err and "not jump" in ended.err
+
+
+def test_a_prompt_ends_with_its_input(tilewright: Callable, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("step\n"))
+    assert tilewright("debug", digits, "--interactive", "--until", "layer:0").status == 0
