@@ -1,5 +1,7 @@
 """``tilewright compile``"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,14 @@ from ..errors import TilewrightError
 from .files import config_option, dense_rounding_option, out_option, read_arrays
 from .graphs import dump_option
 from .host_target import host_options
+from .progress import stages
 from .quantise import CalibrationOptions, calibration_options
 from .tuning import TuningOptions, tuning_options
 from .words import counted
 
 if TYPE_CHECKING:
     from ..compiler.assemble import HostTarget
+    from ..compiler.graph import Graph
     from ..compiler.passes.manager import Dump
     from ..isa.program import Program
 
@@ -78,8 +82,9 @@ def compile_model(
     graph = import_model(model, dense_rounding=dense_rounding)  # type: ignore[arg-type]
     if calibrated.calibrate is not None:
         graph = calibrated.apply(graph, chosen)
-    with tuning.tuner(model.name) as tuner:
-        program = compile_graph(graph, chosen, host=host, dump=dump, check=check, scheduler=tuner)
+    shown = nullcontext(dump) if tuning.searches else _shown(model.name, dump)
+    with tuning.tuner(model.name) as tuner, shown as seen:
+        program = compile_graph(graph, chosen, host=host, dump=seen, check=check, scheduler=tuner)
     program.save(out)
     layers = counted(len(program.layers), "layer")
     if not len(program.instructions):
@@ -99,6 +104,19 @@ def compile_model(
         click.echo(
             f"tuned: {entry.cycles:,} cycles instead of {entry.heuristic:,} by heuristics, {entry.gain:.1%} fewer"
         )
+
+
+@contextmanager
+def _shown(name: str, dump: "Dump | None") -> "Iterator[Dump]":
+    """`dump`, and the terminal sees how far compiling has come."""
+    with stages(f"compiling {name}") as tell:
+
+        def seen(stage: str, graph: "Graph") -> None:
+            tell(f"after {stage}")
+            if dump is not None:
+                dump(stage, graph)
+
+        yield seen
 
 
 def _for_host(

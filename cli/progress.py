@@ -1,6 +1,6 @@
 """Bars for what takes long: on a terminal only, and gone when it is over."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..driver.session import Session
     from ..isa.program import Program, Run
 
-__all__ = ["RunBar", "counted", "run_bar", "run_steps", "stages"]
+__all__ = ["RunBar", "each_of", "run_bar", "run_steps", "stages"]
 
 Item = TypeVar("Item")
 _WATCHED = ("cycle", "oracle")
@@ -29,7 +29,9 @@ def _terminal_bars(*columns: Any) -> "Iterator[Progress | None]":
         return
     from rich.progress import Progress
 
-    with Progress(*columns, console=console, transient=True) as bars:
+    # What a command prints must reach its pipe, whatever is on the screen.
+    redirected = {"redirect_stdout": False, "redirect_stderr": False}
+    with Progress(*columns, console=console, transient=True, **redirected) as bars:
         yield bars
 
 
@@ -131,7 +133,7 @@ def run_steps(session: "Session", inputs: Any, bar: RunBar | None) -> dict[str, 
     return session.outputs()
 
 
-def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+def each_of(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     """`items`, of which a bar shows how many are done; `what` names them, in the plural."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -145,8 +147,8 @@ def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
 
 
 @contextmanager
-def stages(what: str, names: Sequence[str] = ()) -> Iterator[Callable[[str], None]]:
-    """What takes a function that says which stage of the work has come; shown with the time that has passed."""
+def stages(what: str) -> Iterator[Callable[[str], None]]:
+    """A function to be told which stage of the work has come; shown with the time that has passed."""
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     with _terminal_bars(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:

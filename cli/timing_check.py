@@ -9,6 +9,7 @@ import click
 
 from ..config import load_config
 from ..errors import DeviceError
+from .progress import each_of
 
 if TYPE_CHECKING:
     from ..simulator.timing.accuracy import Comparison, Distribution
@@ -47,9 +48,8 @@ def timing_check(
     for name in configs or _CONFIGS:
         if count:
             config = load_config(name)
-            results[f"random ({config.name})"] = list(
-                compare_random(config, range(seed, seed + count), latency=latency)
-            )
+            compared_so_far = compare_random(config, range(seed, seed + count), latency=latency)
+            results[f"random ({config.name})"] = list(each_of(compared_so_far, count, f"programs on {config.name}"))
     table = {what: distribution(compared) for what, compared in results.items()}
     if as_json:
         click.echo(json.dumps({what: vars(each) for what, each in table.items()}, indent=1))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from ..errors import TilewrightError
+from .progress import stages
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,24 +54,17 @@ class TuningOptions:
         from ..compiler.tuning import Tuner, TuningDatabase
         from ..simulator.timing import ProgramClock
 
-        search = self.level == _SEARCH
+        search = self.searches
         with (
             TuningDatabase(self.database or _default_database(), create=search) as database,
-            _shown(search) as progress,
+            stages("tuning") if search else nullcontext(lambda _: None) as progress,
         ):
             yield Tuner(database, ProgramClock, search=search, name=name, progress=progress)
 
-
-@contextmanager
-def _shown(search: bool) -> Iterator[Callable[[str], None]]:
-    """Says in a terminal what a search is at."""
-    if not search:
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("tuning") as status:
-        yield lambda what: status.update(f"tuning: {what}")
+    @property
+    def searches(self) -> bool:
+        """Whether the compiler tries schedules, which takes long."""
+        return self.level == _SEARCH
 
 
 def tuning_options(command: Command) -> Command:
