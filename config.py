@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ["PRESETS", "Config", "load_config"]
+__all__ = ["PRESETS", "Config", "legal_values", "load_config"]
 
 _KIB = 1024
 
@@ -247,6 +247,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         "vector_lanes": 8,
     },
 }
+
+
+def legal_values(parameter: str) -> tuple[int, ...]:
+    """All values that a parameter may have by itself, ascending; `Config` judges them together.
+
+    Raises
+    ------
+    ConfigError
+        There is no such parameter of the hardware.
+    """
+    if parameter not in _RANGES:
+        raise ConfigError(f"{parameter} is not a parameter of the hardware; those are {', '.join(_RANGES)}")
+    low, high = _RANGES[parameter]
+    powers = parameter in _POWERS_OF_TWO
+    return tuple(v for v in range(low, high + 1) if not (powers and v & (v - 1)))
 
 
 def load_config(name_or_path: str) -> Config:

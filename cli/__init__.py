@@ -12,6 +12,7 @@ from . import bisect as bisect_command
 from . import bitstream as bitstream_command
 from . import compile as compile_command
 from . import debug as debug_command
+from . import explore as explore_command
 from . import export as export_command
 from . import inspect as inspect_command
 from . import profile as profile_command
@@ -50,6 +51,7 @@ for command in (
     bitstream_command.bitstream,
     simulate_board_command.simulate_board,
     export_command.export,
+    explore_command.explore,
     timing_check_command.timing_check,
     tuning_command.tuning,
     demo.demo,

@@ -30,8 +30,8 @@ _CELLS = 8  # to a factor of ten, along both axes: layers in one share a label
 _SPAN = (0.5, 8.0)  # how far the axis goes beyond the ridge and the layers, as factors
 
 
-def require_picture(path: Path) -> None:
-    """Refuse what can't be drawn before the work for it is done.
+def require_picture(path: Path, what: str = "roofline") -> None:
+    """Refuse what can't be drawn before the work for it is done; `what` is its option's name.
 
     Raises
     ------
@@ -39,11 +39,11 @@ def require_picture(path: Path) -> None:
         The name's ending is no format, or matplotlib is not installed.
     """
     if path.suffix.lower() not in _FORMATS:
-        raise TilewrightError(f"roofline must be a file name that ends in .png or .svg, not {str(path)!r}")
+        raise TilewrightError(f"{what} must be a file name that ends in .png or .svg, not {str(path)!r}")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise TilewrightError("--roofline must have matplotlib to draw with: pip install 'tilewright[plot]'") from None
+        raise TilewrightError(f"--{what} must have matplotlib to draw with: pip install 'tilewright[plot]'") from None
 
 
 def draw_roofline(path: Path, config: Config, reports: Sequence["LayerReport"], title: str) -> None:

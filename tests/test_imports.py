@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "compiler": BASE | {"isa"},
     "fpga": BASE | {"isa", "hw", "driver", "simulator"},
     "models": BASE | {"compiler"},
+    "explore": BASE | {"isa", "hw", "compiler", "simulator", "driver", "fpga"},
 }
 EXCEPTIONS = {
     ("simulator/cycle/core.py", "hw.verilog"),  # it simulates the hardware's own Verilog
@@ -32,6 +33,8 @@ HEAVY = {
     "llvmlite": ("compiler/host", "compiler/te", "driver/host.py"),
     "click": ("cli",),
     "rich": ("cli",),
+    "optuna": ("explore/searchers.py",),
+    "matplotlib": ("cli/roofline.py", "explore/pictures.py"),
 }
 
 

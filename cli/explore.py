@@ -1,0 +1,239 @@
+"""``tilewright explore``"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..config import PRESETS, load_config
+from ..errors import TilewrightError
+from ..files import write_file
+from ..fpga.boards import BOARDS
+from .files import out_option, write_text
+from .roofline import require_picture
+
+if TYPE_CHECKING:
+    from ..explore.results import Row
+    from ..explore.study import Question, Study
+
+__all__ = ["explore"]
+
+_SEARCHES = ("nsga2", "tpe", "random", "exhaustive")
+_UNITS = {"s": 1e-3, "J": 1e-6, "Hz": 1e6, "MAC/s": 1e9, "B": 1 << 10, "share": 0.01}
+_SHOWN = {"s": "ms", "J": "µJ", "Hz": "MHz", "MAC/s": "GMAC/s", "B": "KiB", "share": "%"}
+
+
+def _names(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@click.command()
+@click.option("--models", "-m", required=True, callback=_names, help="ONNX or TFLite files, with commas between.")
+@click.option("--board", "-b", type=click.Choice(list(BOARDS)), required=True, help="The FPGA board.")
+@click.option("--minimise", default="latency,area", show_default=True, callback=_names, help="Metrics, with commas.")
+@click.option("--maximise", default="", callback=_names, help="Metrics, with commas.")
+@click.option("--require", "required", multiple=True, help="A constraint, like 'latency<=2ms'; more than once.")
+@click.option("--oversize", is_flag=True, help="Also designs that the board has no room for.")
+@click.option("--vary", multiple=True, help="A parameter's values, like 'rows=1,2'; more than once.")
+@click.option("--points", type=click.IntRange(1, 1_000_000), default=400, show_default=True, help="Designs to look at.")
+@click.option("--search", type=click.Choice(_SEARCHES), default="nsga2", show_default=True, help="Who chooses points.")
+@click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the choices.")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option(
+    "--store", type=click.Path(path_type=Path), default="explore.db", show_default=True, help="File that keeps results."
+)
+@click.option("--verify", is_flag=True, help="Run the front's designs in Verilog and synthesise them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@out_option(False, "every point as CSV", "--csv")
+@out_option(False, "a picture of the front, .png or .svg", "--picture")
+def explore(
+    models: tuple[str, ...],
+    board: str,
+    minimise: tuple[str, ...],
+    maximise: tuple[str, ...],
+    required: tuple[str, ...],
+    oversize: bool,
+    vary: tuple[str, ...],
+    points: int,
+    search: str,
+    seed: int,
+    jobs: int | None,
+    store: Path,
+    verify: bool,
+    as_json: bool,
+    csv: Path | None,
+    picture: Path | None,
+) -> None:
+    """Search hardware for MODELS on a board.
+
+    Every design is compiled for and timed to the cycle; what no other design beats in all objectives is the front. What
+    was evaluated is kept: the same command goes on where it was interrupted.
+    """
+    if picture is not None:
+        from ..explore.pictures import require_two_goals
+
+        require_picture(picture, "picture")
+        require_two_goals([*minimise, *maximise])
+    question = _question(models, board, (minimise, maximise), (required, oversize), vary, (search, seed))
+    from ..explore.results import point_rows, rows_csv, study_json
+    from ..explore.rungs import Rung
+    from ..explore.store import Store
+    from ..explore.study import Study
+    from ..explore.workers import Processes
+
+    with Store(store) as kept, Processes(question.setting, jobs) as workers, _watched(points) as watch:
+        study = Study(question, kept, workers, progress=watch)
+        try:
+            study.search(points)
+            if verify:
+                study.climb((Rung.RTL, Rung.SYNTHESIS))
+        except KeyboardInterrupt:
+            click.echo(f"Interrupted after {study.points:,} designs; the same command goes on from here.", err=True)
+            _show(study)
+            raise
+    if csv is not None:
+        write_text(csv, rows_csv(point_rows(study), [parameter.name for parameter in question.space.parameters]))
+    if picture is not None:
+        from ..explore.pictures import pareto_picture
+
+        drawn = pareto_picture(study, picture.suffix[1:].lower())
+        write_file(picture, drawn, "picture", error=TilewrightError)
+    if as_json:
+        click.echo(study_json(study), nl=False)
+    else:
+        _show(study)
+
+
+def _question(
+    models: tuple[str, ...],
+    board: str,
+    objectives: tuple[tuple[str, ...], tuple[str, ...]],
+    limits: tuple[tuple[str, ...], bool],
+    vary: tuple[str, ...],
+    choice: tuple[str, int],
+) -> "Question":
+    from ..explore.metrics import FITS, parse_constraint, parse_objectives
+    from ..explore.space import default_space
+    from ..explore.study import Question
+    from ..explore.workers import Setting
+    from ..explore.workload import Workload
+
+    required, oversize = limits
+    goals = parse_objectives(*objectives)
+    constraints = (*(() if oversize else (FITS,)), *(parse_constraint(text) for text in required))
+    space = default_space().narrowed(dict(_values(text) for text in vary))
+    workload = Workload.read([Path(name) for name in models])
+    presets = tuple(load_config(name) for name in PRESETS)
+    return Question(space, Setting(workload, board, choice[1]), goals, constraints, choice[0], presets)
+
+
+def _values(text: str) -> tuple[str, tuple[int, ...]]:
+    name, equals, values = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name.strip(), tuple(int(value) for value in values.split(","))
+    except ValueError:
+        raise TilewrightError(f"--vary must read like 'rows=1,2,4', not {text!r}") from None
+
+
+@contextmanager
+def _watched(points: int) -> "Iterator[Callable[[Study], Any]]":
+    """A bar with the best so far, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda study: None
+        return
+    columns = (MofNCompleteColumn(), BarColumn(20), TextColumn("{task.fields[best]}"))
+    with Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True) as bars:
+        task = bars.add_task("", total=points, best="")
+        shown = 0.0
+
+        def watch(study: "Study") -> None:
+            nonlocal shown
+            if monotonic() - shown > 0.5:
+                shown = monotonic()
+                bars.update(task, completed=study.points, best=_best(study))
+
+        yield watch
+
+
+def _best(study: "Study") -> str:
+    """The best value of each goal, and the size of the front."""
+    question, front = study.question, study.front()
+    texts = []
+    for goal in question.goals if front else ():
+        best = min(front, key=lambda candidate: goal.cost(candidate.known, question.board))
+        texts.append(f"{goal.metric.name} {_text(goal.metric.of(best.known, question.board), goal.metric.unit)}")
+    climbing = {rung.label: count for rung, count in study.evaluated.items() if count and rung > 1}
+    texts += [f"{count} {label}" for label, count in climbing.items()]
+    return "; ".join([f"front {len(front)}", *texts])
+
+
+def _text(value: float, unit: str) -> str:
+    if unit == "":
+        return f"{value:,.0f}"
+    return f"{value / _UNITS[unit]:,.4g} {_SHOWN[unit]}"
+
+
+def _show(study: "Study") -> None:
+    from rich import box
+    from rich.table import Table
+
+    from ..explore.metrics import METRICS
+    from ..explore.results import front_rows
+    from .report import print_table
+
+    question = study.question
+    rows = front_rows(question, study.front())
+    names = ", ".join(model.name for model in question.setting.workload.models)
+    table = Table(
+        title=f"{names} on {question.setting.board}: {', '.join(map(str, question.goals))}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    goals = [goal.metric.name for goal in question.goals]
+    shown = list(dict.fromkeys([*goals, *(each.metric.name for each in question.constraints), *_ALWAYS]))
+    for heading in ("", "design"):
+        table.add_column(heading, no_wrap=True)
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = (f"{_text(row.values[name], METRICS[name].unit)} {_marks(row, name)}" for name in shown)
+        table.add_row(str(row.number), row.config.name, *cells)
+    print_table(table)
+    _show_summary(study)
+
+
+_ALWAYS = ("cycles", "fmax", "lut", "dsp", "block_ram")
+_MARKS = {"closed form": "c", "timing": "t", "rtl": "v", "synthesis": "s", "routed": "r"}
+
+
+def _marks(row: "Row", metric: str) -> str:
+    return "".join(_MARKS[label] for label in row.rungs[metric].split(", "))
+
+
+def _show_summary(study: "Study") -> None:
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in study.counted.items() if count)
+    click.echo(f"{study.trials:,} trials, {study.points:,} designs: {counts}.")
+    click.echo("Each number's rung: " + ", ".join(f"{mark} {label}" for label, mark in _MARKS.items()) + ".")
+    if not study.front():
+        click.echo("No design keeps all constraints. " + _hardest(study))
+
+
+def _hardest(study: "Study") -> str:
+    """The reason that was given most often, without its number."""
+    from collections import Counter
+
+    reasons = Counter(reason.partition(", not ")[0] for *_, reason in study.looked_at() if reason)
+    if not reasons:
+        return ""
+    reason, count = reasons.most_common(1)[0]
+    return f"Most often, {count:,} times: {reason}."

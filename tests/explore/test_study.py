@@ -1,0 +1,160 @@
+"""Searches whose truth is known: fronts, constraints, interruption, seeds."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tilewright.explore.front import non_dominated
+from tilewright.explore.metrics import parse_constraint
+from tilewright.explore.rungs import Measurement, Rung
+from tilewright.explore.store import Store
+from tilewright.explore.study import Outcome, Question, Study
+from tilewright.explore.workers import Job
+
+Ask = Callable[..., Question]
+
+
+def searched(question: Question, workers: Any, points: int = 10_000, store: Store | None = None) -> Study:
+    study = Study(question, store or Store(None), workers)
+    study.search(points)
+    return study
+
+
+def front(study: Study) -> list[tuple[str, tuple[float, ...]]]:
+    return [(candidate.config.hash, study.question.costs(candidate.known)) for candidate in study.front()]
+
+
+def true_front(question: Question, workers: Any) -> list[tuple[float, ...]]:
+    """By evaluating everything and comparing everything with everything."""
+    found = []
+    for values in question.space.combinations():
+        config = question.space.config(values)
+        quantities: dict[str, float] = {}
+        refused = ""
+        for _, measurement in workers.run([Job(Rung.CLOSED_FORM, config)]):
+            quantities |= measurement.quantities
+        for _, measurement in workers.run([Job(Rung.TIMING, config)]):
+            quantities |= measurement.quantities
+            refused = measurement.refused
+        share = quantities["lut"] / question.board.has.lut
+        if not refused and share <= 1:
+            found.append((quantities["cycles"], share))
+    return sorted(
+        {a for a in found if not any(b[0] <= a[0] and b[1] <= a[1] and b != a for b in found)},
+    )
+
+
+def test_an_exhaustive_search_finds_the_true_front(ask: Ask, formula_workers: Any) -> None:
+    study = searched(ask("exhaustive"), formula_workers())
+    assert study.points == study.question.space.size == 192
+    assert [cost for _, cost in front(study)] == true_front(study.question, formula_workers())
+    assert study.counted[Outcome.DOMINATED] > 0 < study.counted[Outcome.REFUSED]
+    assert study.evaluated[Rung.TIMING] < 192  # closed forms spared some
+
+
+@pytest.mark.parametrize("searcher", ["nsga2", "tpe"])
+def test_a_search_finds_the_true_front_of_a_small_space(ask: Ask, formula_workers: Any, searcher: str) -> None:
+    study = searched(ask(searcher), formula_workers(), points=150)
+    truth = true_front(study.question, formula_workers())
+    assert [cost for _, cost in front(study)] == truth and len(truth) > 5
+
+
+@pytest.mark.parametrize("searcher", ["nsga2", "tpe", "random"])
+def test_a_seed_gives_one_front(ask: Ask, formula_workers: Any, searcher: str) -> None:
+    first, again = (searched(ask(searcher), formula_workers(), points=60) for _ in range(2))
+    assert front(first) == front(again) and first.trials == again.trials
+    other = searched(ask(searcher, seed=2), formula_workers(), points=60)
+    assert {trial[1].hash for trial in other.looked_at()} != {trial[1].hash for trial in first.looked_at()}
+
+
+@pytest.mark.parametrize("searcher", ["nsga2", "exhaustive"])
+@pytest.mark.parametrize("until", [1, 40, 101])
+def test_an_interrupted_search_goes_on(
+    ask: Ask, formula_workers: Any, tmp_path: Path, searcher: str, until: int
+) -> None:
+    whole = formula_workers()
+    expected = searched(ask(searcher), whole, points=100)
+    path = tmp_path / "explore.db"
+    before, after = formula_workers(until=until), formula_workers()
+    with Store(path) as store, pytest.raises(KeyboardInterrupt):
+        searched(ask(searcher), before, points=100, store=store)
+    with Store(path) as store:
+        resumed = searched(ask(searcher), after, points=100, store=store)
+        trials = store.trials(resumed.question.key)
+    assert front(resumed) == front(expected) and resumed.trials == expected.trials
+    evaluated = [(job.rung, job.config.hash) for job in (*before.jobs[:until], *after.jobs)]
+    assert len(evaluated) == len(set(evaluated)), "evaluated twice"
+    assert set(evaluated) == {(job.rung, job.config.hash) for job in whole.jobs}, "lost"
+    assert [trial.number for trial in trials] == list(range(resumed.trials))
+
+
+def test_a_search_of_more_points_goes_on_where_a_shorter_one_ended(
+    ask: Ask, formula_workers: Any, tmp_path: Path
+) -> None:
+    expected = searched(ask("nsga2"), formula_workers(), points=90)
+    with Store(tmp_path / "explore.db") as store:
+        short = searched(ask("nsga2"), formula_workers(), points=37, store=store)
+        assert short.points == 37
+        workers = formula_workers()
+        longer = searched(ask("nsga2"), workers, points=90, store=store)
+    assert front(longer) == front(expected) and longer.points == 90
+    assert sum(job.rung is Rung.CLOSED_FORM for job in workers.jobs) == 90 - 37
+
+
+@pytest.mark.parametrize("searcher", ["nsga2", "random", "exhaustive"])
+@pytest.mark.parametrize("limit", ["area<=30%", "cycles<=30000", "lut>=20000"])
+def test_no_design_breaks_a_constraint(ask: Ask, formula_workers: Any, searcher: str, limit: str) -> None:
+    constraint = parse_constraint(limit)
+    study = searched(ask(searcher, constraint), formula_workers(), points=120)
+    assert study.front() and study.counted[Outcome.BROKEN]
+    for candidate in study.front():
+        assert constraint.excess(candidate.known, study.question.board) <= 0
+    reasons = {reason for *_, outcome, reason in study.looked_at() if outcome is Outcome.BROKEN}
+    assert all(reason.startswith(("area must be <= ", f"{constraint.metric.name} must be ")) for reason in reasons)
+
+
+def test_nothing_keeps_what_can_t_be_kept(ask: Ask, formula_workers: Any) -> None:
+    study = searched(ask("exhaustive", parse_constraint("cycles<=1")), formula_workers())
+    assert study.front() == [] and study.evaluated[Rung.TIMING] == 0
+
+
+def test_the_front_climbs_until_all_of_it_is_known(ask: Ask, formula_workers: Any) -> None:
+    class Climbers(formula_workers):  # type: ignore[misc]
+        """Synthesis finds every second design of the front larger than the board."""
+
+        def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement]]:
+            if not jobs or jobs[0].rung < Rung.RTL:
+                yield from super().run(jobs)
+                return
+            for place, job in enumerate(jobs):
+                large = int(job.config.hash, 16) % 2
+                found = {"lut": 100_000.0 if large else 1000.0} if job.rung is Rung.SYNTHESIS else {}
+                yield place, Measurement(job.rung, found)
+
+    study = searched(ask("exhaustive"), Climbers())
+    before = len(study.front())
+    study.climb((Rung.RTL, Rung.SYNTHESIS))
+    after = study.front()
+    assert after and study.evaluated[Rung.SYNTHESIS] >= before
+    assert all(candidate.known.rungs["lut"] is Rung.SYNTHESIS for candidate in after)
+    assert all(candidate.known.quantities["lut"] == 1000 for candidate in after)
+    assert study.counted[Outcome.BROKEN] and study.counted[Outcome.EVALUATED]
+
+
+def test_presets_are_tried_first(ask: Ask, formula_workers: Any) -> None:
+    question = ask("random")
+    chosen = question.space.config(
+        {"block_in": 8, "block_out": 8, "act_depth": 512, "queue_depth": 8, "vector_lanes": 4}
+    )
+    with_first = Question(
+        question.space, question.setting, question.goals, question.constraints, "random", (chosen.replace(name="mine"),)
+    )
+    study = searched(with_first, formula_workers(), points=1)
+    assert [config.hash for _, config, *_ in study.looked_at()] == [chosen.hash]
+
+
+def test_fronts() -> None:
+    costs = [(2.0, 2.0), (1.0, 3.0), (2.0, 2.0), (3.0, 1.0), (3.0, 3.0), (1.0, 4.0)]
+    assert non_dominated(costs) == [1, 0, 3]
+    assert non_dominated([]) == []
