@@ -45,6 +45,10 @@ def pytest_terminal_summary(terminalreporter, config):
     if (coverage := config.stash[_REACHED]).programs:
         terminalreporter.section("programs on which oracle, native simulator and Verilog agree")
         terminalreporter.write_line(str(coverage))
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, line in report.user_properties:
+            if name == "figure":  # as tests recorded it with record_property
+                terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -24,13 +24,3 @@ def config(request):
 @pytest.fixture
 def tiny():
     return load_config("tiny")
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Print what tests of any folder recorded with ``record_property("figure", line)``, in worker processes too."""
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", None) == "call":
-                for name, value in report.user_properties:
-                    if name == "figure":
-                        terminalreporter.write_line(value)
