@@ -31,8 +31,8 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 
 
 @click.command()
-@click.option("--models", "-m", required=True, callback=_names, help="ONNX or TFLite files, with commas between.")
-@click.option("--board", "-b", type=click.Choice(list(BOARDS)), required=True, help="The FPGA board.")
+@click.option("--models", "-m", default="", callback=_names, help="ONNX or TFLite files, with commas between.")
+@click.option("--board", "-b", type=click.Choice(list(BOARDS)), help="The FPGA board.")
 @click.option("--minimise", default="latency,area", show_default=True, callback=_names, help="Metrics, with commas.")
 @click.option("--maximise", default="", callback=_names, help="Metrics, with commas.")
 @click.option("--require", "required", multiple=True, help="A constraint, like 'latency<=2ms'; more than once.")
@@ -47,11 +47,13 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 )
 @click.option("--verify", is_flag=True, help="Run the front's designs in Verilog and synthesise them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--pick", type=click.IntRange(1), metavar="N", help="Write design N of the front to the folder --out.")
+@click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picked design.")
 @out_option(False, "every point as CSV", "--csv")
 @out_option(False, "a picture of the front, .png or .svg", "--picture")
 def explore(
     models: tuple[str, ...],
-    board: str,
+    board: str | None,
     minimise: tuple[str, ...],
     maximise: tuple[str, ...],
     required: tuple[str, ...],
@@ -64,27 +66,46 @@ def explore(
     store: Path,
     verify: bool,
     as_json: bool,
+    pick: int | None,
+    out: Path | None,
     csv: Path | None,
     picture: Path | None,
 ) -> None:
-    """Search hardware for MODELS on a board.
+    """Search hardware for models on a board.
 
     Every design is compiled for and timed to the cycle; what no other design beats in all objectives is the front. What
-    was evaluated is kept: the same command goes on where it was interrupted.
+    was evaluated is kept: the same command goes on where it was interrupted. Without --models, the last search of the
+    store is shown again.
     """
+    if (pick is None) != (out is None):
+        raise TilewrightError("--pick N and --out FOLDER must be given together")
     if picture is not None:
         from ..explore.pictures import require_two_goals
 
         require_picture(picture, "picture")
         require_two_goals([*minimise, *maximise])
-    question = _question(models, board, (minimise, maximise), (required, oversize), vary, (search, seed))
-    from ..explore.results import point_rows, rows_csv, study_json
+    if models:
+        if board is None:
+            raise TilewrightError(f"the search must have a board, one of {', '.join(BOARDS)}: give --board")
+        question = _question(models, board, (minimise, maximise), (required, oversize), vary, (search, seed))
+        study = _searched(question, store, jobs, points, verify=verify)
+    else:
+        study = _restored(store)
+    _hand_out(study, as_json, csv, picture)
+    if pick is not None and out is not None:
+        from ..explore.pick import write_design
+
+        for path in write_design(study, pick, out):
+            click.echo(f"{path}", err=as_json)
+
+
+def _searched(question: "Question", path: Path, jobs: int | None, points: int, *, verify: bool) -> "Study":
     from ..explore.rungs import Rung
     from ..explore.store import Store
     from ..explore.study import Study
     from ..explore.workers import Processes
 
-    with Store(store) as kept, Processes(question.setting, jobs) as workers, _watched(points) as watch:
+    with Store(path) as kept, Processes(question.setting, jobs) as workers, _watched(points) as watch:
         study = Study(question, kept, workers, progress=watch)
         try:
             study.search(points)
@@ -94,8 +115,33 @@ def explore(
             click.echo(f"Interrupted after {study.points:,} designs; the same command goes on from here.", err=True)
             _show(study)
             raise
+    return study
+
+
+def _restored(path: Path) -> "Study":
+    """The last search of the store."""
+    from ..explore.store import Store
+    from ..explore.study import Question, Study
+    from ..explore.workers import Processes
+
+    with Store(path, writes=False) as kept:
+        studies = kept.studies()
+        if not studies:
+            raise TilewrightError(f"store {path} must have a search, and has none: give --models and --board")
+        key, settings = list(studies.items())[-1]
+        question = Question.from_json(settings)
+        if question.key != key:
+            raise TilewrightError(f"store {path} must be of this version of Tilewright, and is not: search again")
+        study = Study(question, kept, Processes(question.setting, 1))
+        study.restore()
+    return study
+
+
+def _hand_out(study: "Study", as_json: bool, csv: Path | None, picture: Path | None) -> None:
+    from ..explore.results import point_rows, rows_csv, study_json
+
     if csv is not None:
-        write_text(csv, rows_csv(point_rows(study), [parameter.name for parameter in question.space.parameters]))
+        write_text(csv, rows_csv(point_rows(study), [parameter.name for parameter in study.question.space.parameters]))
     if picture is not None:
         from ..explore.pictures import pareto_picture
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import TilewrightError
 from .metrics import METRICS
 from .results import Row, point_rows
+from .rungs import Rung
 from .study import Outcome, Study
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ def pareto_picture(study: Study, kind: str) -> bytes:
     axes = figure.add_subplot(xlabel=_axis(names[0]), ylabel=_axis(names[1]), xscale="log", yscale="log")
     models = ", ".join(model.name for model in study.question.setting.workload.models)
     axes.set_title(f"{models} on {study.question.setting.board}, {study.points:,} designs")
-    rows = [row for row in point_rows(study) if all(row.values.get(name, 0.0) > 0 for name in names)]
+    timed = (row for row in point_rows(study) if row.rungs.get("cycles") != Rung.CLOSED_FORM.label)
+    rows = [row for row in timed if all(row.values.get(name, 0.0) > 0 for name in names)]
     _scatter(axes, [row for row in rows if row.outcome == Outcome.BROKEN], names, _BROKEN, "breaks a constraint")
     _scatter(axes, [row for row in rows if row.outcome == Outcome.EVALUATED], names, _OTHER, "timed")
-    _draw_front(axes, [row for row in rows if row.number], names)
+    _draw_front(axes, sorted((row for row in rows if row.number), key=lambda row: row.number), names)
     axes.grid(True, which="major", alpha=0.3)
     axes.legend()
     picture = io.BytesIO()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
 from math import prod
+from typing import Any
 
 from ..config import Config, legal_values
 from ..errors import ConfigError
@@ -109,7 +110,7 @@ class Space:
         given = {parameter.name: parameter.values for parameter in self.parameters} | dict(chosen)
         return Space(tuple(Parameter(name, tuple(values)) for name, values in given.items()), self.base)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """Canonical: equal spaces give equal data."""
         values = {parameter.name: list(parameter.values) for parameter in self.parameters}
         return {"parameters": values, "base": self.base.canonical_text}

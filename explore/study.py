@@ -5,23 +5,26 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from ..config import Config
 from ..errors import ConfigError
 from ..fpga.boards import BOARDS, Board
 from .front import dominated_by_any, non_dominated
-from .metrics import Constraint, Goal
+from .metrics import METRICS, Constraint, Goal
 from .rungs import Knowledge, Measurement, Rung
 from .searchers import Verdict, make_searcher
-from .space import Space
+from .space import Parameter, Space
 from .store import Store, StoredTrial
 from .tools import tool_versions
 from .workers import Job, Setting, Workers
+from .workload import Workload, WorkloadModel
 
 __all__ = ["Candidate", "Outcome", "Question", "Study"]
 
 _BATCH = 16
+_MOST_ERROR = 0.02  # of the cycles foretold
 _ASKS_A_TRIAL = 50  # a searcher that only finds what is known already is stopped after so many
 
 
@@ -75,6 +78,21 @@ class Question:
             "first": [config.to_toml() for config in self.first],
             "tools": [tool_versions(rung) for rung in (Rung.CLOSED_FORM, Rung.TIMING)],
         }
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> "Question":
+        """The question whose :meth:`to_json` that is."""
+        space, board, seed = settings["space"], settings["board"], settings["seed"]
+        parameters = tuple(Parameter(name, tuple(values)) for name, values in space["parameters"].items())
+        models = tuple(WorkloadModel(name, Path(path), digest) for name, path, digest in settings["models"])
+        return cls(
+            Space(parameters, Config.from_toml(space["base"])),
+            Setting(Workload(models), board, seed),
+            tuple(Goal(METRICS[name], minimise) for name, minimise in settings["goals"]),
+            tuple(Constraint(METRICS[name], most, limit) for name, most, limit in settings["constraints"]),
+            settings["searcher"],
+            tuple(Config.from_toml(text) for text in settings["first"]),
+        )
 
     @property
     def key(self) -> str:
@@ -159,11 +177,11 @@ class Study:
         self._progress = progress
         self._known: dict[str, _Trial] = {}
         self._key = question.key
-        store.add_study(self._key, question.to_json())
 
     def search(self, points: int) -> None:
         """Until so many different points were looked at, or the searcher has no more."""
         question = self.question
+        self._store.add_study(self._key, question.to_json())
         inside = (question.space.values_of(config) for config in question.first)
         first = [values for values in inside if values is not None]
         goals, seed = len(question.goals), question.setting.seed
@@ -176,6 +194,23 @@ class Study:
             if len(now) < len(asked) or not asked:
                 break  # with more points the search makes the same choices, and goes on from here
             searcher.tell(verdicts)
+
+    def restore(self) -> None:
+        """Take the trials that the store has, and all that is known of their points, instead of searching."""
+        for stored in self._store.trials(self._key):
+            self.trials += 1
+            trial = self._trial(stored.number, stored.values)
+            trial.outcome, trial.reason = Outcome(stored.outcome), stored.reason
+            self.counted[trial.outcome] += 1
+            if trial.config is None or trial.config.hash in self._known:
+                continue
+            for rung in Rung:
+                if (measurement := self._stored(trial, rung)) is not None:
+                    self._learn(trial, measurement)
+            self._known[trial.config.hash] = trial
+            self.points += 1
+            if stored.outcome == Outcome.EVALUATED:
+                self._review(trial)
 
     def front(self) -> list[Candidate]:
         """What keeps all constraints and is dominated by nothing, ascending by the first goal."""
@@ -204,11 +239,15 @@ class Study:
             for rung in rungs:
                 self._measure([trial for trial, missing in waiting if missing is rung], rung)
             for trial in trials:
-                if trial.outcome is Outcome.EVALUATED and (reason := self.question.broken(trial.known)):
-                    trial.outcome, trial.reason = Outcome.BROKEN, reason
-                if trial.outcome is not None and trial.outcome is not Outcome.EVALUATED:
-                    self.counted[Outcome.EVALUATED] -= 1
-                    self.counted[trial.outcome] += 1
+                self._review(trial)
+
+    def _review(self, trial: _Trial) -> None:
+        """A trial that was evaluated may turn out to be worse than it looked."""
+        if trial.outcome is Outcome.EVALUATED and (reason := self.question.broken(trial.known)):
+            trial.outcome, trial.reason = Outcome.BROKEN, reason
+        if trial.outcome is not None and trial.outcome is not Outcome.EVALUATED:
+            self.counted[Outcome.EVALUATED] -= 1
+            self.counted[trial.outcome] += 1
 
     def _within(self, asked: Sequence[Mapping[str, int]], room: int) -> list[_Trial]:
         """The first of `asked`, as far as `room` points are new."""
@@ -288,6 +327,10 @@ class Study:
 
     def _learn(self, trial: _Trial, measurement: Measurement) -> None:
         trial.measured.add(measurement.rung)
+        expected, found = (each.quantities.get("cycles", 0.0) for each in (trial.known, measurement))
+        if measurement.rung is Rung.RTL and abs(found - expected) > _MOST_ERROR * expected:
+            wrong = f"the Verilog must take the {expected:,.0f} cycles that were foretold, not {found:,.0f}"
+            measurement = Measurement(Rung.RTL, refused=measurement.refused or wrong)
         if measurement.refused:
             trial.outcome, trial.reason = Outcome.REFUSED, measurement.refused
         else:

@@ -33,6 +33,7 @@ class WorkloadModel:
     @cached_property
     def graph(self) -> Graph:
         """As the file has it. A file that has changed since the search began is refused."""
+        _require(self.path)
         if _digest(self.path) != self.digest:
             raise TilewrightError(f"model {self.path} must not change while hardware is searched for it, but has")
         return import_model(self.path)
@@ -55,7 +56,7 @@ class Workload:
         if not paths:
             raise TilewrightError("the search must have at least one model to find hardware for")
         for path in paths:
-            require_file(path, "model", error=TilewrightError, way_out="give an ONNX or TFLite file")
+            _require(path)
         models = tuple(WorkloadModel(path.stem, path.absolute(), _digest(path)) for path in paths)
         names = [model.name for model in models]
         for name in names:
@@ -67,6 +68,10 @@ class Workload:
     def key(self) -> str:
         """16 hexadecimal digits that stand for the models' contents."""
         return hashlib.sha256(" ".join(sorted(model.digest for model in self.models)).encode()).hexdigest()[:16]
+
+
+def _require(path: Path) -> None:
+    require_file(path, "model", error=TilewrightError, way_out="give an ONNX or TFLite file")
 
 
 def _digest(path: Path) -> str:

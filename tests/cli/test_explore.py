@@ -1,0 +1,129 @@
+"""``tilewright explore`` on a space of a few points, from the search to a picked design."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tilewright.config import load_config
+from tilewright.isa.program import Program
+from tilewright.models import DIGITS
+
+FEW = (
+    "--vary",
+    "block_in=4,8",
+    "--vary",
+    "block_out=4,8",
+    "--vary",
+    "vector_lanes=4",
+    "--vary",
+    "act_depth=1024,16384",
+)
+ALONE = ("rows=1", "act_banks=2", "wgt_depth=256", "acc_depth=256", "acc_banks=2", "bus_bits=64", "queue_depth=4")
+SPACE = (*FEW, *(word for value in ALONE for word in ("--vary", value)))
+ASKED = ("explore", "-m", DIGITS, "-b", "ulx3s-85f", *SPACE, "--search", "exhaustive", "--jobs", 1)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("explore") / "explore.db"
+
+
+def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, tmp_path: Path) -> None:
+    table, picture = tmp_path / "all.csv", tmp_path / "front.svg"
+    done = tilewright(*ASKED, "--store", store, "--csv", table, "--picture", picture, "--json")
+    found = json.loads(done.out)
+    assert done.status == 0 and found["points"] == 8 and found["outcomes"]["evaluated"] > 3
+    front = found["front"]
+    assert [row["number"] for row in front] == list(range(1, len(front) + 1)) and len(front) > 1
+    assert [row["latency"] for row in front] == sorted(row["latency"] for row in front)
+    assert front[0]["cycles_rung"] == "timing" and front[0]["latency_rung"] == "closed form, timing"
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert len(rows) == 8 and {row["number"] for row in rows} >= {"0", "1"}
+    assert picture.read_text().startswith("<?xml")
+
+    again = tilewright("explore", "--store", store, "--json")
+    assert json.loads(again.out)["front"] == front
+    design = tmp_path / "design"
+    picked = tilewright("explore", "--store", store, "--pick", 1, "--out", design)
+    assert picked.status == 0 and str(design / "config.toml") in picked.out
+    config = load_config(str(design / "config.toml"))
+    assert config.hash == front[0]["hash"]
+    assert Program.load(design / "digits.tw").config.hash == config.hash
+    assert "module tilewright" in (design / "tilewright.v").read_text()
+    assert "--board ulx3s-85f --config config.toml" in (design / "build.sh").read_text()
+    missing = tilewright("explore", "--store", store, "--pick", 99, "--out", design)
+    assert missing.complaint.endswith(f"the design to pick must be a number from 1 to {len(front)}, not 99")
+
+
+def test_the_table_says_where_numbers_are_from(tilewright: Callable[..., Any], store: Path) -> None:
+    shown = tilewright(*ASKED, "--store", store, "--require", "dsp<=60")
+    assert shown.status == 0, shown.err
+    assert " ms ct" in shown.out and "Each number's rung: c closed form, t timing" in shown.out
+    nothing = tilewright(*ASKED, "--store", store, "--require", "latency<=1us")
+    assert nothing.status == 0
+    assert "No design keeps all constraints. Most often, " in nothing.out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("-m", "none.onnx", "-b", "ulx3s-85f"), "model none.onnx does not exist: give an ONNX or TFLite file"),
+        (("-m", DIGITS), "the search must have a board, one of ulx3s-85f, "),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--vary", "rows=3"), "rows must be a power of two, not 3 "),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--vary", "rows"), "--vary must read like 'rows=1,2,4', not 'rows'"),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--require", "2ms"), "constraint must read like "),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--minimise", "speed"), "a metric must be one of latency, "),
+        (("--pick", 1), "--pick N and --out FOLDER must be given together"),
+        (("--store", "none.db"), "store none.db does not exist: search first, with --store none.db"),
+    ],
+)
+def test_what_can_t_be_searched(
+    tilewright: Callable[..., Any], words: tuple[object, ...], complaint: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert complaint in tilewright("explore", *words).complaint
+
+
+def test_ctrl_c_leaves_a_store_that_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tilewright", *map(str, ASKED[:5]), "--search", "random", "--jobs", "2"]
+    store = tmp_path / "explore.db"
+    process = subprocess.Popen(
+        ["env", "--default-signal=INT", *command, "--store", str(store), "--points", "100000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_for_results(process, store)
+        process.send_signal(signal.SIGINT)
+        shown, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130 and "Traceback" not in said, said
+    assert "the same command goes on from here" in said and "digits on ulx3s-85f" in shown
+    done = subprocess.run(
+        [sys.executable, "-m", "tilewright", "explore", "--store", str(store), "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and json.loads(done.stdout)["points"] > 0, done.stderr
+
+
+def wait_for_results(process: "subprocess.Popen[str]", store: Path) -> None:
+    from tilewright.explore.store import Store
+
+    for _ in range(1200):
+        assert process.poll() is None, process.communicate()
+        if store.exists():
+            try:
+                with Store(store, writes=False) as kept:
+                    if any(kept.trials(key) for key in kept.studies()):
+                        return
+            except Exception:  # being made just now
+                pass
+        time.sleep(0.1)
+    pytest.fail("nothing was evaluated")
