@@ -9,7 +9,7 @@ from ..config import load_config
 from ..errors import DeviceError
 from ..files import write_file
 from ..fpga.boards import BOARDS
-from .devices import MemorySize
+from .devices import memory_option
 from .files import config_option, out_option
 
 __all__ = ["bitstream"]
@@ -22,7 +22,7 @@ _MEGA = 1_000_000
 @config_option
 @out_option(True, "the bitstream")
 @click.option("--clock", type=click.IntRange(12, 200), default=50, show_default=True, help="The system's clock, MHz.")
-@click.option("--memory", type=MemorySize(), default="64", show_default=True, help="KiB of block RAM, or sdram.")
+@memory_option(64)
 @click.option("--baud", type=click.IntRange(9600), default=3 * _MEGA, show_default=True, help="Of the host link.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Attempts at place and route.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Attempts at a time; as many as CPUs by default.")

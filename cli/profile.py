@@ -9,7 +9,7 @@ import click
 
 from ..config import load_config
 from ..errors import TilewrightError
-from .devices import DeviceName
+from .devices import device_option
 from .files import dense_rounding_option, out_option, read_arrays, write_text
 from .roofline import draw_roofline, require_picture
 from .running import Interrupted, run_program, show_finished, until_option
@@ -32,7 +32,7 @@ _LATENCY = 40
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--config", "-c", help=f"A preset or a TOML file; for a model {_DEFAULT_CONFIG} by default.")
-@click.option("--device", "-d", type=DeviceName(), default="cycle", show_default=True)
+@device_option("cycle")
 @click.option("--inputs", "-i", type=click.Path(path_type=Path), help="npz file, an array an input; else zeros.")
 @click.option(
     "--latency", type=click.IntRange(1, 1_000_000), default=_LATENCY, show_default=True, help="Of DRAM, in cycles."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import DeviceError, ProgramError
-from .devices import DeviceName
+from .devices import device_option
 from .files import out_option, read_arrays, read_text, write_arrays, write_text
 from .running import Interrupted, run_program, show_finished, until_option
 
@@ -23,7 +23,7 @@ _program_argument = click.argument("program", type=click.Path(path_type=Path))
 
 @click.command()
 @_program_argument
-@click.option("--device", "-d", type=DeviceName(), default="native", show_default=True)
+@device_option("native")
 @click.option("--inputs", "-i", type=click.Path(path_type=Path), help="npz file, an array an input.")
 @out_option(False, "the outputs, npz; without it they are printed")
 @click.option("--config", "-c", help="Refuse a program for another configuration than this: a preset or a TOML file.")

@@ -5,7 +5,7 @@ import time
 import click
 
 from ..config import load_config
-from .devices import MemorySize
+from .devices import memory_option
 from .files import config_option
 
 __all__ = ["simulate_board"]
@@ -13,7 +13,7 @@ __all__ = ["simulate_board"]
 
 @click.command("simulate-board")
 @config_option
-@click.option("--memory", type=MemorySize(), default="256", show_default=True, help="KiB of block RAM, or sdram.")
+@memory_option(256)
 def simulate_board(config: str, memory: int | None) -> None:
     """Simulate a whole board until interrupted; its serial port is printed, for --device uart:PORT."""
     chosen = load_config(config)

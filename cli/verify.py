@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ..config import load_config
-from .devices import DeviceName
+from .devices import device_option
 from .files import config_option, dense_rounding_option
 from .golden import golden_options, read_samples, show_comparison
 
@@ -17,7 +17,7 @@ _DIFFERENT = 1
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--device", "-d", type=DeviceName(), default="native", show_default=True)
+@device_option("native")
 @config_option
 @golden_options
 @dense_rounding_option

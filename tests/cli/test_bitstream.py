@@ -32,5 +32,5 @@ def test_a_board_that_is_not_there(tilewright: Callable, digits: Path, image: Pa
 
 
 def test_the_netlist_and_a_board_are_offered(tilewright: Callable) -> None:
-    assert "netlist|soc|uart" in tilewright("run", "--help").out
+    assert "|netlist|soc|uart" in tilewright("run", "--help").out
     assert "serial port is printed" in " ".join(tilewright("simulate-board", "--help").out.split())
