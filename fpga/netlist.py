@@ -1,5 +1,6 @@
 """The synthesised netlist as a device: what the FPGA will be, simulated cell by cell."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,14 +120,14 @@ def _verilog(config: Config) -> str:
     """The core alone, from the cache where it can be."""
     name = "core.v"
 
-    def emit(work: Any) -> None:
+    def emit(work: Path) -> None:
         from ..hw.core import Core
         from ..hw.verilog import to_verilog
 
         (work / name).write_text(to_verilog(Core(config), name=NETLIST_TOP), encoding="utf-8")
 
-    key = [config.canonical_text, NETLIST_TOP, *source_texts("config.py", "isa", "hw")]
-    return str((cached_build(key, emit, name=f"core-{config.hash}") / name).read_text(encoding="utf-8"))
+    key: list[str | bytes] = [config.canonical_text, NETLIST_TOP, *source_texts("config.py", "isa", "hw")]
+    return (cached_build(key, emit, name=f"core-{config.hash}") / name).read_text(encoding="utf-8")
 
 
 def _gated() -> tuple[str, ...]:

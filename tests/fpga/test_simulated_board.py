@@ -1,6 +1,6 @@
 """The driver against a whole system that is simulated, over a line on which everything may go wrong.
 
-TILEWRIGHT_PROGRAMS, which is large in `make soak`, makes the runs on a bad line 1,000.
+`make soak`, which sets TILEWRIGHT_PROGRAMS, makes the runs on a bad line 1,000, and builds systems with other memories.
 """
 
 import os
@@ -25,7 +25,8 @@ from tilewright.isa.program import Program
 from tilewright.models import DIGITS, DIGITS_TEST
 
 TINY = load_config("tiny")
-RUNS_ON_A_BAD_LINE = 1000 if int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000 else 10
+SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
+RUNS_ON_A_BAD_LINE = 1000 if SOAK else 10
 PATIENCE = 20.0
 MODELS, KWS = Path(__file__).parents[3] / "shared" / "models", "kws_int8.tflite"
 
@@ -102,7 +103,7 @@ def test_digits_through_the_whole_system() -> None:
         device.close()
 
 
-@pytest.mark.skipif(not (MODELS / KWS).is_file(), reason="needs the networks in shared/models beside the repository")
+@pytest.mark.skipif(not (SOAK and (MODELS / KWS).is_file()), reason="in make soak, with the networks in shared/models")
 @pytest.mark.parametrize("memory_bytes", [1 << 17, None])
 def test_kws_in_block_ram_and_in_sdram(memory_bytes: int | None) -> None:
     program = compile_model(MODELS / KWS, TINY)
