@@ -77,6 +77,8 @@ def debug(
     from .program import load_to_run
 
     loaded = load_to_run(program, None, check)
+    if check:
+        _warn_of_races(loaded, program)
     wanted = [_Dump.parse(text, loaded) for text in dumps]
     place = None if until is None else Stop.parse(until, loaded)
     arrays = random_inputs(loaded, seed) if inputs is None else read_arrays(inputs)
@@ -108,6 +110,15 @@ def debug(
             ).cmdloop()
     if stopped.why in ("difference", "error"):
         sys.exit(_DIFFERENT)
+
+
+def _warn_of_races(program: Program, path: Path) -> None:
+    from ..isa.races import program_races
+
+    races = program_races(program)
+    if races:
+        more = f" (and {len(races) - 1} more races)" if len(races) > 1 else ""
+        click.echo(f"{path.name}: devices may differ, and be right, since {races[0]}{more}", err=True)
 
 
 @contextmanager

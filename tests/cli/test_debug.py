@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tilewright.config import load_config
-from tilewright.isa.program import Program
+from tilewright.isa.program import Program, encode_instructions
+from tilewright.isa.race_reference import matched_tokens, without_token
 from tilewright.simulator import native
 
 
@@ -111,3 +113,12 @@ def test_a_prompt(tilewright: Callable, digits: Path, monkeypatch: pytest.Monkey
 def test_a_prompt_ends_with_its_input(tilewright: Callable, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("step\n"))
     assert tilewright("debug", digits, "--interactive", "--until", "layer:0").status == 0
+
+
+def test_races_are_told(tilewright: Callable, digits: Path, tmp_path: Path) -> None:
+    program, out = Program.load(digits), tmp_path / "raced.tw"
+    changed = without_token(program.decoded(), *matched_tokens(program.decoded())[0])
+    replace(program, instructions=encode_instructions(changed)).save(out)
+    ended = tilewright("debug", out, "--until", "instruction:3")
+    assert ended.status == 0 and "raced.tw: devices may differ, and be right, since instructions" in ended.err
+    assert not tilewright("debug", out, "--until", "instruction:3", "--no-check").err
