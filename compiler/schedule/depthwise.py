@@ -101,6 +101,7 @@ class _Schedule:
         self.gemm_parameters = ChannelParameters(scope, bias - sums, conv.requantiser, channels, "gemm")
         self.tables = table_needs(scope, conv.output)
         self.edges = [Edges() for _ in range(config.rows)]
+        self.loops: dict[tuple[int, ...], list[Loop]] = {}
 
     def _choice(self) -> DepthwiseChoice:
         config, conv = self.scope.config, self.conv
@@ -209,7 +210,15 @@ class _Schedule:
         )
 
     def _loops(self, share: _Share) -> list[Loop]:
-        """Steps of the frame, the weights, the result and the channels' parameters."""
+        """Steps of the frame, the weights, the result and the channels' parameters; alike for shares of one form."""
+        tile, frame, result = share.tile, share.frame, share.result
+        form = (share.count, tile.rows, tile.columns, frame.height, frame.width, frame.row, frame.block)
+        key = (*form, result.row, result.block)
+        if key not in self.loops:
+            self.loops[key] = self._loops_of(share)
+        return self.loops[key]
+
+    def _loops_of(self, share: _Share) -> list[Loop]:
         config, kernel = self.scope.config, self.conv.window.kernel
         tile, frame, result = share.tile, share.frame, share.result
         channels = share.count * config.channels

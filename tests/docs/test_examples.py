@@ -24,7 +24,8 @@ USER_ERROR = 2
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/guide.md", "docs/quantisation.md", "docs/timing.md", "docs/debugging.md"]
+    "page",
+    ["README.md", "docs/guide.md", "docs/quantisation.md", "docs/timing.md", "docs/debugging.md", "docs/tuning.md"],
 )
 def test_page(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
