@@ -42,7 +42,7 @@ class Parameter:
         for value in self.values:
             if value not in legal:
                 # `Config` says which rule of its own it breaks.
-                Config(**{"name": "the space", self.name: value})
+                Config(name="the space").replace(**{self.name: value})
                 raise ConfigError(f"{self.name} must be a legal value, not {value} (in the space)")
         object.__setattr__(self, "values", tuple(sorted(set(self.values))))
 
