@@ -22,20 +22,29 @@ from .memories import memory_shape
 from .random_programs import RandomProgram
 from .table import INSTRUCTIONS, SEGMENTS, Memory
 
-__all__ = ["Coverage", "coverage_bins"]
+__all__ = ["Coverage", "bins_by_part", "coverage_bins"]
 
 _BATCH = 200
 _INT8 = {"-128": -128, "-1": -1, "0": 0, "1": 1, "127": 127}
 _INT32 = {"-2^31": -(1 << 31), "-1": -1, "0": 0, "1": 1, "2^31 - 1": (1 << 31) - 1}
 
 
+def bins_by_part() -> dict[tuple[str, str], tuple[str, ...]]:
+    """The bins, by their kind and by the instruction that they belong to, or ``all``; in a fixed order."""
+    parts: dict[tuple[str, str], tuple[str, ...]] = {}
+    for spec in INSTRUCTIONS:
+        parts["fields", spec.name] = (*field_bins(spec), *switch_bins(spec))
+        parts["loops", spec.name] = tuple(nest_bins(spec))
+        parts["walks", spec.name] = tuple(walk_bins(spec))
+    parts["order", "all"] = tuple(neighbour_bins())
+    parts["contents", "all"] = tuple(_content_bins())
+    return parts
+
+
 @cache
 def coverage_bins() -> tuple[str, ...]:
     """Every bin there is, in a fixed order."""
-    bins: list[str] = []
-    for spec in INSTRUCTIONS:
-        bins += [*field_bins(spec), *switch_bins(spec), *nest_bins(spec), *walk_bins(spec)]
-    return (*bins, *neighbour_bins(), *_content_bins())
+    return tuple(name for part in bins_by_part().values() for name in part)
 
 
 class Coverage:
