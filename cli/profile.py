@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import load_config
+from ..driver.device import CYCLE_DEVICES
 from ..errors import TilewrightError
 from .devices import device_option
 from .files import dense_rounding_option, out_option, read_arrays, write_text
@@ -122,7 +123,7 @@ def _records(
     import numpy as np
 
     given = {t.name: np.zeros(t.shape, t.dtype) for t in program.inputs} if arrays is None else arrays
-    options = {"latency": latency, "trace": True} if device == "cycle" else {}
+    options = {"latency": latency, "trace": True} if device in CYCLE_DEVICES else {}
     return run_program(program, device, given, options, latency=latency, traced=True)[1]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..driver.device import CYCLE_DEVICES
 from ..errors import DeviceError, ProgramError
 from .devices import device_option
 from .files import out_option, read_arrays, read_text, write_arrays, write_text
@@ -79,7 +80,7 @@ def run(
 def _device_options(device: str, options: dict[str, object]) -> dict[str, object]:
     """Those that were given; only the cycle simulator has any."""
     given = {name: value for name, value in options.items() if value is not None}
-    if device == "cycle":
+    if device in CYCLE_DEVICES:
         return {**given, "trace": True}
     for name in given:
         raise DeviceError(f"--{name} needs the cycle simulator, not device {device}: add --device cycle")

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..driver.device import CYCLE_DEVICES
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["RunBar", "each_of", "run_bar", "run_steps", "stages"]
 
 Item = TypeVar("Item")
-_WATCHED = ("cycle", "oracle")
-_TIMED = "cycle"
+_WATCHED = (*CYCLE_DEVICES, "oracle")
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def run_bar(program: "Program", device: str, latency: int | None = None) -> "Ite
     layer = TextColumn("{task.fields[layer]}", table_column=Column(max_width=28, no_wrap=True, overflow="ellipsis"))
     texts = (TextColumn("{task.fields[count]}"), TextColumn("{task.fields[speed]}"), TimeRemainingColumn(compact=True))
     with _terminal_bars(layer, BarColumn(20), *texts) as bars:
-        yield RunBar(program, bars, timed=device == _TIMED, latency=latency)
+        yield RunBar(program, bars, timed=device in CYCLE_DEVICES, latency=latency)
 
 
 def run_steps(session: "Session", inputs: Any, bar: RunBar | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..isa.table import Memory
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["DEVICES", "Device", "Shared", "Simulator", "Traced", "open_device"]
+__all__ = ["CYCLE_DEVICES", "DEVICES", "Device", "Shared", "Simulator", "Traced", "open_device"]
 
 
 @runtime_checkable
@@ -90,14 +90,16 @@ class Traced(Protocol):
 
 DEVICES: dict[str, tuple[str, str]] = {
     "oracle": ("simulator.oracle", "OracleSimulator"),
-    "native": ("simulator.native", "NativeSimulator"),
+    "native": ("simulator.native", "open_native"),
     "cycle": ("simulator.cycle", "CycleSimulator"),
+    "cycle-fast": ("simulator.cycle", "FastCycleSimulator"),
     "timing": ("simulator.timing", "TimingSimulator"),
     "netlist": ("fpga.netlist", "NetlistSimulator"),
     "soc": ("fpga.simulated_board", "SimulatedBoardDevice"),
     "uart": ("driver.board", "BoardDevice"),
     "linux": ("driver.linux", "LinuxDevice"),
 }
+CYCLE_DEVICES = ("cycle", "cycle-fast")  # those with the cycle simulator's options
 _PLACE = {"uart": "port", "linux": "place"}  # what may follow the name, after a colon
 
 

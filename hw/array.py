@@ -9,36 +9,46 @@ from amaranth.lib.wiring import Component, In, Out
 
 from ..config import Config
 
-__all__ = ["MultiplierArray"]
+__all__ = ["MultiplierArray", "array_latency", "array_operands"]
 
 _ADDER_INPUTS = 4
 
 
+def array_latency(config: Config) -> int:
+    """Cycles from a step's operands to its sums: the products, and the adder tree's levels."""
+    return 1 + _levels(config.block_in)
+
+
+def array_operands(config: Config) -> dict[str, Any]:
+    """The array's inputs."""
+    return {
+        "valid": In(1),
+        "act": In(data.ArrayLayout(8 * config.block_in, config.rows)),
+        "wgt": In(8 * config.block_in * config.block_out),
+    }
+
+
 class MultiplierArray(Component):
-    """``sums[r][o] = Σ_k act[r][k] · wgt[o][k]``, `latency` cycles later.
+    """``sums[r][o] = Σ_k act[r][k] · wgt[o][k]``, :func:`array_latency` cycles later.
 
     Members
     -------
     valid
-        The inputs hold a step. The outputs say nothing of when they hold one: count `latency`.
+        The inputs hold a step. The outputs say nothing of when they hold one: count the cycles.
+    sum_bits
+        Width of a sum.
     """
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._sum_bits = 16 + (config.block_in - 1).bit_length()
+        self.sum_bits = 16 + (config.block_in - 1).bit_length()
         self._levels = _levels(config.block_in)
         super().__init__(
             {
-                "valid": In(1),
-                "act": In(data.ArrayLayout(8 * config.block_in, config.rows)),
-                "wgt": In(8 * config.block_in * config.block_out),
-                "sums": Out(data.ArrayLayout(data.ArrayLayout(signed(self._sum_bits), config.block_out), config.rows)),
+                **array_operands(config),
+                "sums": Out(data.ArrayLayout(data.ArrayLayout(signed(self.sum_bits), config.block_out), config.rows)),
             }
         )
-
-    @property
-    def latency(self) -> int:
-        return 1 + self._levels
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()

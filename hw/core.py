@@ -37,7 +37,8 @@ from .vector import VectorEngine
 
 __all__ = ["GATED", "Core", "Trace"]
 
-GATED = (*(engine.name.lower() for engine in ENGINES), "csr")
+_ENGINES = tuple(engine.name.lower() for engine in ENGINES)
+GATED = (*_ENGINES, "front", "sample")
 
 
 class Trace(Signature):
@@ -66,7 +67,9 @@ class Core(Component):
     clocks, awake
         With `gated_clocks`, the parts in GATED have clocks of their own. The surroundings raise a part's clock
         together with ``clk``, and may leave it low in cycles before whose edge its `awake` is 0: nothing in
-        it would change. A simulator need not evaluate what is not clocked.
+        it would change. A simulator need not evaluate what is not clocked. What is awake together has one clock:
+        the engines' includes what mostly they use. The clock ``sample`` comes before all others, in no time: it shows
+        the registers the counters, which otherwise would be looked at whenever one of them counts.
     """
 
     def __init__(self, config: Config, *, gated_clocks: bool = False) -> None:
@@ -76,6 +79,10 @@ class Core(Component):
         super().__init__(
             {"m_axi": Out(Axi4(config)), "s_axi": In(AxiLite()), "irq": Out(1), "trace": Out(Trace()), **gating}
         )
+
+    @property
+    def _front(self) -> str:
+        return "front" if self._gated else "sync"
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -89,18 +96,19 @@ class Core(Component):
             Engine.STORE: StoreEngine(config),
         }
         fetch, port, tokens = Fetch(config), MemoryPort(config), Tokens(config)
-        memories = OnChipMemories(config)
+        memories = OnChipMemories(config, gated_clocks=self._gated)
         reset = Signal()
         with_reset = ResetInserter(reset)
-        m.submodules.supervisor = supervisor = Supervisor(("fetch", *(e.name.lower() for e in ENGINES)))
-        csr = ControlRegisters(config)
-        m.submodules.csr = self._in_own_domain(m, "csr", csr)
+        supervisor, csr = Supervisor(("fetch", *_ENGINES)), ControlRegisters(config)
+        m.submodules.supervisor = self._in_domain("front", supervisor)
+        m.submodules.csr = self._in_domain("front", csr)
         m.submodules.counters = counters = Counters(config)
         m.submodules.memories = memories
-        for name, part in (("fetch", fetch), ("port", port), ("tokens", tokens)):
-            m.submodules[name] = with_reset(part)
+        m.submodules.fetch = self._in_domain("front", with_reset(fetch))
+        m.submodules.tokens = self._in_domain("front", with_reset(tokens))
+        m.submodules.port = self._in_domain("load", with_reset(port))
         for engine, part in engines.items():
-            m.submodules[engine.name.lower()] = self._in_own_domain(m, engine.name.lower(), with_reset(part))
+            m.submodules[engine.name.lower()] = self._in_domain(engine.name.lower(), with_reset(part))
         m.d.comb += reset.eq(supervisor.reset | supervisor.begin)
         heads = self._queues(m, fetch, engines, with_reset)
         self._memory_side(m, engines, fetch, port, memories)
@@ -109,20 +117,27 @@ class Core(Component):
         for engine, part in engines.items():
             connect(m, part.tokens, getattr(tokens, engine.name.lower()))
         if self._gated:
-            m.d.comb += self.awake.csr.eq(csr.awake)
-            for engine, part in engines.items():
-                m.d.comb += getattr(self.awake, engine.name.lower()).eq(reset | part.halt | part.awake)
+            front = (csr, supervisor, fetch, tokens, *heads.values())
+            awake = {e.name.lower(): supervisor.halt | part.awake for e, part in engines.items()}
+            awake["load"] |= port.awake
+            awake["gemm"] |= memories.awake.gemm
+            awake["vector"] |= memories.awake.vector
+            awake["front"] = fetch.start | Cat(part.awake for part in front).any()
+            awake["sample"] = csr.awake
+            self._gate(m, {name: reset | line for name, line in awake.items()})
         return m
 
-    def _in_own_domain(self, m: Module, name: str, part: Any) -> Any:
-        if not self._gated:
-            return part
-        m.domains += ClockDomain(name)
-        m.d.comb += [
-            ClockSignal(name).eq(getattr(self.clocks, name)),
-            ResetSignal(name).eq(ResetSignal()),
-        ]
-        return DomainRenamer(name)(part)
+    def _gate(self, m: Module, awake: dict[str, Any]) -> None:
+        for name in GATED:
+            m.domains += ClockDomain(name)
+            m.d.comb += [
+                ClockSignal(name).eq(getattr(self.clocks, name)),
+                ResetSignal(name).eq(ResetSignal()),
+                getattr(self.awake, name).eq(awake[name]),
+            ]
+
+    def _in_domain(self, name: str, part: Any) -> Any:
+        return DomainRenamer(name)(part) if self._gated else part
 
     def _queues(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], with_reset: Any) -> dict[Engine, Any]:
         heads = {}
@@ -130,7 +145,7 @@ class Core(Component):
         for engine, part in engines.items():
             shape = queued(opcodes.get(engine, Opcode.STORE))
             queue = Queue(shape, depth=self._config.queue_depth, block_memory=True)
-            m.submodules[f"{engine.name.lower()}_queue"] = with_reset(queue)
+            m.submodules[f"{engine.name.lower()}_queue"] = self._in_domain("front", with_reset(queue))
             connect(m, getattr(fetch, engine.name.lower()), queue.input)
             connect(m, queue.output, part.instruction)
             heads[engine] = queue
@@ -178,7 +193,7 @@ class Core(Component):
             connect(m, source.fault, getattr(supervisor, name))
             m.d.comb += source.halt.eq(supervisor.halt)
         begin = Signal()
-        m.d.sync += begin.eq(supervisor.begin)
+        m.d[self._front] += begin.eq(supervisor.begin)
         idle = [~part.pending & ~heads[engine].level.any() for engine, part in engines.items()]
         m.d.comb += [
             supervisor.start.eq(csr.start),
@@ -209,8 +224,8 @@ class Core(Component):
             ):
                 number = f"{len(candidates)}_{len(older)}"
                 valid_q, index_q = Signal(name=f"old_valid{number}"), Signal(INDEX_BITS, name=f"old_index{number}")
-                m.d.sync += valid_q.eq(valid | also)
-                m.d.sync += index_q.eq(Mux(valid & ~(also & (other < index)), index, other))
+                m.d[self._front] += valid_q.eq(valid | also)
+                m.d[self._front] += index_q.eq(Mux(valid & ~(also & (other < index)), index, other))
                 older.append((valid_q, index_q))
             candidates = older
         return candidates[0][1]
@@ -245,8 +260,12 @@ class Core(Component):
             counters.read_beat.eq(read_beat),
             counters.write_strobe.eq(Mux(written, axi.wstrb, 0)),
         ]
+        values = counters.values
+        if self._gated:
+            values = Signal(counters.values.shape(), name="sampled")
+            m.d.sample += values.eq(counters.values)
         for n in range(len(COUNTERS)):
-            m.d.comb += csr.counters[n].eq(counters.values[n])
+            m.d.comb += csr.counters[n].eq(values[n])
         for engine, part in engines.items():
             name = engine.name.lower()
             connect(m, part.activity, getattr(counters, name))

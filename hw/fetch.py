@@ -46,6 +46,8 @@ class Fetch(Component):
         The instruction that is handed on next.
     dispatched
         A pulse for each that was handed on.
+    awake
+        Something here may change at the next edge.
     """
 
     def __init__(self, config: Config) -> None:
@@ -64,6 +66,7 @@ class Fetch(Component):
                 "active": Out(1),
                 "index": Out(INDEX_BITS),
                 "dispatched": Out(1),
+                "awake": Out(1),
             }
         )
 
@@ -72,8 +75,14 @@ class Fetch(Component):
         m.submodules.prefetcher = prefetcher = Prefetcher(self._config)
         connect(m, prefetcher.port, flipped(self.port))
         m.d.comb += [prefetcher.base.eq(self.base), prefetcher.count.eq(self.count)]
-        checked = self._check(m, self._assemble(m, prefetcher.beat))
-        self._dispatch(m, checked, self._control(m, prefetcher, checked))
+        assembled = self._assemble(m, prefetcher.beat)
+        checked = self._check(m, assembled)
+        turns = Signal()
+        self._dispatch(m, checked, self._control(m, prefetcher, checked, turns))
+        was_active = Signal()
+        m.d.sync += was_active.eq(self.active)
+        moves = prefetcher.awake | (assembled.valid & assembled.ready) | self.dispatched
+        m.d.comb += self.awake.eq(moves | turns | (self.active != was_active))
         return m
 
     def _assemble(self, m: Module, beat: Any) -> Any:
@@ -127,8 +136,11 @@ class Fetch(Component):
             m.d.sync += [checked[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")]
         return out
 
-    def _control(self, m: Module, prefetcher: Any, checked: Any) -> Signal:
-        """The course of a program; the result tells whether what is checked may be handed on."""
+    def _control(self, m: Module, prefetcher: Any, checked: Any, turns: Signal) -> Signal:
+        """The course of a program; `turns` where it takes one.
+
+        The result tells whether what is checked may be handed on.
+        """
         state = Signal(_State)
         left = Signal(32)
         wrong, begin = Signal(), Signal()
@@ -165,6 +177,8 @@ class Fetch(Component):
                     m.d.sync += state.eq(_State.IDLE)
             with m.Case(_State.DRAIN), m.If(prefetcher.idle):
                 m.d.sync += state.eq(_State.IDLE)
+        ends = self.fault.valid | self.finished | (checked.valid & checked.p.finish & (state == _State.RUN))
+        m.d.comb += turns.eq(begin | self.halt | ends | (state == _State.DRAIN))
         may_go = Signal()
         m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & left.any() & ~wrong & ~checked.p.finish)
         return may_go

@@ -9,16 +9,16 @@ from amaranth.lib.wiring import Component, Out, connect, flipped
 
 from ..config import Config
 from ..isa.table import GEMM_DIMS, Opcode
-from .array import MultiplierArray
+from .accumulate import FORWARDS
+from .cells import ScratchpadShape
 from .layout import instruction_layout
+from .multiply import MultiplyAccumulate
 from .nest import NestWalker, nest_start
-from .scratchpad import ScratchpadReader, ScratchpadShape, ScratchpadWriter
+from .scratchpad import ScratchpadReader, ScratchpadWriter
 from .sequencer import Sequencer
 from .signatures import READ_LATENCY, engine_members, log2
 
 __all__ = ["GemmEngine"]
-
-_FORWARDS = 3
 
 
 class GemmEngine(Component):
@@ -95,13 +95,13 @@ class GemmEngine(Component):
         return issue
 
     def _datapath(self, m: Module, point: Any, issue: Signal, complete: Signal) -> Any:
-        """Delay each step's address and flags beside the array, then update its accumulator."""
-        m.submodules.array = array = MultiplierArray(self._config)
-        m.d.comb += [array.act.eq(self.act_read.data), array.wgt.eq(self.wgt_read.data[0])]
+        """Delay each step's address and flags beside the arithmetic, then update its accumulator."""
+        m.submodules.arithmetic = arithmetic = MultiplyAccumulate(self._config)
+        m.d.comb += [arithmetic.act.eq(self.act_read.data), arithmetic.wgt.eq(self.wgt_read.data[0])]
         overwrite = (point.p.zero | ~point.p.context.overwrite_mask).all() & ~point.p.context.accumulate
         step = data.StructLayout({"valid": 1, "acc": log2(self._config.acc_depth), "overwrite": 1, "last": 1})
-        depth = READ_LATENCY + array.latency
-        pipe = [Signal(step, name=f"step{n}") for n in range(depth + 1 + _FORWARDS)]
+        depth = READ_LATENCY + arithmetic.latency
+        pipe = [Signal(step, name=f"step{n}") for n in range(depth + 1 + FORWARDS)]
         m.d.comb += [
             pipe[0].valid.eq(issue),
             pipe[0].acc.eq(point.p.acc),
@@ -110,56 +110,33 @@ class GemmEngine(Component):
         ]
         for before, after in pairwise(pipe):
             m.d.sync += after.eq(before)
-        m.d.comb += array.valid.eq(pipe[READ_LATENCY].valid)
+        m.d.comb += arithmetic.valid.eq(pipe[READ_LATENCY].valid)
         ask = pipe[depth - READ_LATENCY]
         m.d.comb += [
             self.acc_read.request.valid.eq(ask.valid & ~ask.overwrite),
             self.acc_read.request.payload.eq(ask.acc),
         ]
-        self._accumulate(m, array, pipe, depth)
+        self._accumulate(m, arithmetic, pipe, depth)
         m.d.comb += complete.eq(pipe[depth + 1].valid & pipe[depth + 1].last)
         return Cat(entry.valid for entry in pipe[1:]).any()
 
-    def _accumulate(self, m: Module, array: MultiplierArray, pipe: list[Any], depth: int) -> None:
+    def _accumulate(self, m: Module, arithmetic: MultiplyAccumulate, pipe: list[Any], depth: int) -> None:
         """Add to what was read, or to a younger result that the read was too early to see."""
-        config = self._config
         now, following = pipe[depth], pipe[depth - 1]
-        cell_bits = 32 * config.block_out
-        results = [
-            Signal(data.ArrayLayout(cell_bits, config.rows), name=f"result{n}", reset_less=True)
-            for n in range(_FORWARDS)
-        ]
-        forward = Signal(_FORWARDS)
-        for n in range(_FORWARDS):
+        forward = Signal(FORWARDS)
+        for n in range(FORWARDS):
             older = pipe[depth + n]
             m.d.sync += forward[n].eq(older.valid & (older.acc == following.acc))
-        with m.If(now.valid):
-            m.d.sync += results[0].eq(self._updated(m, array, now.overwrite, forward, results))
-        with m.If(pipe[depth + 1].valid):
-            m.d.sync += results[1].eq(results[0])
-        with m.If(pipe[depth + 2].valid):
-            m.d.sync += results[2].eq(results[1])
+        m.d.comb += [
+            arithmetic.update.eq(Cat(pipe[depth + n].valid for n in range(FORWARDS))),
+            arithmetic.overwrite.eq(now.overwrite),
+            arithmetic.forward.eq(forward),
+            arithmetic.stored.eq(self.acc_read.data),
+        ]
         write = self.acc_write.request
         m.d.comb += [
             write.valid.eq(pipe[depth + 1].valid),
             write.p.address.eq(pipe[depth + 1].acc),
             write.p.rows.eq(~0),
-            write.p.data.eq(results[0]),
+            write.p.data.eq(arithmetic.result),
         ]
-
-    def _updated(self, m: Module, array: Any, overwrite: Any, forward: Signal, results: list[Any]) -> Any:
-        config = self._config
-        updated = Signal(data.ArrayLayout(32 * config.block_out, config.rows), name="updated")
-        for row in range(config.rows):
-            old = Signal(32 * config.block_out, name=f"old{row}")
-            with m.If(overwrite):
-                m.d.comb += old.eq(0)
-            for n in range(_FORWARDS):
-                with m.Elif(forward[n]):
-                    m.d.comb += old.eq(results[n][row])
-            with m.Else():
-                m.d.comb += old.eq(self.acc_read.data[row])
-            m.d.comb += updated[row].eq(
-                Cat((old.word_select(o, 32) + array.sums[row][o])[:32] for o in range(config.block_out))
-            )
-        return updated

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In, connect, flipped
+from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
 
 from ..config import Config
 from ..isa.memories import ROW_MEMORIES, memory_shape, transfer_unit
 from ..isa.table import Memory
-from .scratchpad import Scratchpad, ScratchpadReader, ScratchpadShape, ScratchpadWriter
+from .cells import ScratchpadShape
+from .scratchpad import Scratchpad, ScratchpadReader, ScratchpadWriter
 from .signatures import READ_LATENCY, CellReadPort, CellWrite, log2
 from .table import TableMemory
 from .vector import table_members
@@ -32,6 +33,12 @@ def scratchpad_shapes(config: Config) -> dict[Memory, ScratchpadShape]:
 class OnChipMemories(Component):
     """ACT, ACC, WGT, BIAS, SCALE and TABLE.
 
+    Parameters
+    ----------
+    gated_clocks
+        Each memory is in the clock domain of the engine that uses it most, ``gemm`` or ``vector``; the answers to
+        `store` are in ``store``.
+
     Members
     -------
     load, store
@@ -40,10 +47,12 @@ class OnChipMemories(Component):
         The matrix engine's; always served at once.
     a_act, a_acc, b_act, b_acc, bias, scale, vector_act_write, vector_acc_write, table_*
         The vector engine's.
+    awake
+        For each clock domain: something in it may change at the next edge.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, *, gated_clocks: bool = False) -> None:
+        self._config, self._gated = config, gated_clocks
         shapes = scratchpad_shapes(config)
         lanes, cell = config.vector_lanes, 4 * config.block_out
         unit = {kind: transfer_unit(config, kind) for kind in Memory}
@@ -68,6 +77,7 @@ class OnChipMemories(Component):
             members |= {n: In(ScratchpadReader(shapes[kind], w)) for n, w in readers.items() if not _transfers(n)}
             members |= {n: In(ScratchpadWriter(shapes[kind], w)) for n, w in writers.items() if not _transfers(n)}
         members |= {name: member.flip() for name, member in table_members(config).items()}
+        members["awake"] = Out(Signature({name: Out(1) for name in ("gemm", "vector")}))
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
@@ -75,11 +85,12 @@ class OnChipMemories(Component):
         pads = {}
         for kind, (readers, writers) in self._clients.items():
             pads[kind] = pad = Scratchpad(self._shapes[kind], readers=readers, writers=writers)
-            m.submodules[kind.name.lower()] = pad
+            self._place(m, kind, pad)
             for name in (*readers, *writers):
                 if not _transfers(name):
                     connect(m, flipped(getattr(self, name)), getattr(pad, name))
-        m.submodules.table = table = TableMemory(self._config)
+        table = TableMemory(self._config)
+        self._place(m, Memory.TABLE, table)
         m.d.comb += [
             table.enable.eq(self.table_enable),
             table.address.eq(self.table_address),
@@ -88,6 +99,12 @@ class OnChipMemories(Component):
         self._loads(m, pads, table)
         self._stores(m, pads)
         return m
+
+    def _place(self, m: Module, kind: Memory, part: Any) -> None:
+        clock = "gemm" if kind in (Memory.ACT, Memory.ACC, Memory.WGT) else "vector"
+        m.submodules[kind.name.lower()] = DomainRenamer(clock)(part) if self._gated else part
+        with m.If(part.awake):
+            m.d.comb += getattr(self.awake, clock).eq(1)
 
     def _unit_address(self, kind: Memory, request: Any) -> Any:
         """Cell and part joined: an address in units of the transfer."""
@@ -128,7 +145,7 @@ class OnChipMemories(Component):
         for n in range(READ_LATENCY):
             flags = [Signal(name=f"store_valid{n}"), Signal(name=f"store_acc{n}", reset_less=True)]
             row_q = Signal.like(request.p.row, name=f"store_row{n}", reset_less=True)
-            m.d.sync += [flags[0].eq(valid), flags[1].eq(acc_now), row_q.eq(row)]
+            m.d["store" if self._gated else "sync"] += [flags[0].eq(valid), flags[1].eq(acc_now), row_q.eq(row)]
             valid, acc_now, row = flags[0], flags[1], row_q
         m.d.comb += self.store.valid.eq(valid)
         if self._config.rows == 1:

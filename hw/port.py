@@ -32,6 +32,8 @@ class MemoryPort(Component):
         The write client; up to WRITES_OUTSTANDING bursts are in flight.
     idle
         Nothing is in flight or waits to be.
+    awake
+        Something here may change at the next edge.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,6 +45,7 @@ class MemoryPort(Component):
                 "load": In(ReadPort(config)),
                 "store": In(WritePort(config)),
                 "idle": Out(1),
+                "awake": Out(1),
             }
         )
 
@@ -58,6 +61,9 @@ class MemoryPort(Component):
         reads, writes = self._ask_reads(m), self._ask_writes(m)
         undelivered = self._route_beats(m)
         m.d.comb += self.idle.eq(~(reads.any() | writes.any() | undelivered))
+        requests = self.fetch.request.valid | self.load.request.valid | self.store.request.valid
+        bus = axi.arvalid | axi.rvalid | axi.awvalid | axi.wvalid | axi.bvalid
+        m.d.comb += self.awake.eq(requests | bus | undelivered | self.store.beat.valid | self.store.done)
         return m
 
     def _ask_reads(self, m: Module) -> Signal:

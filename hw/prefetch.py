@@ -32,6 +32,8 @@ class Prefetcher(Component):
         DRAM.
     beat
         The program's bus words and whether the bus reported an error.
+    awake
+        Something here may change at the next edge.
     """
 
     def __init__(self, config: Config) -> None:
@@ -49,6 +51,7 @@ class Prefetcher(Component):
                 "idle": Out(1),
                 "port": Out(ReadPort(config)),
                 "beat": Out(stream.Signature(self._beat)),
+                "awake": Out(1),
             }
         )
 
@@ -80,6 +83,7 @@ class Prefetcher(Component):
             held.output.ready.eq(self.beat.ready | self.stop),
             taken.eq(held.output.valid & held.output.ready),
             self.idle.eq(room == self._depth),
+            self.awake.eq(held.awake | self.start | ask | (self.stop & left.any())),
         ]
         m.d.sync += room.eq(room + taken - Mux(ask, beats, 0))
         with m.If(self.start):

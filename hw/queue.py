@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module
+from amaranth import Module, Mux
 from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import fifo, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -29,6 +29,8 @@ class Queue(Component):
         The two ends.
     level
         Payloads inside.
+    awake
+        Something in it may change at the next edge.
     """
 
     def __init__(self, shape: ShapeLike, *, depth: int, block_memory: bool = False) -> None:
@@ -38,6 +40,7 @@ class Queue(Component):
                 "input": In(stream.Signature(shape)),
                 "output": Out(stream.Signature(shape)),
                 "level": Out(range(depth + 1)),
+                "awake": Out(1),
             }
         )
 
@@ -52,6 +55,7 @@ class Queue(Component):
             self.output.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.output.ready),
             self.level.eq(queue.level),
+            self.awake.eq((queue.w_en & queue.w_rdy) | Mux(queue.r_rdy, queue.r_en, queue.level.any())),
         ]
         if isinstance(self._shape, (Shape, int, range)):
             m.d.comb += self.output.payload.eq(queue.r_data)

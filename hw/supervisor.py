@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
 from ..isa.table import ErrorCode
@@ -46,6 +46,8 @@ class Supervisor(Component):
         Nothing new may start.
     reset
         A pulse that resets everything but the registers.
+    awake
+        Something here may change at the next edge.
     """
 
     def __init__(self, sources: tuple[str, ...]) -> None:
@@ -55,7 +57,7 @@ class Supervisor(Component):
                 "start": In(1), "soft_reset": In(1), "finished": In(1), "progress": In(1), "oldest": In(INDEX_BITS),
                 "watchdog": In(32), "bus_idle": In(1), "begin": Out(1), "busy": Out(1), "done": Out(1),
                 "error": Out(1), "code": Out(range(max(ErrorCode) + 1)), "index": Out(INDEX_BITS), "halt": Out(1),
-                "reset": Out(1), **{source: In(Fault()) for source in sources},
+                "reset": Out(1), "awake": Out(1), **{source: In(Fault()) for source in sources},
             }
         )  # fmt: skip
 
@@ -86,10 +88,15 @@ class Supervisor(Component):
             m.d.sync += running.eq(0)
         with m.If(self.soft_reset):
             m.d.sync += resetting.eq(1)
-        self._catch(m, running)
+        still = self._catch(m, running)
+        asked = self.start | self.soft_reset | self.finished | self.halt
+        m.d.comb += self.awake.eq(asked | (running & ~self.progress) | still.any() | quiet.any() | self._faults().any())
         return m
 
-    def _catch(self, m: Module, running: Signal) -> None:
+    def _faults(self) -> Any:
+        return Cat(getattr(self, source).valid for source in self._sources)
+
+    def _catch(self, m: Module, running: Signal) -> Signal:
         still = Signal.like(self.watchdog)
         with m.If(~running | self.progress):
             m.d.sync += still.eq(0)
@@ -105,3 +112,4 @@ class Supervisor(Component):
             for valid, code, index in reversed(caught):
                 with m.If(valid):
                     m.d.sync += [self.error.eq(1), self.code.eq(code), self.index.eq(index)]
+        return still

@@ -13,7 +13,17 @@ __all__ = ["TableMemory"]
 
 
 class TableMemory(Component):
-    """A read port for every lane of every row, READ_LATENCY cycles, and one write port."""
+    """A read port for every lane of every row, READ_LATENCY cycles, and one write port.
+
+    Members
+    -------
+    enable, address, entry
+        Reads of all ports.
+    write_enable, write_address, write_data
+        One write.
+    awake
+        Something in it may change at the next edge.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -27,6 +37,7 @@ class TableMemory(Component):
                 "write_enable": In(1),
                 "write_address": In(bits),
                 "write_data": In(8),
+                "awake": Out(1),
             }
         )
 
@@ -41,6 +52,7 @@ class TableMemory(Component):
         ]
         fresh = Signal()
         m.d.sync += fresh.eq(self.enable)
+        m.d.comb += self.awake.eq(self.enable | fresh | self.write_enable)
         for n in range(self._ports):
             read = cells.read_port()
             held = Signal(8, name=f"held{n}", reset_less=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from amaranth import Cat, Module, Signal
-from amaranth.lib.wiring import Component, In
+from amaranth.lib.wiring import Component, In, Out
 
 from ..config import Config
 from ..isa.table import ENGINES, Engine
@@ -19,11 +19,13 @@ class Tokens(Component):
     -------
     <engine>
         That engine's TokenLink.
+    awake
+        A token is given or taken.
     """
 
     def __init__(self, config: Config) -> None:
         self._bits = config.token_bits
-        super().__init__({**{e.name.lower(): In(TokenLink()) for e in ENGINES}})
+        super().__init__({**{e.name.lower(): In(TokenLink()) for e in ENGINES}, "awake": Out(1)})
 
     def _link(self, engine: Engine) -> Any:
         return getattr(self, engine.name.lower())
@@ -32,6 +34,7 @@ class Tokens(Component):
         m = Module()
         enough: dict[Engine, list[Any]] = {e: [] for e in ENGINES}
         room: dict[Engine, list[Any]] = {e: [] for e in ENGINES}
+        moves: list[Any] = []
         for source in ENGINES:
             for target in ENGINES:
                 giver, taker = self._link(source).release, self._link(target).acquire
@@ -46,6 +49,7 @@ class Tokens(Component):
                 )
                 m.d.comb += give.eq(giver.valid & giver.ready & giver.payload[target])
                 m.d.comb += take.eq(taker.valid & taker.ready & taker.payload[source])
+                moves += [give, take]
                 with m.If(give & ~take):
                     m.d.sync += count.eq(count + 1)
                 with m.Elif(take & ~give):
@@ -55,4 +59,5 @@ class Tokens(Component):
         for engine in ENGINES:
             m.d.comb += self._link(engine).acquire.ready.eq(Cat(enough[engine]).all())
             m.d.comb += self._link(engine).release.ready.eq(Cat(room[engine]).all())
+        m.d.comb += self.awake.eq(Cat(moves).any())
         return m

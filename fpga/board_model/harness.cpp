@@ -83,23 +83,23 @@ class Board {
     }
 
     // Parts of the core that sleep need not be evaluated (see Core.clocks).
-#define GATED(each) each(load) each(gemm) each(vector) each(store) each(csr)
 #define LOWER(part) top_.clocks___05F##part = 0;
 #define RAISE(part) top_.clocks___05F##part = top_.rst | top_.awake___05F##part;
     void edge(bool level) {
         top_.clk = 0;
         top_.rx = level;
-        GATED(LOWER)
+        TILEWRIGHT_GATED(LOWER)
+        RAISE(sample)
         top_.eval();
         sdram_.step(top_);
         top_.clk = 1;
-        GATED(RAISE)
+        TILEWRIGHT_GATED(RAISE)
+        LOWER(sample)
         top_.eval();
         ++now_;
     }
 #undef RAISE
 #undef LOWER
-#undef GATED
 
     void tick() {
         const bool busy = !to_.idle() || !from_.idle() || top_.running || now_ < cut_until_;

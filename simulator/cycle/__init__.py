@@ -1,6 +1,6 @@
 """The cycle simulator: the RTL itself, under Verilator, with a memory behind its bus."""
 
-from .device import CycleSimulator
+from .device import CycleSimulator, FastCycleSimulator
 from .harness import EVENT_DTYPE, ProtocolError
 
-__all__ = ["EVENT_DTYPE", "CycleSimulator", "ProtocolError"]
+__all__ = ["EVENT_DTYPE", "CycleSimulator", "FastCycleSimulator", "ProtocolError"]

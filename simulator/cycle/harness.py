@@ -7,6 +7,7 @@ import numpy as np
 
 from ...errors import DeviceError
 from .model import Array
+from .shell import SHELL
 
 __all__ = ["EVENT_DTYPE", "Harness", "ProtocolError", "Settings"]
 
@@ -161,7 +162,7 @@ class Harness:
             The model has no such array.
         """
         words, stride = ctypes.c_uint64(), ctypes.c_uint64()
-        scope = f"TOP.{array.instance}".encode()
+        scope = ".".join(("TOP", SHELL, "core", *array.path[:-1])).encode()
         found = ctypes.byref(words), ctypes.byref(stride)
         address = self._library.tilewright_array(self._handle, scope, array.name.encode(), *found)
         if not address or words.value != array.words or stride.value < array.word_bytes:

@@ -4,9 +4,9 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from ...errors import DeviceError
 from ...isa.table import Memory
 from ..build import cache_directory, cached_build, cpu_identity, find_tool, tool_identity
+from .shell import SHELL, both_edges, gated_parts, shell_verilog
 
 __all__ = ["TOP", "Array", "Emitted", "build_model"]
 
@@ -66,10 +67,20 @@ class Array:
 
 @dataclass(frozen=True)
 class Emitted:
-    """Verilog text with the top module ``tilewright``, and its on-chip memories."""
+    """Verilog text with the top module ``tilewright``, and its on-chip memories.
+
+    Members
+    -------
+    twins
+        Verilog of modules that are used in it and call ``arithmetic.cpp``, their arrays marked for access.
+    constants
+        What ``arithmetic.cpp`` must know.
+    """
 
     verilog: str
     arrays: tuple[Array, ...]
+    twins: str = ""
+    constants: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_model(
@@ -98,23 +109,35 @@ def build_model(
     purpose = "the cycle simulator"
     verilator = find_tool(["verilator"], purpose=purpose, package="verilator")
     compiler = find_tool([os.environ.get("CXX") or "g++", "c++"], purpose=purpose, package="g++")
-    flags, defines = _verilator_flags(waveform, threads), _defines(bus_bytes, waveform)
     harness = {
         item.name: item.read_bytes()
         for item in sorted(surroundings.iterdir(), key=lambda item: item.name)
         if item.is_file()
     }
+    own = [array for array in emitted.arrays if f" {array.name} [" not in emitted.twins]
+    text = _prepared(emitted.verilog, own) + emitted.twins
+    shell = surroundings is _HARNESS
+    if shell:
+        text += shell_verilog(emitted.verilog, TOP)
+    both = shell and waveform is None and "negedge" not in text and ", posedge" not in text
+    if both:
+        text = both_edges(text)
+    parts = gated_parts(emitted.verilog, TOP)
+    constants = {"BUS_BYTES": bus_bytes, "BOTH_EDGES": int(both), **emitted.constants}
+    flags, defines = _verilator_flags(waveform, threads), _defines(constants, parts, waveform)
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
-    key: list[bytes | str] = [emitted.verilog, *map(str, emitted.arrays), *tools, *flags, *defines, *harness.values()]
+    key: list[bytes | str] = [text, *tools, *flags, *defines, *harness.values()]
 
     def build(work: Path) -> None:
-        (work / f"{TOP}.v").write_text(_prepared(emitted.verilog, emitted.arrays), encoding="utf-8")
+        (work / f"{TOP}.v").write_text(text, encoding="utf-8")
         for file_name, data in harness.items():
             (work / file_name).write_bytes(data)
         log = work / _LOG
         try:
-            _run([verilator, *flags, "--top-module", TOP, "--Mdir", _OUTPUT, f"{TOP}.v"], work, log)
-            _compile(compiler, _verilator_root(verilator), defines, work, log, compressed=waveform == "fst")
+            names = ("--top-module", SHELL if shell else TOP, "--prefix", f"V{TOP}", "--Mdir", _OUTPUT)
+            _run([verilator, *flags, *names, f"{TOP}.v"], work, log)
+            own_sources = ["harness.cpp", *(["arithmetic.cpp"] if emitted.twins else [])]
+            _compile(compiler, _verilator_root(verilator), defines, own_sources, work, log, waveform == "fst")
         except subprocess.CalledProcessError as error:
             kept = cache_directory() / f"{name}.log"
             shutil.copyfile(log, kept)
@@ -130,10 +153,11 @@ def _verilator_flags(waveform: str | None, threads: int) -> tuple[str, ...]:
     return (*_VERILATOR_FLAGS, *trace, *(("--threads", str(threads)) if threads > 1 else ()))
 
 
-def _defines(bus_bytes: int, waveform: str | None) -> tuple[str, ...]:
+def _defines(constants: Mapping[str, int], parts: Sequence[str], waveform: str | None) -> tuple[str, ...]:
     """What Verilator's own makefile would define, and the harness's own."""
     wanted = {
-        "TILEWRIGHT_BUS_BYTES": bus_bytes,
+        **{f"TILEWRIGHT_{name}": value for name, value in constants.items()},
+        "TILEWRIGHT_GATED(each)": " ".join(f"each({part})" for part in parts if part != "sample"),
         "VERILATOR": 1,
         "VM_COVERAGE": 0,
         "VM_SC": 0,
@@ -180,13 +204,16 @@ def _verilator_root(verilator: str) -> Path:
     return Path(said.stdout.strip())
 
 
-def _compile(compiler: str, root: Path, defines: Sequence[str], work: Path, log: Path, *, compressed: bool) -> None:
-    """Compile what Verilator made, its run-time library and the harness, and link them."""
+def _compile(
+    compiler: str, root: Path, defines: Sequence[str], own: Sequence[str], work: Path, log: Path, compressed: bool
+) -> None:
+    """Compile what Verilator made, its run-time library and the harness's `own` sources, and link them."""
     output = work / _OUTPUT
     classes = (output / f"V{TOP}_classes.mk").read_text(encoding="utf-8")
     library = [root / "include" / f"{name}.cpp" for name in _listed(classes, "VM_GLOBAL_FAST", "VM_GLOBAL_SLOW")]
     # Object files are named relative to the work folder, which is renamed later.
-    sources = [*sorted(output.glob("*.cpp"), key=lambda path: -path.stat().st_size), *library, work / "harness.cpp"]
+    sources = [*sorted(output.glob("*.cpp"), key=lambda path: -path.stat().st_size), *library]
+    sources += [work / name for name in own]
     includes = ("-I.", f"-I{_OUTPUT}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
 
     def one(source: Path) -> str:

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 import pytest
 from tilewright.config import Config
-from tilewright.hw.array import MultiplierArray
+from tilewright.hw.array import MultiplierArray, array_latency
 
 
 def packed(values):
@@ -34,7 +34,7 @@ def test_dot_products(testbench, rows, block_in, block_out):
             context.set(array.act, [packed(row) for row in act])
             context.set(array.wgt, packed(wgt))
             waiting.append(act @ wgt.T if valid else None)
-            if len(waiting) > array.latency:
+            if len(waiting) > array_latency(config):
                 expected = waiting.popleft()
                 sums = context.get(array.sums)
                 if expected is not None:

@@ -4,7 +4,8 @@ from collections import deque
 
 import numpy as np
 import pytest
-from tilewright.hw.scratchpad import Scratchpad, ScratchpadShape
+from tilewright.hw.cells import ScratchpadShape
+from tilewright.hw.scratchpad import Scratchpad
 from tilewright.hw.signatures import READ_LATENCY
 
 CASES = {

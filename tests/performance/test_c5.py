@@ -3,19 +3,14 @@
 It shows what the machine itself can reach, apart from the compiler: `make bench` prints it.
 """
 
-import os
-import statistics
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from tilewright.config import load_config
 from tilewright.driver.device import open_device
 from tilewright.isa.instruction import finish, gemm, load, store, sync, vector
-from tilewright.isa.launch import Launch, Outcome
+from tilewright.isa.launch import Launch
 from tilewright.isa.table import Engine, ErrorCode, Function, Memory
-from tilewright.simulator.cycle import CycleSimulator
 
 CHANNELS, SIZE, BLOCK = 128, 28, 16
 GROUPS = CHANNELS // BLOCK
@@ -159,31 +154,3 @@ def test_c5_is_right_and_near_its_roofline(device):
         cycles = outcome.counters["cycles"]
         print(f"\nC5 on vta-16: {cycles} cycles, floor {FLOOR}, {FLOOR / cycles:.1%} of the roofline")
         assert FLOOR / cycles >= 0.9
-
-
-@pytest.mark.skipif(
-    "TILEWRIGHT_BENCH" not in os.environ, reason="seconds are measured by make bench, on a quiet machine"
-)
-def test_the_cycle_simulator_is_built_and_runs_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path))
-    started = time.perf_counter()
-    simulator = CycleSimulator(load_config("vta-16"))
-    build = time.perf_counter() - started
-    run = simulator.run
-    speeds = []
-
-    def timed(launch: Launch) -> Outcome:
-        begun = time.process_time()
-        outcome = run(launch)
-        speeds.append(outcome.counters["cycles"] / (time.process_time() - begun))
-        return outcome
-
-    monkeypatch.setattr(simulator, "run", timed)
-    for _ in range(5):
-        simulator.dram.release_all()
-        assert run_c5(simulator)[1]
-    simulator.close()
-    median = statistics.median(speeds)
-    print(f"\nvta-16 under Verilator: built in {build:.0f} s, {median / 1e6:.2f} million cycles a second (C5)")
-    assert build < 60
-    assert median > 0.5e6

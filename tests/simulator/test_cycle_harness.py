@@ -38,12 +38,12 @@ module tilewright (clk, rst, irq,
     trace__gemm__started, trace__gemm__started_index, trace__gemm__retired, trace__gemm__retired_index,
     trace__vector__started, trace__vector__started_index, trace__vector__retired, trace__vector__retired_index,
     trace__store__started, trace__store__started_index, trace__store__retired, trace__store__retired_index,
-    clocks__load, clocks__gemm, clocks__vector, clocks__store, clocks__csr,
-    awake__load, awake__gemm, awake__vector, awake__store, awake__csr);
+    clocks__load, clocks__gemm, clocks__vector, clocks__store, clocks__front, clocks__sample,
+    awake__load, awake__gemm, awake__vector, awake__store, awake__front, awake__sample);
   input clk, rst; output irq;
-  input clocks__load, clocks__gemm, clocks__vector, clocks__store, clocks__csr;
-  output awake__load, awake__gemm, awake__vector, awake__store, awake__csr;
-  assign {awake__load, awake__gemm, awake__vector, awake__store, awake__csr} = 0;
+  input clocks__load, clocks__gemm, clocks__vector, clocks__store, clocks__front, clocks__sample;
+  output awake__load, awake__gemm, awake__vector, awake__store, awake__front, awake__sample;
+  assign {awake__load, awake__gemm, awake__vector, awake__store, awake__front, awake__sample} = 0;
   output m_axi__awvalid; input m_axi__awready; output m_axi__awid; output [31:0] m_axi__awaddr;
   output [7:0] m_axi__awlen; output [2:0] m_axi__awsize; output [1:0] m_axi__awburst;
   output m_axi__wvalid; input m_axi__wready; output [63:0] m_axi__wdata; output [7:0] m_axi__wstrb;

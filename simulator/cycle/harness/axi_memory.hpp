@@ -61,25 +61,29 @@ class AxiMemory {
         plan_ready();
     }
 
-    // After the rising edge.
+    // What the core shall see after the edge.
     void drive() {
-        top_.M_AXI(arready) = read_ready_;
-        top_.M_AXI(awready) = write_ready_;
-        top_.M_AXI(wready) = beat_ready_;
-        top_.M_AXI(rvalid) = read_valid_;
+        pins_.set(top_.M_AXI(arready), read_ready_);
+        pins_.set(top_.M_AXI(awready), write_ready_);
+        pins_.set(top_.M_AXI(wready), beat_ready_);
+        pins_.set(top_.M_AXI(rvalid), read_valid_);
         if (read_valid_) {
             const Read &read = reads_[chosen_];
+            pins_.touch();
             top_.M_AXI(rid) = read.id;
             top_.M_AXI(rlast) = read.done + 1 == read.beats;
             top_.M_AXI(rresp) = response_;
             std::memcpy(&top_.M_AXI(rdata), data_, kBusBytes);
         }
-        top_.M_AXI(bvalid) = answer_valid_;
+        pins_.set(top_.M_AXI(bvalid), answer_valid_);
         if (answer_valid_) {
-            top_.M_AXI(bid) = answers_.front().id;
-            top_.M_AXI(bresp) = answers_.front().response;
+            pins_.set(top_.M_AXI(bid), answers_.front().id);
+            pins_.set(top_.M_AXI(bresp), answers_.front().response);
         }
     }
+
+    // Whether an input of the core is another since the last call.
+    bool changed() { return pins_.take_changed(); }
 
   private:
     struct Request {
@@ -293,6 +297,7 @@ class AxiMemory {
     Vtilewright &top_;
     const MemorySettings settings_;
     Violation &violation_;
+    Pins pins_;
     Dice dice_;
     Stall stall_aw_, stall_w_, stall_b_, stall_ar_, stall_r_;
     uint64_t now_ = 0;

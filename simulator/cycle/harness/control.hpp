@@ -18,6 +18,7 @@ class Control {
     void reset() {
         kind_ = Kind::none;
         address_waits_ = data_waits_ = address_valid_ = data_valid_ = answer_ready_ = false;
+        driven_ = true;
         drive();
     }
 
@@ -39,8 +40,11 @@ class Control {
         if (kind_ != Kind::none) plan();
     }
 
-    // After the rising edge.
+    // What the core shall see after the edge.
     void drive() {
+        if (kind_ == Kind::none && !driven_) return;
+        driven_ = kind_ != Kind::none;
+        changed_ = true;
         const bool read = kind_ == Kind::read;
         top_.S_AXI(arvalid) = read && address_valid_;
         top_.S_AXI(awvalid) = !read && address_valid_;
@@ -51,6 +55,13 @@ class Control {
         top_.S_AXI(wstrb) = 0xF;
         top_.S_AXI(rready) = read && answer_ready_;
         top_.S_AXI(bready) = !read && answer_ready_;
+    }
+
+    // Whether an input of the core may be another since the last call.
+    bool changed() {
+        const bool changed = changed_;
+        changed_ = false;
+        return changed;
     }
 
   private:
@@ -102,6 +113,7 @@ class Control {
     unsigned response_ = 0;
     bool address_waits_ = false, data_waits_ = false;
     bool address_valid_ = false, data_valid_ = false, answer_ready_ = false;
+    bool driven_ = true, changed_ = true;
 };
 
 }  // namespace tilewright

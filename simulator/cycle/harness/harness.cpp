@@ -61,19 +61,19 @@ class Harness {
         top_.rst = 1;
         memory_.reset();
         control_.reset();
-        for (int k = 0; k < kResetCycles; ++k) edge();
+        for (int k = 0; k < kResetCycles; ++k) edge(true);
         top_.rst = 0;
+        edge(true);
     }
 
-    // One cycle. Bus inputs change after the rising edge, and all handshakes are seen just before the next one.
+    // One cycle: the handshakes as they stand, what the core's inputs will be after the edge, the edge.
     void tick() {
-        settle();
         memory_.sample(now_);
         control_.sample(now_);
         if (trace_) record();
-        rise();
         memory_.drive();
         control_.drive();
+        edge(all_clocks_);
     }
 
     // Until the interrupt line is high, a rule is broken, or `cycles` have passed.
@@ -89,6 +89,7 @@ class Harness {
     bool access(bool write, uint32_t address, uint32_t value) {
         if (write) control_.start_write(address, value);
         else control_.start_read(address);
+        load_pins();
         for (int k = 0; k < kAccessCycles && control_.active() && !violation_; ++k) tick();
         if (!control_.active()) return true;
         violation_.report(now_, "the register at %#x does not answer", address);
@@ -112,33 +113,55 @@ class Harness {
     static constexpr int kAccessCycles = 100000;
 
     // Parts of the core with a clock of their own: what is asleep need not be evaluated (see Core.clocks).
-#define GATED(each) each(load) each(gemm) each(vector) each(store) each(csr)
-#define LOWER(part) top_.CLOCK(part) = 0;
-#define RAISE(part) top_.CLOCK(part) = all | top_.AWAKE(part);
-
-    void settle() {
-        top_.clk = 0;
-        GATED(LOWER)
-        top_.eval();
-        dump(2 * now_);
-    }
-
-    void rise() {
-        const bool all = all_clocks_ || top_.rst;
-        top_.clk = 1;
-        GATED(RAISE)
+    void edge(bool all) {
+        if (all | top_.AWAKE(sample)) {
+            pulse(top_.CLOCK(sample), true);
+            top_.eval();
+        }
+        pulse(top_.clk, true);
+#define CLOCK_PART(part) pulse(top_.CLOCK(part), all | top_.AWAKE(part));
+        TILEWRIGHT_GATED(CLOCK_PART)
+#undef CLOCK_PART
+        clock_pins(all);
         top_.eval();
         dump(2 * now_ + 1);
+#if !TILEWRIGHT_BOTH_EDGES
+        lower();
+        dump(2 * now_ + 2);
+#endif
         ++now_;
     }
 
-#undef RAISE
-#undef LOWER
-#undef GATED
+    // Makes the inputs those that the pins say, in no time.
+    void load_pins() {
+        clock_pins(false);
+        top_.eval();
+#if !TILEWRIGHT_BOTH_EDGES
+        lower();
+#endif
+    }
 
-    void edge() {
-        settle();
-        rise();
+    void clock_pins(bool all) {
+        pulse(top_.PINS(m_axi), all | memory_.changed());
+        pulse(top_.PINS(s_axi), all | control_.changed());
+        pulse(top_.PINS(rst), all);
+    }
+
+    // Every change of a clock is an edge; where waveforms are written, only a rising one.
+    static void pulse(CData &clock, bool now) {
+#if TILEWRIGHT_BOTH_EDGES
+        clock ^= now;
+#else
+        clock = now;
+#endif
+    }
+
+    void lower() {
+        top_.clk = top_.CLOCK(sample) = top_.PINS(m_axi) = top_.PINS(s_axi) = top_.PINS(rst) = 0;
+#define LOWER(part) top_.CLOCK(part) = 0;
+        TILEWRIGHT_GATED(LOWER)
+#undef LOWER
+        top_.eval();
     }
 
     void dump(uint64_t time) {

@@ -12,6 +12,7 @@
 #define S_AXI(name) s_axi___05F##name
 #define CLOCK(part) clocks___05F##part
 #define AWAKE(part) awake___05F##part
+#define PINS(bus) pins___05F##bus
 #define TRACE(engine, what) trace___05F##engine##___05F##what
 
 namespace tilewright {
@@ -36,6 +37,24 @@ class Violation {
 
   private:
     std::string text_;
+};
+
+// Inputs of the core, and whether one of them is about to change.
+class Pins {
+  public:
+    template <typename Pin, typename Value> void set(Pin &pin, Value value) {
+        changed_ |= pin != static_cast<Pin>(value);
+        pin = static_cast<Pin>(value);
+    }
+    void touch() { changed_ = true; }
+    bool take_changed() {
+        const bool changed = changed_;
+        changed_ = false;
+        return changed;
+    }
+
+  private:
+    bool changed_ = true;
 };
 
 // Reproducible dice (xorshift64*).

@@ -1,0 +1,58 @@
+"""A Verilog shell around a core that lets the harness evaluate it once a cycle."""
+
+import re
+from itertools import groupby
+
+__all__ = ["SHELL", "both_edges", "gated_parts", "shell_verilog"]
+
+SHELL = "shell"
+
+_PORTS = re.compile(r"\b(input|output)\b\s*(?:wire|reg)?\s*(\[\d+:0\])?\s*([\w\s,]+?)(?=[;)]|,\s*(?:input|output)\b)")
+_CLOCK, _CLOCKS = "clk", "clocks__"
+
+
+def _ports(verilog: str, top: str) -> list[tuple[str, str, str]]:
+    """Direction, range and name of each port of module `top`."""
+    start = re.search(rf"^ *module \\?{top} ?\(", verilog, re.MULTILINE)
+    assert start
+    body = verilog[start.start() : verilog.index("endmodule", start.start())]
+    found = []
+    for direction, size, names in _PORTS.findall(body):
+        found += [(direction, f"{size} " if size else "", name.strip()) for name in names.split(",")]
+    return found
+
+
+def gated_parts(verilog: str, top: str) -> list[str]:
+    """Parts of `top` that have clocks of their own."""
+    names = (name for _, _, name in _ports(verilog, top))
+    return [name.removeprefix(_CLOCKS) for name in names if name.startswith(_CLOCKS)]
+
+
+def shell_verilog(verilog: str, top: str) -> str:
+    """Module SHELL: `top`, each of whose inputs but the clocks comes from a register.
+
+    An input of the shell is what the core's input becomes at the next edge. So a core's outputs follow from registers
+    alone, and after each edge all of them are right: the simulator need not settle between a change of inputs and
+    the edge. The registers of ``m_axi__*`` have the clock ``pins__m_axi``, and so on for each prefix.
+    """
+    ports = _ports(verilog, top)
+    clocks = [name for _, _, name in ports if name == _CLOCK or name.startswith(_CLOCKS)]
+    pins = sorted((p for p in ports if p[0] == "input" and p[2] not in clocks), key=lambda p: p[2])
+    outputs = [p for p in ports if p[0] == "output"]
+    groups = {prefix: list(members) for prefix, members in groupby(pins, key=lambda p: p[2].partition("__")[0])}
+    lines = [f"input {name}" for name in (*clocks, *(f"pins__{prefix}" for prefix in groups))]
+    lines += [f"{direction} {size}{name}" for direction, size, name in (*pins, *outputs)]
+    text = f"module {SHELL}(\n  " + ",\n  ".join(lines) + "\n);\n"
+    for prefix, members in groups.items():
+        text += "".join(f"  reg {size}{name}_q;\n" for _, size, name in members)
+        text += f"  always @(posedge pins__{prefix}) begin\n"
+        text += "".join(f"    {name}_q <= {name};\n" for _, _, name in members)
+        text += "  end\n"
+    joined = [f".{name}({name})" for name in (*clocks, *(name for _, _, name in outputs))]
+    joined += [f".{name}({name}_q)" for _, _, name in pins]
+    return text + f"  {top} core(\n    " + ",\n    ".join(joined) + "\n  );\nendmodule\n"
+
+
+def both_edges(verilog: str) -> str:
+    """Every clock counts at its rising and its falling edge: half as many evaluations."""
+    return verilog.replace("@(posedge ", "@(edge ")
