@@ -1,6 +1,7 @@
 """C sources of this package as a shared library for one configuration, compiled once and kept."""
 
 import ctypes
+import shutil
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -9,11 +10,15 @@ from ..config import Config
 from ..isa.header import c_header
 from .build import cached_build, cpu_identity, find_tool, run_tool, tool_identity
 
-__all__ = ["COMPILERS", "load_c_library"]
+__all__ = ["COMPILERS", "has_compiler", "load_c_library"]
 
 COMPILERS = ("gcc", "cc", "clang")
 _FLAGS = ("-std=gnu11", "-O3", "-fwrapv", "-fPIC", "-shared", "-Wall", "-Wextra")
 _HEADER = "tilewright.h"
+
+
+def has_compiler() -> bool:
+    return any(shutil.which(compiler) for compiler in COMPILERS)
 
 
 def load_c_library(

@@ -1,5 +1,19 @@
 """The native simulator: whole programs in C, compiled for one configuration and this CPU."""
 
+from ...config import Config
+from ..attached import AttachedSimulator
+from ..clibrary import has_compiler
+from ..dram import Dram
 from .simulator import NativeSimulator
 
-__all__ = ["NativeSimulator"]
+__all__ = ["NativeSimulator", "open_native"]
+
+
+def open_native(config: Config, *, dram: Dram | None = None, cpu: str | None = None) -> AttachedSimulator:
+    """The native simulator, as :class:`NativeSimulator`; without a C compiler its twin in NumPy, and a notice."""
+    if has_compiler():
+        return NativeSimulator(config, dram=dram, cpu=cpu)
+    from .fallback import NumpySimulator, say_what_is_missing
+
+    say_what_is_missing()
+    return NumpySimulator(config, dram=dram)

@@ -46,20 +46,25 @@ class NativeSimulator(AttachedSimulator):
         the build cache.
     dram
         Worked on in place; a fresh one where it is None.
-    portable
-        Compile without this CPU's own instructions. For tests.
+    cpu
+        What the compiler may use: ``native`` for all that this CPU has, ``avx2`` for no more than that, ``portable``
+        for C alone. None: what the environment variable TILEWRIGHT_CPU says, else ``native``.
+    sanitize
+        Compile with AddressSanitizer and UndefinedBehaviorSanitizer. For tests.
 
     Raises
     ------
     DeviceError
-        No C compiler (gcc, cc or clang) is installed; the oracle needs none.
+        No C compiler (gcc, cc or clang) is installed; `open_native` then has an answer.
     """
 
     name = "native"
 
-    def __init__(self, config: Config, *, dram: Dram | None = None, portable: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, dram: Dram | None = None, cpu: str | None = None, sanitize: bool = False
+    ) -> None:
         super().__init__(config, dram)
-        self._library = _declare(load_library(config, portable=portable))
+        self._library = _declare(load_library(config, cpu=cpu, sanitize=sanitize))
         self._machine = self._library.machine_create()
         if not self._machine:
             raise DeviceError(f"the native simulator must have {config.on_chip_bytes} bytes of memory, and got none")

@@ -9,6 +9,7 @@ from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare, shrin
 from tilewright.simulator.build import cache_directory
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.native import NativeSimulator
+from tilewright.simulator.native.fallback import NumpySimulator
 from tilewright.simulator.oracle import OracleSimulator
 
 CONFIGS = {
@@ -21,35 +22,41 @@ PROGRAMS = 90
 POINTS = (40, 160, 1200)
 
 
-CASES = [(name, False) for name in CONFIGS] + [(name, True) for name in ("tiny-2-rows", "64x4")]
+CASES = [
+    *((name, "native") for name in CONFIGS),
+    *(("tiny-2-rows", cpu) for cpu in ("avx2", "portable", "numpy")),
+    *(("64x4", cpu) for cpu in ("avx2", "portable", "numpy")),
+    ("16x8", "avx2"),
+]
+CPUS = ("native", "avx2", "portable", "numpy")
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{'portable' if case[1] else 'cpu'}")
-def case(request: pytest.FixtureRequest) -> tuple[str, bool]:
+@pytest.fixture(params=CASES, ids="-".join)
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def config(case: tuple[str, bool]) -> Config:
+def config(case: tuple[str, str]) -> Config:
     return CONFIGS[case[0]]
 
 
 @pytest.fixture
-def portable(case: tuple[str, bool]) -> bool:
+def cpu(case: tuple[str, str]) -> str:
     return case[1]
 
 
 @pytest.fixture
-def simulators(config: Config, portable: bool) -> Iterator[list[OracleSimulator | NativeSimulator]]:
-    oracle = OracleSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES))
-    native = NativeSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES), portable=portable)
-    yield [oracle, native]
+def simulators(config: Config, cpu: str) -> Iterator[list[OracleSimulator | NativeSimulator]]:
+    dram = Dram(size=COMPARISON_DRAM_BYTES)
+    native = NumpySimulator(config, dram=dram) if cpu == "numpy" else NativeSimulator(config, dram=dram, cpu=cpu)
+    yield [OracleSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES)), native]
     native.close()
 
 
-def test_agreement(config: Config, portable: bool, simulators: list[OracleSimulator | NativeSimulator]) -> None:
+def test_agreement(config: Config, cpu: str, simulators: list[OracleSimulator | NativeSimulator]) -> None:
     for seed in range(PROGRAMS):
-        program = random_program(config, seed + PROGRAMS * portable, points=POINTS[seed % len(POINTS)])
+        program = random_program(config, seed + PROGRAMS * CPUS.index(cpu), points=POINTS[seed % len(POINTS)])
         differences = compare(program, simulators)
         if differences:
             saved = shrink_and_save(program, simulators, cache_directory() / "failures")

@@ -11,15 +11,16 @@ from tilewright.isa.launch import Launch, Outcome
 from tilewright.isa.table import Engine, ErrorCode, Function, Memory
 from tilewright.simulator import clibrary
 from tilewright.simulator.dram import Dram
-from tilewright.simulator.native import NativeSimulator
+from tilewright.simulator.native import NativeSimulator, open_native
+from tilewright.simulator.native.compile import CPU_VARIABLE, CPUS
 
 TINY = load_config("tiny")
 SEGMENT_BYTES = 4096
 
 
-@pytest.fixture(params=[False, True], ids=["cpu", "portable"])
+@pytest.fixture(params=list(CPUS))
 def device(request: pytest.FixtureRequest) -> Iterator[NativeSimulator]:
-    simulator = NativeSimulator(TINY, dram=Dram(size=1 << 16), portable=request.param)
+    simulator = NativeSimulator(TINY, dram=Dram(size=1 << 16), cpu=request.param)
     yield simulator
     simulator.close()
 
@@ -164,3 +165,23 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clibrary, "COMPILERS", ("no-such-compiler",))
     with pytest.raises(DeviceError, match=r"the native simulator must have no-such-compiler on PATH.*install gcc"):
         NativeSimulator(Config())
+
+
+def test_the_environment_chooses_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CPU_VARIABLE, "abacus")
+    with pytest.raises(
+        DeviceError, match=r"CPU of the native simulator \(TILEWRIGHT_CPU\) must be one of .*not 'abacus'"
+    ):
+        NativeSimulator(TINY)
+
+
+def test_without_a_compiler_numpy_does_the_work(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(clibrary, "COMPILERS", ("no-such-compiler",))
+    simulator = open_native(TINY, dram=Dram(size=1 << 16))
+    assert simulator.name == "native"
+    assert [record.getMessage() for record in caplog.records if "no C compiler" in record.getMessage()]
+    base = simulator.dram.base
+    simulator.write(base, finish().encode())
+    assert simulator.run(Launch(program=base, count=1)).error is ErrorCode.NONE

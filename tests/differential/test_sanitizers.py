@@ -1,0 +1,65 @@
+"""Random programs on the native simulator under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+The sanitizers must be in a process before anything else, so the programs run in one of their own. A soak
+(TILEWRIGHT_PROGRAMS from 100,000 on) runs many more, on more cores.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from tilewright.simulator.build import find_tool
+from tilewright.simulator.clibrary import COMPILERS, has_compiler
+
+SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
+PROGRAMS = 2000 if SOAK else 60
+CASES = [("tiny-2-rows", "native"), ("16x8", "avx2"), ("16x8", "portable")]
+MORE = [(name, cpu) for name in ("vta-16", "8x16", "wide-32", "64x4") for cpu in ("native", "avx2", "portable")]
+
+SCRIPT = """
+import sys
+from tilewright.config import Config, load_config
+from tilewright.isa.random_programs import random_program
+from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare
+from tilewright.simulator.dram import Dram
+from tilewright.simulator.native import NativeSimulator
+
+configs = {
+    "tiny-2-rows": load_config("tiny").replace(name="tiny-2-rows", rows=2),
+    "16x8": Config(block_in=16, block_out=8, rows=4, acc_depth=256, vector_lanes=4, multiplier_bits=16),
+    "64x4": Config(block_in=64, block_out=4, act_depth=1024, acc_depth=64, vector_lanes=4, bus_bits=512),
+}
+name, cpu, programs = sys.argv[1:]
+config = configs.get(name) or load_config(name)
+simulator = NativeSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES), cpu=cpu, sanitize=True)
+for seed in range(int(programs)):
+    print(name, cpu, seed, flush=True)
+    compare(random_program(config, 4_000_000 + seed, points=(40, 160, 1200)[seed % 3]), [simulator], may_fail=True)
+    for memory in range(1, 6):
+        simulator.peek(memory)
+simulator.close()
+print("done")
+"""
+
+
+@pytest.mark.skipif(not has_compiler() or sys.platform != "linux", reason="needs a C compiler with sanitizers")
+@pytest.mark.parametrize("case", CASES + MORE * SOAK, ids="-".join)
+def test_no_sanitizer_complains(case: tuple[str, str]) -> None:
+    compiler = find_tool(COMPILERS, purpose="this test", package="gcc")
+    found = [
+        subprocess.check_output([compiler, f"-print-file-name=lib{name}.so"], text=True) for name in ("asan", "ubsan")
+    ]
+    libraries = ":".join(path.strip() for path in found)
+    if "/" not in libraries:
+        pytest.skip("the compiler has no sanitizers")
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": libraries,
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *case, str(PROGRAMS)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout.endswith("done\n"), done.stdout[-200:] + done.stderr[-4000:]
