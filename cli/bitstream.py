@@ -21,7 +21,7 @@ _MEGA = 1_000_000
 @click.option("--board", "-b", type=click.Choice(sorted(n for n, b in BOARDS.items() if b.platform)), required=True)
 @config_option
 @out_option(True, "the bitstream")
-@click.option("--clock", type=click.IntRange(12, 200), default=50, show_default=True, help="The system's clock, MHz.")
+@click.option("--clock", type=click.IntRange(12, 200), default=25, show_default=True, help="The system's clock, MHz.")
 @memory_option(64)
 @click.option("--baud", type=click.IntRange(9600), default=3 * _MEGA, show_default=True, help="Of the host link.")
 @click.option("--seeds", type=click.IntRange(1, 100), default=1, show_default=True, help="Attempts at place and route.")

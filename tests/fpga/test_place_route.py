@@ -124,6 +124,6 @@ def test_boards_without_bitstreams() -> None:
 @pytest.mark.skipif(int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") < 100_000, reason="takes minutes: in make soak")
 @pytest.mark.parametrize("board", ["ulx3s-85f", "ulx3s-45f"])
 def test_a_whole_board(board: str) -> None:
-    content, report = build_bitstream(load_config("tiny"), SystemConfig(clock_hz=40_000_000), BOARDS[board])
+    content, report = build_bitstream(load_config("tiny"), SystemConfig(clock_hz=25_000_000), BOARDS[board])
     assert len(content) > 100_000 and report.resources["DSP"][0] == 36
     assert isinstance(report.best, Routed) and report.synthesis.latches == 0

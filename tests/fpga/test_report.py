@@ -17,7 +17,10 @@ MEMORIES = (
 def report(**takes: int) -> AreaReport:
     found = Synthesis(takes=Resources(**takes), latches=0, memories=MEMORIES, cells={"LUT4": 1}, unknown=())
     boards = [BOARDS["ulx3s-85f"], BOARDS["orangecrab-25f"]]
-    return AreaReport(load_config("tiny"), FAMILIES["ecp5"], found, boards)
+    return AreaReport(
+        config=load_config("tiny"), family=FAMILIES["ecp5"], way="synthesis", takes=found.takes, boards=boards,
+        synthesis=found,
+    )  # fmt: skip
 
 
 def test_what_exceeds_what() -> None:
