@@ -2,24 +2,12 @@
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
 from ..config import PRESETS
 from ..errors import TilewrightError
-from . import area, demo, hardware, program
-from . import bisect as bisect_command
-from . import bitstream as bitstream_command
-from . import compile as compile_command
-from . import debug as debug_command
-from . import explore as explore_command
-from . import export as export_command
-from . import inspect as inspect_command
-from . import profile as profile_command
-from . import simulate_board as simulate_board_command
-from . import timing_check as timing_check_command
-from . import tuning as tuning_command
-from . import verify as verify_command
 from .interrupt import INTERRUPTED, end_when_interrupted
 
 __all__ = ["main"]
@@ -28,35 +16,51 @@ _USER_ERROR = 2
 _BROKEN_PIPE = 1
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Commands by name, with the module here and the function in it that each of them is.
+_COMMANDS = {
+    "area": ("area", "area"),
+    "assemble": ("program", "assemble"),
+    "bisect": ("bisect", "bisect"),
+    "bitstream": ("bitstream", "bitstream"),
+    "check": ("program", "check"),
+    "compile": ("compile", "compile_model"),
+    "config": ("hardware", "config"),
+    "debug": ("debug", "debug"),
+    "demo": ("demo", "demo"),
+    "disassemble": ("program", "disassemble"),
+    "explore": ("explore", "explore"),
+    "export": ("export", "export"),
+    "inspect": ("inspect", "inspect"),
+    "profile": ("profile", "profile"),
+    "run": ("program", "run"),
+    "simulate-board": ("simulate_board", "simulate_board"),
+    "timing-check": ("timing_check", "timing_check"),
+    "tuning": ("tuning", "tuning"),
+    "verify": ("verify", "verify"),
+    "verilog": ("hardware", "verilog"),
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: a run should not wait for what the others need."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, function = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f".{module}", __package__), function)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tilewright")
 def cli() -> None:
     """Design, simulate and program tensor accelerators."""
 
 
-for command in (
-    compile_command.compile_model,
-    inspect_command.inspect,
-    verify_command.verify,
-    bisect_command.bisect,
-    program.run,
-    profile_command.profile,
-    debug_command.debug,
-    program.disassemble,
-    program.assemble,
-    program.check,
-    hardware.config,
-    hardware.verilog,
-    area.area,
-    bitstream_command.bitstream,
-    simulate_board_command.simulate_board,
-    export_command.export,
-    explore_command.explore,
-    timing_check_command.timing_check,
-    tuning_command.tuning,
-    demo.demo,
-):
-    cli.add_command(command)
 cli.epilog = f"Configurations: {', '.join(PRESETS)}, or a TOML file."
 
 
