@@ -15,7 +15,7 @@ from tilewright.models.resnet18.quantise import build_network
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 TINY = ("kws_int8.tflite", "resnet8_int8.tflite", "vww_int8.tflite", "ad_int8.tflite", "ultraface_slim_qdq.onnx")
 LARGEST_SHARE = 0.10
-REPEATS = 5
+REPEATS = 3
 
 
 def require_cheap(name: str, model: Path | onnx.ModelProto, repeats: int = REPEATS) -> None:
