@@ -124,12 +124,12 @@ class Harness {
 #undef CLOCK_PART
         clock_pins(all);
         top_.eval();
-        dump(2 * now_ + 1);
+        ++now_;
+        dump(2 * now_);
 #if !TILEWRIGHT_BOTH_EDGES
         lower();
-        dump(2 * now_ + 2);
+        dump(2 * now_ + 1);
 #endif
-        ++now_;
     }
 
     // Makes the inputs those that the pins say, in no time.
