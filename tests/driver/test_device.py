@@ -38,7 +38,7 @@ def test_every_name_leads_to_a_device_of_that_name(name: str) -> None:
 
 
 def test_unknown_devices_and_options() -> None:
-    names = "oracle, native, cycle, timing, netlist, soc, uart, linux"
+    names = "oracle, native, cycle, cycle-fast, timing, netlist, soc, uart, linux"
     with pytest.raises(DeviceError, match=rf"^device must be one of {names}, not 'vta'$"):
         open_device("vta", TINY)
     with pytest.raises(
