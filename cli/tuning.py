@@ -12,6 +12,7 @@ import click
 
 from ..errors import TilewrightError
 from .progress import stages
+from .words import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,11 +119,11 @@ def tuning(database: Path | None, as_json: bool) -> None:
     else:
         from .report import print_table
 
-        print_table(_table(rows, f"{path}: {len(rows)} networks, {layers:,} layers"))
+        print_table(_table(rows, f"{path}: {counted(len(rows), 'network')}, {counted(layers, 'layer')}"))
 
 
 def _row(entry: "NetworkEntry", current: bool) -> dict[str, Any]:
-    state = "finished" if entry.finished else "interrupted"
+    state = "finished" if entry.finished else "unfinished"
     return {
         "network": entry.name,
         "configuration": entry.configuration,
