@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import Component, In, Out
@@ -47,56 +47,47 @@ class FrameSender(Component):
         m = Module()
         m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=8).create()
         count = Signal(range(max(PAYLOAD_BYTES, HEADER_BYTES) + 1))
-        chosen, valid = Signal(8), Signal()
-        output, moves = self.output, Signal()
+        output, summed = self.output, Signal()
         m.d.comb += [
-            output.p.byte.eq(chosen),
-            output.valid.eq(valid),
-            moves.eq(valid & output.ready),
-            crc.data.eq(chosen),
+            crc.data.eq(output.p.byte),
+            crc.valid.eq(output.valid & output.ready & summed),
             crc.start.eq(self.start & ~self.busy),
             self.read_address.eq(count[log2(self._word_bytes) :]),
         ]
-        with m.If(moves):
+        with m.If(output.ready):
+            m.d.sync += output.valid.eq(0)
+
+        def send(byte: Any, *, last: Any = 0, of_body: bool = True) -> None:
+            """Into the output's register, which is free."""
+            m.d.sync += [output.valid.eq(1), output.p.byte.eq(byte), output.p.last.eq(last), summed.eq(of_body)]
             m.d.sync += count.eq(count + 1)
+
         with m.FSM() as states:
             m.d.comb += self.busy.eq(~states.ongoing("IDLE"))
             with m.State("IDLE"):
                 m.d.sync += count.eq(0)
                 with m.If(self.start):
                     m.next = "HEADER"
-            with m.State("HEADER"):
-                m.d.comb += [
-                    valid.eq(1),
-                    crc.valid.eq(moves),
-                    chosen.eq(self.header.as_value().word_select(count[: log2(HEADER_BYTES)], 8)),
-                ]
-                with m.If(moves & (count == HEADER_BYTES - 1)):
+            with m.State("HEADER"), m.If(~output.valid):
+                send(self.header.as_value().word_select(count[: log2(HEADER_BYTES)], 8))
+                with m.If(count == HEADER_BYTES - 1):
                     m.d.sync += count.eq(0)
-                    m.next = "CRC"
+                    m.next = "SUM"
                     with m.If(self.payload != 0):
                         m.next = "FETCH"
-            self._payload(m, count, chosen, valid, moves, crc)
-            with m.State("CRC"):
-                m.d.comb += [
-                    valid.eq(1),
-                    chosen.eq(crc.crc.word_select(count[: log2(CRC_BYTES)], 8)),
-                    output.p.last.eq(count == CRC_BYTES - 1),
-                ]
-                with m.If(moves & output.p.last):
+            with m.State("FETCH"):
+                m.next = "PAYLOAD"
+            with m.State("PAYLOAD"), m.If(~output.valid):
+                send(self.read_data.word_select(count[: log2(self._word_bytes)], 8))
+                m.next = "FETCH"
+                with m.If(count == self.payload - 1):
+                    m.d.sync += count.eq(0)
+                    m.next = "SUM"
+            with m.State("SUM"), m.If(~output.valid):
+                m.next = "CRC"
+            with m.State("CRC"), m.If(~output.valid):
+                last = count == CRC_BYTES - 1
+                send(crc.crc.word_select(count[: log2(CRC_BYTES)], 8), last=last, of_body=False)
+                with m.If(last):
                     m.next = "IDLE"
         return m
-
-    def _payload(self, m: Module, count: Signal, chosen: Signal, valid: Signal, moves: Signal, crc: Any) -> None:
-        """A byte, then a cycle for the buffer to show the next one."""
-        lane = count[: log2(self._word_bytes)]
-        with m.State("FETCH"):
-            m.next = "PAYLOAD"
-        with m.State("PAYLOAD"):
-            m.d.comb += [valid.eq(1), crc.valid.eq(moves), chosen.eq(self.read_data.word_select(lane, 8))]
-            with m.If(moves):
-                last = count == self.payload - 1
-                m.d.sync += count.eq(Mux(last, 0, count + 1))
-                m.next = "FETCH"
-                with m.If(last):
-                    m.next = "CRC"
