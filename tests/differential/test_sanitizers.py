@@ -13,7 +13,7 @@ from tilewright.simulator.build import find_tool
 from tilewright.simulator.clibrary import COMPILERS, has_compiler
 
 SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
-PROGRAMS = 2000 if SOAK else 60
+PROGRAMS = 2000 if SOAK else 30
 CASES = [("tiny-2-rows", "native"), ("16x8", "avx2"), ("16x8", "portable")]
 MORE = [(name, cpu) for name in ("vta-16", "8x16", "wide-32", "64x4") for cpu in ("native", "avx2", "portable")]
 
