@@ -31,8 +31,7 @@ def _terminal_bars(*columns: Any) -> "Iterator[Progress | None]":
     from rich.progress import Progress
 
     # What a command prints must reach its pipe, whatever is on the screen.
-    redirected = {"redirect_stdout": False, "redirect_stderr": False}
-    with Progress(*columns, console=console, transient=True, **redirected) as bars:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bars:
         yield bars
 
 
@@ -83,7 +82,7 @@ class RunBar:
     def cycles(self) -> int:
         return self._cycles + self._current[1]
 
-    def _shown(self) -> dict[str, str]:
+    def _shown(self) -> dict[str, Any]:
         run = self._runs[max(self._place, 0)]
         layer = self._program.layer_of(run.first + min(self._current[0], run.count - 1))
         speed = self.cycles / max(monotonic() - self._began, 1e-3)

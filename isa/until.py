@@ -59,7 +59,9 @@ def ended_after(program: Program, place: int) -> Program:
     if layer.target == "host":
         steps = program.steps[: layer.first + layer.count]
         return replace(program, steps=steps, layers=layers, outputs=())
-    number, run = next((n, step) for n, step in enumerate(program.steps) if _holds(step, layer))
+    number, run = next(
+        (n, step) for n, step in enumerate(program.steps) if isinstance(step, Run) and _holds(step, layer)
+    )
     code = _part(program, run, layer)
     return replace(
         program,
@@ -75,8 +77,8 @@ def _others(program: Program) -> str:
     return f"take {', '.join(seen[:3])} or another that leaves it"
 
 
-def _holds(step: object, layer: Layer) -> bool:
-    return isinstance(step, Run) and step.first <= layer.first < step.first + step.count
+def _holds(run: Run, layer: Layer) -> bool:
+    return run.first <= layer.first < run.first + run.count
 
 
 def _part(program: Program, run: Run, layer: Layer) -> np.ndarray:
@@ -94,7 +96,8 @@ def _with_outputs(program: Program, results: tuple[Tensor, ...]) -> Program:
     if len(program.segments) >= SEGMENTS:
         raise ProgramError(f"a program must leave one of {SEGMENTS} segments free for a result that lies on chip")
     number, offset = len(program.segments), 0
-    buffers, outputs, stores = list(program.buffers), [], []
+    buffers, outputs = list(program.buffers), []
+    stores: list[Instruction] = []
     for tensor in results:
         if tensor.resident is not None:
             stores += _stores(program, tensor, number, offset)
