@@ -42,6 +42,7 @@ class WaveWindow:
 def locate(debugger: Debugger, stopped: Stopped, margin: int) -> WaveWindow:
     """The cycles around the place where `debugger` stopped, and `margin` more on either side.
 
+    At the program's end that is the last instruction of its last run.
     The whole run is taken once more on the debugger's cycle simulator, untouched, for only so its cycles are its own.
 
     Raises
@@ -49,21 +50,24 @@ def locate(debugger: Debugger, stopped: Stopped, margin: int) -> WaveWindow:
     DeviceError
         None of the devices has cycles and remembers instructions, or the core was not running.
     """
-    step = debugger.program.steps[stopped.step]
+    steps, number = debugger.program.steps, stopped.step
+    while stopped.why == "end" and number and not isinstance(steps[number], Run):
+        number -= 1
+    step = steps[number]
     if not isinstance(step, Run) or debugger.before is None:
         raise DeviceError("a waveform must be of a place at which the core runs, not of a step on the host")
     if stopped.cycle is not None:
-        return WaveWindow(stopped.step, stopped.cycle, stopped.cycle, *_around(stopped.cycle, stopped.cycle, margin))
+        return WaveWindow(number, stopped.cycle, stopped.cycle, *_around(stopped.cycle, stopped.cycle, margin))
     session = next((each for each in debugger.sessions if hasattr(each.device, "max_cycles")), None)
     if session is None:
         raise DeviceError("a waveform must come from the cycle simulator: add --device cycle or --against cycle")
-    events = _events_of_run(debugger, session, stopped.step)
+    events = _events_of_run(debugger, session, number)
     index = step.first + step.count - 2 if stopped.index is None else stopped.index
     mine = events[events["index"] == index - step.first]
     if not len(mine):
         raise DeviceError(f"instruction {index} must start when the whole program runs, for a waveform, and does not")
     start, retire = int(mine["cycle"].min()), int(mine["cycle"].max())
-    return WaveWindow(stopped.step, start, retire, *_around(start, retire, margin))
+    return WaveWindow(number, start, retire, *_around(start, retire, margin))
 
 
 def record(debugger: Debugger, window: WaveWindow, open_device: Callable[[tuple[int, int]], Device]) -> None:

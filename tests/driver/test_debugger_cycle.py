@@ -53,10 +53,13 @@ class Flipped(CycleSimulator):
         return outcome
 
 
-def test_equal_to_its_end(program):
-    with CycleSimulator(CONFIG) as device:
+def test_equal_to_its_end(program, cycles):
+    with CycleSimulator(CONFIG, trace=True) as device:
         debugger = Debugger(program, device, OracleSimulator(CONFIG))
-        assert debugger.run(random_inputs(program)).why == "end"
+        stopped = debugger.run(random_inputs(program))
+        assert stopped.why == "end"
+        window = locate(debugger, stopped, 5)
+    assert isinstance(program.steps[window.step], Run) and abs(window.retire - cycles) < 200
 
 
 def test_the_step_to_blame_is_narrowed_down(program, tmp_path):
