@@ -1,8 +1,9 @@
 """The tuning database: what is written stays, whoever else writes, and what is no such file is refused."""
 
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
-from multiprocessing import get_context
 
 import pytest
 from tilewright.compiler.schedule.conv_tiling import ConvTiling
@@ -64,21 +65,26 @@ def test_what_was_under_way_is_lost_alone(tmp_path):
         assert database.operator("first", KEY) == OPERATOR
 
 
-def write_many(path, name):
-    with TuningDatabase(path) as database:
-        for number in range(50):
-            database.put_operator(f"{name} {number}", KEY, OPERATOR)
-            database.put_network("shared", KEY, replace(NETWORK, cycles=800 - number))
+WRITER = """
+import sys
+from pathlib import Path
+from tilewright.compiler.schedule.decision import Schedule
+from tilewright.compiler.schedule.window_tiling import WindowTiling
+from tilewright.compiler.tuning import NetworkEntry, TuningDatabase
+from tilewright.compiler.tuning.database import Key, OperatorEntry
+
+key = Key("c0ffee", "1 timing")
+with TuningDatabase(Path(sys.argv[1])) as database:
+    for number in range(50):
+        database.put_operator(f"{sys.argv[2]} {number}", key, OperatorEntry((WindowTiling(1, 2, 3),), 120, 100, 17))
+        database.put_network("shared", key, NetworkEntry("net", "vta-16", Schedule(), 900, 800 - number, False))
+"""
 
 
 def test_two_processes_at_once(tmp_path):
-    path, context = tmp_path / "t", get_context("spawn")
-    others = [context.Process(target=write_many, args=(path, name)) for name in ("a", "b")]
-    for other in others:
-        other.start()
-    for other in others:
-        other.join(120)
-        assert other.exitcode == 0
+    path = tmp_path / "t"
+    others = [subprocess.Popen([sys.executable, "-c", WRITER, path, name]) for name in ("a", "b")]
+    assert [other.wait(300) for other in others] == [0, 0]
     with TuningDatabase(path) as database:
         assert database.layers() == 100
         assert [entry.cycles for entry in database.networks()] == [751]
