@@ -18,7 +18,8 @@ CASES = [("tiny-2-rows", "native"), ("16x8", "avx2"), ("16x8", "portable")]
 MORE = [(name, cpu) for name in ("vta-16", "8x16", "wide-32", "64x4") for cpu in ("native", "avx2", "portable")]
 
 SCRIPT = """
-import sys
+import os, sys
+del os.environ["LD_PRELOAD"]  # not into the compiler
 from tilewright.config import Config, load_config
 from tilewright.isa.random_programs import random_program
 from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare
