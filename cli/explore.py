@@ -13,7 +13,7 @@ from ..errors import TilewrightError
 from ..files import write_file
 from ..fpga.boards import BOARDS
 from .files import out_option, write_text
-from .roofline import require_picture
+from .roofline import require_matplotlib, require_picture
 
 if TYPE_CHECKING:
     from ..explore.results import Row
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["explore"]
 
 _SEARCHES = ("nsga2", "tpe", "random", "exhaustive")
-_UNITS = {"s": 1e-3, "J": 1e-6, "Hz": 1e6, "MAC/s": 1e9, "B": 1 << 10, "share": 0.01}
-_SHOWN = {"s": "ms", "J": "µJ", "Hz": "MHz", "MAC/s": "GMAC/s", "B": "KiB", "share": "%"}
 
 
 def _names(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, ...]:
@@ -51,6 +49,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picked design.")
 @out_option(False, "every point as CSV", "--csv")
 @out_option(False, "a picture of the front, .png or .svg", "--picture")
+@out_option(False, "a report as HTML, which needs nothing beside it", "--report")
 def explore(
     models: tuple[str, ...],
     board: str | None,
@@ -70,6 +69,7 @@ def explore(
     out: Path | None,
     csv: Path | None,
     picture: Path | None,
+    report: Path | None,
 ) -> None:
     """Search hardware for models on a board.
 
@@ -84,6 +84,8 @@ def explore(
 
         require_picture(picture, "picture")
         require_two_goals([*minimise, *maximise])
+    if report is not None:
+        require_matplotlib("report")
     if models:
         if board is None:
             raise TilewrightError(f"the search must have a board, one of {', '.join(BOARDS)}: give --board")
@@ -91,7 +93,7 @@ def explore(
         study = _searched(question, store, jobs, points, verify=verify)
     else:
         study = _restored(store)
-    _hand_out(study, as_json, csv, picture)
+    _hand_out(study, as_json, csv, picture, report)
     if pick is not None and out is not None:
         from ..explore.pick import write_design
 
@@ -137,7 +139,7 @@ def _restored(path: Path) -> "Study":
     return study
 
 
-def _hand_out(study: "Study", as_json: bool, csv: Path | None, picture: Path | None) -> None:
+def _hand_out(study: "Study", as_json: bool, csv: Path | None, picture: Path | None, report: Path | None) -> None:
     from ..explore.results import point_rows, rows_csv, study_json
 
     if csv is not None:
@@ -147,6 +149,10 @@ def _hand_out(study: "Study", as_json: bool, csv: Path | None, picture: Path | N
 
         drawn = pareto_picture(study, picture.suffix[1:].lower())
         write_file(picture, drawn, "picture", error=TilewrightError)
+    if report is not None:
+        from ..explore.report import study_html
+
+        write_text(report, study_html(study))
     if as_json:
         click.echo(study_json(study), nl=False)
     else:
@@ -212,20 +218,16 @@ def _watched(points: int) -> "Iterator[Callable[[Study], Any]]":
 
 def _best(study: "Study") -> str:
     """The best value of each goal, and the size of the front."""
+    from ..explore.units import shown_value
+
     question, front = study.question, study.front()
     texts = []
     for goal in question.goals if front else ():
         best = min(front, key=lambda candidate: goal.cost(candidate.known, question.board))
-        texts.append(f"{goal.metric.name} {_text(goal.metric.of(best.known, question.board), goal.metric.unit)}")
+        texts.append(f"{goal.metric.name} {shown_value(goal.metric.of(best.known, question.board), goal.metric.unit)}")
     climbing = {rung.label: count for rung, count in study.evaluated.items() if count and rung > 1}
     texts += [f"{count} {label}" for label, count in climbing.items()]
     return "; ".join([f"front {len(front)}", *texts])
-
-
-def _text(value: float, unit: str) -> str:
-    if unit == "":
-        return f"{value:,.0f}"
-    return f"{value / _UNITS[unit]:,.4g} {_SHOWN[unit]}"
 
 
 def _show(study: "Study") -> None:
@@ -234,6 +236,7 @@ def _show(study: "Study") -> None:
 
     from ..explore.metrics import METRICS
     from ..explore.results import front_rows
+    from ..explore.units import shown_value
     from .report import print_table
 
     question = study.question
@@ -252,7 +255,7 @@ def _show(study: "Study") -> None:
     for name in shown:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        cells = (f"{_text(row.values[name], METRICS[name].unit)} {_marks(row, name)}" for name in shown)
+        cells = (f"{shown_value(row.values[name], METRICS[name].unit)} {_marks(row, name)}" for name in shown)
         table.add_row(str(row.number), row.config.name, *cells)
     print_table(table)
     _show_summary(study)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..driver.layers import LayerReport
 
-__all__ = ["draw_roofline", "require_picture"]
+__all__ = ["draw_roofline", "require_matplotlib", "require_picture"]
 
 _FORMATS = (".png", ".svg")
 _COLOURS = {
@@ -40,6 +40,11 @@ def require_picture(path: Path, what: str = "roofline") -> None:
     """
     if path.suffix.lower() not in _FORMATS:
         raise TilewrightError(f"{what} must be a file name that ends in .png or .svg, not {str(path)!r}")
+    require_matplotlib(what)
+
+
+def require_matplotlib(what: str) -> None:
+    """Raise TilewrightError where option `what` has nothing to draw with."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:

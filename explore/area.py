@@ -12,8 +12,8 @@ _BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384,
 _WORDS_IN_LUTS = 32
 _PREFETCHED = 8
 
-# Solved from what Yosys found for ECP5: 4×4 with 4 lanes (25,256 look-up tables, 13,507 flip-flops), 8×8 with 4 lanes
-# (31,273 and 17,009), 8×16 with 8 lanes.
+# Solved from what Yosys found for ECP5 of 4×4 (25,256 look-up tables, 13,507 flip-flops) and 8×8 multipliers (31,273
+# and 17,009), both with 4 lanes; what a lane takes is a guess.
 _LUTS, _LUTS_A_MULTIPLIER, _LUTS_A_LANE = 17_250, 125, 1_500
 _FFS, _FFS_A_MULTIPLIER, _FFS_A_LANE = 9_500, 73, 700
 

@@ -49,7 +49,7 @@ def _count(name: str, meaning: str, *, smaller: bool = True, unit: str = "") -> 
 
 
 def _area(quantities: Mapping[str, float], board: Board) -> float:
-    return max(quantities[name] / getattr(board.has, name) for name in RESOURCES)
+    return max(quantities[name] / float(getattr(board.has, name)) for name in RESOURCES)
 
 
 METRICS: dict[str, Metric] = {

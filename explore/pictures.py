@@ -2,18 +2,20 @@
 
 import io
 from collections.abc import Sequence
+from math import log
 from typing import TYPE_CHECKING
 
 from ..errors import TilewrightError
-from .metrics import METRICS
+from .metrics import METRICS, Goal
 from .results import Row, point_rows
 from .rungs import Rung
 from .study import Outcome, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["pareto_picture", "require_two_goals"]
+__all__ = ["parallel_picture", "pareto_picture", "require_two_goals", "sensitivity_picture"]
 
 _FRONT, _OTHER, _BROKEN = "#1b7837", "#2166ac", "#bbbbbb"
 
@@ -46,6 +48,79 @@ def pareto_picture(study: Study, kind: str) -> bytes:
     _draw_front(axes, sorted((row for row in rows if row.number), key=lambda row: row.number), names)
     axes.grid(True, which="major", alpha=0.3)
     axes.legend()
+    return _drawn(figure, kind)
+
+
+def parallel_picture(study: Study, kind: str) -> bytes:
+    """Parallel coordinates of every design that was timed: an axis for each parameter and goal, the front in green."""
+    from matplotlib.figure import Figure
+
+    columns = [*_varied(study), *(goal.metric.name for goal in study.question.goals)]
+    rows = [row for row in point_rows(study) if row.outcome == Outcome.EVALUATED]
+    heights = {name: _heights([_value(row, name) for row in rows]) for name in columns}
+    figure = Figure(figsize=(max(7.0, 1.1 * len(columns)), 5), layout="constrained")
+    axes = figure.add_subplot()
+    for place in sorted(range(len(rows)), key=lambda place: rows[place].number > 0):
+        on_front = rows[place].number > 0
+        axes.plot(
+            [heights[name][place] for name in columns],
+            color=_FRONT if on_front else _OTHER,
+            alpha=0.9 if on_front else 0.15,
+            linewidth=1.8 if on_front else 0.8,
+        )
+    axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+    axes.set_yticks([0, 1], ["least", "most"])
+    axes.set_title("Parameters and results, each from its least to its most, along logarithms")
+    return _drawn(figure, kind)
+
+
+def sensitivity_picture(study: Study, kind: str) -> bytes:
+    """For each parameter and goal, by what factor the goal's best values differ between the parameter's values.
+
+    Over the designs that were timed; a parameter that is worth nothing has 1.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [row for row in point_rows(study) if row.outcome == Outcome.EVALUATED]
+    parameters, goals = _varied(study), study.question.goals
+    figure = Figure(figsize=(8, 1 + 0.45 * len(parameters)), layout="constrained")
+    axes = figure.add_subplot(xlabel="best value of the goal: largest by smallest over the parameter's values")
+    for place, goal in enumerate(goals):
+        factors = [_factor(rows, parameter, goal) for parameter in parameters]
+        heights = [number + 0.8 * (place + 0.5) / len(goals) for number in range(len(parameters))]
+        axes.barh(heights, factors, height=0.8 / len(goals), label=goal.metric.name)
+    axes.set_yticks([number + 0.4 for number in range(len(parameters))], parameters)
+    axes.set_xlim(left=1)
+    axes.legend()
+    return _drawn(figure, kind)
+
+
+def _varied(study: Study) -> list[str]:
+    return [parameter.name for parameter in study.question.space.parameters if len(parameter.values) > 1]
+
+
+def _value(row: Row, name: str) -> float:
+    return float(row.values[name]) if name in row.values else float(getattr(row.config, name))
+
+
+def _heights(values: Sequence[float]) -> list[float]:
+    """From 0 for the least to 1 for the most."""
+    logarithms = [log(max(value, 1e-30)) for value in values]
+    low, high = min(logarithms, default=0.0), max(logarithms, default=0.0)
+    return [(each - low) / (high - low) if high > low else 0.5 for each in logarithms]
+
+
+def _factor(rows: Sequence[Row], parameter: str, goal: Goal) -> float:
+    best: dict[int, float] = {}
+    choose = min if goal.minimise else max
+    for row in rows:
+        value, found = getattr(row.config, parameter), row.values[goal.metric.name]
+        best[value] = choose(best.get(value, found), found)
+    least = min(best.values(), default=1.0)
+    return max(best.values(), default=1.0) / least if least > 0 else 1.0
+
+
+def _drawn(figure: "Figure", kind: str) -> bytes:
     picture = io.BytesIO()
     figure.savefig(picture, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
     return picture.getvalue()

@@ -102,13 +102,16 @@ class Store:
     def _open(self, path: Path | None, writes: bool) -> sqlite3.Connection:
         where = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={'rwc' if writes else 'ro'}"
         database = sqlite3.connect(where, uri=path is not None, isolation_level=None)
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if version == 0 and tables == 0 and writes:
-            self._create(database)
-        elif version != _VERSION:
+        try:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if version == 0 and tables == 0 and writes:
+                self._create(database)
+            elif version != _VERSION:
+                raise sqlite3.DatabaseError(f"its version is {version}, not {_VERSION}; take another file")
+        except sqlite3.Error:
             database.close()
-            raise sqlite3.DatabaseError(f"its version is {version}, not {_VERSION}; take another file")
+            raise
         return database
 
     def _create(self, database: sqlite3.Connection) -> None:

@@ -14,9 +14,10 @@ _COMPILER = (
     *("compiler", "compiler/frontend", "compiler/graph", "compiler/ops", "compiler/passes", "compiler/schedule"),
     *("compiler/te", "isa", "simulator/timing"),
 )
+_FORMULAS = tuple(f"explore/{name}.py" for name in ("area", "clock", "energy", "evaluate"))
 _SOURCES = {
-    Rung.CLOSED_FORM: ("explore", *_COMPILER),
-    Rung.TIMING: ("explore/evaluate.py", "explore/energy.py", *_COMPILER),
+    Rung.CLOSED_FORM: (*_FORMULAS, *_COMPILER),
+    Rung.TIMING: (*_FORMULAS, *_COMPILER),
     Rung.RTL: ("explore/verify.py", "hw", "simulator/cycle", *_COMPILER),
     Rung.SYNTHESIS: ("hw", "fpga"),
     Rung.ROUTED: ("hw", "fpga"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -48,8 +49,12 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
     assert len(rows) == 8 and {row["number"] for row in rows} >= {"0", "1"}
     assert picture.read_text().startswith("<?xml")
 
-    again = tilewright("explore", "--store", store, "--json")
+    report = tmp_path / "report.html"
+    again = tilewright("explore", "--store", store, "--json", "--report", report)
     assert json.loads(again.out)["front"] == front
+    page = report.read_text()
+    assert page.count("<svg") == 3 and page.count("<tr>") == 2 + len(front) + 8 and "{{" not in page
+    assert not re.search(r'(src|href)="(?!#)', page), "it must need nothing from elsewhere"
     design = tmp_path / "design"
     picked = tilewright("explore", "--store", store, "--pick", 1, "--out", design)
     assert picked.status == 0 and str(design / "config.toml") in picked.out

@@ -1,0 +1,84 @@
+"""A study as one HTML file that needs nothing beside it."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+
+from .metrics import METRICS, RESOURCES
+from .pictures import parallel_picture, pareto_picture, sensitivity_picture
+from .results import Row, front_rows, point_rows
+from .study import Study
+from .units import shown_value
+
+__all__ = ["study_html"]
+
+_PICTURES = (
+    ("The front", pareto_picture),
+    ("Parameters and results", parallel_picture),
+    ("What each parameter is worth", sensitivity_picture),
+)
+
+
+def study_html(study: Study) -> str:
+    """The question, the front with each number's rung, pictures, and every design that was looked at."""
+    question = study.question
+    searched = [parameter.name for parameter in question.space.parameters]
+    names = ", ".join(model.name for model in question.setting.workload.models)
+    parts = [
+        f"<h1>{escape(names)} on {escape(question.setting.board)}</h1>",
+        _facts(study),
+        "<h2>Designs of the front</h2>",
+        _table(front_rows(question, study.front()), searched),
+    ]
+    if study.front() and len(question.goals) > 1:
+        for heading, picture in _PICTURES:
+            parts.append(f"<h2>{heading}</h2><figure>{_inline(picture(study, 'svg'))}</figure>")
+    rows = point_rows(study)
+    parts.append(f"<details><summary>All {len(rows):,} designs</summary>{_table(rows, searched, all_of_them=True)}")
+    parts.append("</details>")
+    page = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
+    return page.replace("{{title}}", escape(f"{names} on {question.setting.board}")).replace(
+        "{{body}}", "\n".join(parts)
+    )
+
+
+def _facts(study: Study) -> str:
+    question = study.question
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in study.counted.items() if count)
+    facts = {
+        "Objectives": ", ".join(map(str, question.goals)),
+        "Constraints": ", ".join(map(str, question.constraints)) or "none",
+        "Search": f"{question.searcher}, seed {question.setting.seed}",
+        "Trials": f"{study.trials:,}, {study.points:,} different designs: {outcomes}",
+    }
+    return "<dl>" + "".join(f"<dt>{key}</dt><dd>{escape(text)}</dd>" for key, text in facts.items()) + "</dl>"
+
+
+def _table(rows: Sequence[Row], searched: Sequence[str], *, all_of_them: bool = False) -> str:
+    metrics = [name for name in METRICS if any(name in row.values for row in rows)]
+    outcome = ("outcome", "reason") if all_of_them else ()
+    heads = ("", "design", *metrics, *searched, *outcome)
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "\n".join(f"<tr>{''.join(_cells(row, metrics, searched, all_of_them))}</tr>" for row in rows)
+    return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _cells(row: Row, metrics: Sequence[str], searched: Sequence[str], outcome: bool) -> Iterable[str]:
+    yield f"<td>{row.number or ''}</td><td>{escape(row.config.name)}</td>"
+    for name in metrics:
+        if name not in row.values:
+            yield "<td></td>"
+            continue
+        share = f" ({row.shares[name]:.0%})" if name in RESOURCES else ""
+        value = f"{shown_value(row.values[name], METRICS[name].unit)}{share}"
+        yield f'<td title="{escape(row.rungs[name])}">{escape(value)}<small>{escape(row.rungs[name])}</small></td>'
+    for name in searched:
+        yield f"<td>{getattr(row.config, name):,}</td>"
+    if outcome:
+        yield f"<td>{escape(row.outcome)}</td><td>{escape(row.reason)}</td>"
+
+
+def _inline(svg: bytes) -> str:
+    """Without what comes before the element itself, which HTML does not know."""
+    text = svg.decode()
+    return text[text.index("<svg") :]
