@@ -1,6 +1,7 @@
 """What the hardware takes of an FPGA."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ..fpga.area_model import GateCount
+    from ..fpga.boards import Board
+    from ..fpga.inventory import Inventory
     from ..fpga.report import AreaReport
     from ..fpga.synthesis import Synthesis
 
@@ -31,21 +35,70 @@ _HEADINGS = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP", "block_ram": "block
 @config_option
 @click.option("--family", type=click.Choice(list(FAMILIES)), help=f"FPGA family; {_DEFAULT_FAMILY}, or the board's.")
 @click.option("--board", type=click.Choice(list(BOARDS)), help="Compare with this board only.")
+@click.option(
+    "--by",
+    type=click.Choice(["formula", "elaboration", "synthesis"]),
+    default="elaboration",
+    show_default=True,
+    help="Estimate at once, estimate in seconds, or synthesise for minutes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def area(config: str, family: str | None, board: str | None, as_json: bool) -> None:
-    """Synthesise the accelerator for an FPGA and report what it takes."""
+def area(config: str, family: str | None, board: str | None, by: str, as_json: bool) -> None:
+    """Report what the accelerator takes of an FPGA, and in gates."""
     chosen = load_config(config)
     if board is not None and family not in (None, BOARDS[board].family):
         raise DeviceError(f"board {board} must be of family {BOARDS[board].family}, not {family}: leave out --family")
     target = FAMILIES[BOARDS[board].family if board else family or _DEFAULT_FAMILY]
-    from ..fpga.report import AreaReport
-
     boards = [item for item in BOARDS.values() if (item.name == board if board else item.family == target.name)]
-    report = AreaReport(chosen, target, _synthesis(chosen, target), boards)
+    report = (_synthesised if by == "synthesis" else _estimated)(chosen, target, boards, by)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=1))
     else:
         _show(report)
+
+
+def _estimated(config: Config, family: Family, boards: "list[Board]", way: str) -> "AreaReport":
+    from ..fpga.area_model import area_model
+    from ..fpga.formula import formula_inventory
+    from ..fpga.report import AreaReport
+
+    inventory = formula_inventory(config) if way == "formula" else _elaborated(config, family)
+    model = area_model()
+    return AreaReport(
+        config=config,
+        family=family,
+        way=way,
+        takes=model.takes(inventory, family.name),
+        boards=boards,
+        gates=model.gates(inventory),
+        errors={**model.errors[way][family.name], **model.errors[way].get("gates", {})},
+    )
+
+
+def _elaborated(config: Config, family: Family) -> "Inventory":
+    """From the cache where the same hardware was elaborated before."""
+    from ..fpga.elaboration import elaborate, elaboration_key, read_inventory
+    from ..fpga.synthesis import require_yosys
+    from ..simulator.build import cached_build
+
+    require_yosys(family)
+
+    def build(directory: Path) -> None:
+        from amaranth.back import rtlil
+
+        from ..hw.core import Core
+
+        click.echo(f"Elaborating {config.name}: some seconds.", err=True)
+        elaborate(rtlil.convert(Core(config), name=_TOP, emit_src=False), directory, top=_TOP)
+
+    return read_inventory(cached_build(elaboration_key(config), build, name="inventory"), top=_TOP)
+
+
+def _synthesised(config: Config, family: Family, boards: "list[Board]", way: str) -> "AreaReport":
+    from ..fpga.report import AreaReport
+
+    synthesis = _synthesis(config, family)
+    return AreaReport(config=config, family=family, way=way, takes=synthesis.takes, boards=boards, synthesis=synthesis)
 
 
 def _synthesis(config: Config, family: Family) -> "Synthesis":
@@ -84,12 +137,12 @@ def _show(report: "AreaReport") -> None:
         verdict = f"too little {lacks}" if lacks else "fits"
         board = fit.board
         console.print(f"{board.name} ({board.device}, {board.package}, speed grade {board.speed}): {verdict}")
-    _show_memories(console, report)
-    synthesis = report.synthesis
-    console.print(f"Latches: {synthesis.latches}" + ("" if not synthesis.latches else ", and there must be none"))
-    if synthesis.unknown:
-        console.print(f"Not counted, of unknown kind: {', '.join(synthesis.unknown)}")
-    console.print("With " + ", ".join(f"{tool} {version}" for tool, version in report.tools.items()))
+    if report.gates is not None:
+        _show_gates(console, report.gates)
+    if report.synthesis is not None:
+        _show_synthesis(console, report.synthesis)
+    if report.tools:
+        console.print("With " + ", ".join(f"{tool} {version}" for tool, version in report.tools.items()))
 
 
 def _resources(report: "AreaReport") -> "Table":
@@ -100,18 +153,33 @@ def _resources(report: "AreaReport") -> "Table":
     title = f"{report.config.name} on {report.family.name}, look-up tables of {report.family.lut_inputs} inputs"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("resource", no_wrap=True)
-    table.add_column("takes", justify="right", no_wrap=True)
+    table.add_column("takes" if report.synthesis else f"takes, by {report.way}", justify="right", no_wrap=True)
+    if report.errors is not None:
+        table.add_column("mean error, worst", justify="right", no_wrap=True)
     fits = report.fits
     for fit in fits:
         table.add_column(f"of {fit.board.name}", justify="right", no_wrap=True)
-    for name, count in report.synthesis.takes.items():
-        shares = (f"{getattr(fit.board.has, name):,} ({fit.shares[name]:.0%})" for fit in fits)
-        table.add_row(_HEADINGS[name], f"{count:,}", *shares)
+    for name, count in report.takes.items():
+        shares = [f"{getattr(fit.board.has, name):,} ({fit.shares[name]:.0%})" for fit in fits]
+        known = [] if report.errors is None else [_error(report.errors, name)]
+        table.add_row(_HEADINGS[name], f"{count:,}", *known, *shares)
     return table
 
 
-def _show_memories(console: "Console", report: "AreaReport") -> None:
-    memories = report.synthesis.memories
+def _error(errors: Mapping[str, Mapping[str, float]], name: str) -> str:
+    return f"{errors[name]['mean']:.1%}, {errors[name]['worst']:.1%}" if name in errors else "not known"
+
+
+def _show_gates(console: "Console", gates: "GateCount") -> None:
+    ports = ", ".join(
+        f"{bits:,} of {count} read port{'s' if count > 1 else ''}" for count, bits in sorted(gates.memory_bits.items())
+    )
+    console.print(f"Without technology: {gates.nand2:,} two-input NANDs, {gates.flip_flops:,} flip-flops")
+    console.print(f"Bits of memory, one write port each: {ports}")
+
+
+def _show_synthesis(console: "Console", synthesis: "Synthesis") -> None:
+    memories = synthesis.memories
     blocks = [memory for memory in memories if memory.block]
     console.print(
         f"Memories: {len(blocks)} in block RAM, {len(memories) - len(blocks)} in look-up tables or flip-flops"
@@ -121,3 +189,6 @@ def _show_memories(console: "Console", report: "AreaReport") -> None:
             size = f"{memory.words} × {memory.word_bits} bits"
             remark = ", and should be in block RAM" if memory.accidental else ""
             console.print(f"  {memory.name}: {size}, {memory.cell}{remark}", highlight=False)
+    console.print(f"Latches: {synthesis.latches}" + ("" if not synthesis.latches else ", and there must be none"))
+    if synthesis.unknown:
+        console.print(f"Not counted, of unknown kind: {', '.join(synthesis.unknown)}")

@@ -149,7 +149,18 @@ def synthesise(
     """
     (directory / _DESIGNS[language]).write_text(design, encoding="utf-8")
     (directory / _SPLIT_READS).write_text(_split_reads(), encoding="utf-8")
-    (directory / _SCRIPT).write_text(_script(family, top, language, netlist), encoding="utf-8")
+    run_yosys(_script(family, top, language, netlist), directory, what=f"{top} for {family.name}")
+
+
+def run_yosys(script: str, directory: Path, *, what: str) -> None:
+    """Run Yosys on `script` in `directory`, where its log goes too.
+
+    Raises
+    ------
+    DeviceError
+        Yosys refuses the design, which is `what`.
+    """
+    (directory / _SCRIPT).write_text(script, encoding="utf-8")
     with (directory / _LOG).open("w", encoding="utf-8") as log:
         command = [sys.executable, "-P", "-c", _RUN]
         done = subprocess.run(command, cwd=directory, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -158,7 +169,7 @@ def synthesise(
         said = next(
             (line for line in reversed(lines) if "ERROR" in line), f"nothing, and ends with status {done.returncode}"
         )
-        raise DeviceError(f"yosys must accept {top} for {family.name}, but it says: {said}")
+        raise DeviceError(f"yosys must accept {what}, but it says: {said}")
 
 
 def read_synthesis(directory: Path, family: Family, *, top: str) -> Synthesis:
