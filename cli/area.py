@@ -27,7 +27,7 @@ __all__ = ["area"]
 
 _DEFAULT_FAMILY = "ecp5"
 _TOP = "tilewright"
-_WIDTH = 100
+_WIDTH = 140  # a column for each board of a family
 _HEADINGS = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP", "block_ram": "block RAM, 18 kbit"}
 
 
