@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TuningOptions", "tuning", "tuning_options"]
 
+_STATES = ("unfinished", "searched", "searched long")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_HEURISTICS, _KNOWN, _SEARCH = range(3)
+_HEURISTICS, _KNOWN, _SEARCH, _SEARCH_LONG = range(4)
 
 
 def _default_database() -> Path:
@@ -49,10 +50,10 @@ class TuningOptions:
         """What gives schedules for a network that people call `name`; None where heuristics do."""
         if self.level == _HEURISTICS:
             if self.database is not None:
-                raise TilewrightError("--database must go with -O1 or -O2, not -O0: leave one of them out")
+                raise TilewrightError("--database must go with -O1 to -O3, not -O0: leave one of them out")
             yield None
             return
-        from ..compiler.tuning import Tuner, TuningDatabase
+        from ..compiler.tuning import QUICK, THOROUGH, Tuner, TuningDatabase
         from ..simulator.timing import ProgramClock
 
         search = self.searches
@@ -60,12 +61,13 @@ class TuningOptions:
             TuningDatabase(self.database or _default_database(), create=search) as database,
             stages("tuning") if search else nullcontext(lambda _: None) as progress,
         ):
-            yield Tuner(database, ProgramClock, search=search, name=name, progress=progress)
+            effort = THOROUGH if self.level == _SEARCH_LONG else QUICK
+            yield Tuner(database, ProgramClock, search=search, name=name, effort=effort, progress=progress)
 
     @property
     def searches(self) -> bool:
         """Whether the compiler tries schedules, which takes long."""
-        return self.level == _SEARCH
+        return self.level >= _SEARCH
 
 
 def tuning_options(command: Command) -> Command:
@@ -85,10 +87,10 @@ def tuning_options(command: Command) -> Command:
         click.option(
             "-O",
             "level",
-            type=click.IntRange(_HEURISTICS, _SEARCH),
+            type=click.IntRange(_HEURISTICS, _SEARCH_LONG),
             default=_KNOWN,
             show_default=True,
-            help="Schedules: 0 by heuristics; 1 what the tuning database knows, else heuristics; 2 search, and keep.",
+            help="Schedules: 0 heuristics; 1 what the tuning database knows, else 0; 2 search and keep; 3 search long.",
         ),
     ):
         decorated = option(decorated)
@@ -123,7 +125,7 @@ def tuning(database: Path | None, as_json: bool) -> None:
 
 
 def _row(entry: "NetworkEntry", current: bool) -> dict[str, Any]:
-    state = "finished" if entry.finished else "unfinished"
+    state = _STATES[min(entry.searched, len(_STATES) - 1)]
     return {
         "network": entry.name,
         "configuration": entry.configuration,

@@ -2,6 +2,8 @@
 
 from .database import DatabaseError, NetworkEntry, TuningDatabase
 from .measure import Measure
-from .search import Effort, Tuner
+from .search import QUICK, THOROUGH, Effort, Tuner
 
-__all__ = ["DatabaseError", "Effort", "Measure", "NetworkEntry", "Tuner", "TuningDatabase"]
+__all__ = [
+    "QUICK", "THOROUGH", "DatabaseError", "Effort", "Measure", "NetworkEntry", "Tuner", "TuningDatabase",
+]  # fmt: skip

@@ -22,7 +22,7 @@ from .decisions import decisions_text, read_decisions, read_schedule, schedule_t
 __all__ = ["DatabaseError", "Key", "NetworkEntry", "OperatorEntry", "TuningDatabase"]
 
 _APPLICATION = 0x544C5754  # in the file's header: this is ours
-_FORMAT = 1
+_FORMAT = 2
 _PATIENCE_SECONDS = 60.0
 _KEY = "(workload, hardware, versions) = (?, ?, ?)"
 _TABLES = """
@@ -37,7 +37,7 @@ CREATE TABLE trials (
 CREATE TABLE networks (
     workload TEXT NOT NULL, hardware TEXT NOT NULL, versions TEXT NOT NULL,
     name TEXT NOT NULL, configuration TEXT NOT NULL, schedule TEXT NOT NULL,
-    heuristic INTEGER NOT NULL, cycles INTEGER NOT NULL, finished INTEGER NOT NULL,
+    heuristic INTEGER NOT NULL, cycles INTEGER NOT NULL, searched INTEGER NOT NULL,
     PRIMARY KEY (workload, hardware, versions));
 """
 
@@ -82,12 +82,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class NetworkEntry:
-    """The best schedule for a network: cycles of the whole; unless `finished`, tuning it was interrupted.
+    """The best schedule for a network, and the cycles of the whole.
 
     Members
     -------
     name, configuration
         For people.
+    searched
+        The level of the most thorough search that has ended; 0 where the first was interrupted.
     """
 
     name: str
@@ -95,7 +97,7 @@ class NetworkEntry:
     schedule: Schedule
     heuristic: int
     cycles: int
-    finished: bool
+    searched: int
     versions: str = ""
 
     @property
@@ -270,7 +272,7 @@ class TuningDatabase:
         """Keep `entry`, unless a better one is there."""
         self._put(
             "networks",
-            "excluded.cycles < cycles OR (excluded.cycles = cycles AND excluded.finished > finished)",
+            "excluded.cycles < cycles OR (excluded.cycles = cycles AND excluded.searched > searched)",
             workload=workload,
             hardware=key.hardware,
             versions=key.versions,
@@ -279,7 +281,7 @@ class TuningDatabase:
             schedule=schedule_text(entry.schedule),
             heuristic=entry.heuristic,
             cycles=entry.cycles,
-            finished=int(entry.finished),
+            searched=entry.searched,
         )
 
     def networks(self) -> list[NetworkEntry]:
@@ -298,13 +300,13 @@ def _trial(network: str, schedule: Schedule) -> str:
 
 
 def _network(row: tuple[Any, ...]) -> NetworkEntry:
-    _, _, versions, name, configuration, schedule, heuristic, cycles, finished = row
+    _, _, versions, name, configuration, schedule, heuristic, cycles, searched = row
     return NetworkEntry(
         str(name),
         str(configuration),
         read_schedule(schedule),
         int(heuristic),
         int(cycles),
-        bool(finished),
+        int(searched),
         str(versions),
     )

@@ -16,7 +16,7 @@ from .database import Key, NetworkEntry, OperatorEntry, TuningDatabase
 from .measure import Measure
 from .workload import compiler_version, network_key, window_key
 
-__all__ = ["Effort", "Progress", "Tuner"]
+__all__ = ["QUICK", "THOROUGH", "Effort", "Progress", "Tuner"]
 
 Progress = Callable[[str], None]
 
@@ -27,6 +27,8 @@ class Effort:
 
     Members
     -------
+    level
+        Of two efforts, the more thorough one has the higher.
     layers, network
         Instructions for timing layers, and for timing the whole network.
     decisions, trials
@@ -35,11 +37,16 @@ class Effort:
         The best decisions of a choice, which the whole network tries.
     """
 
-    layers: int = 60_000
-    network: int = 24_000
-    decisions: int = 6
-    trials: int = 4
+    level: int
+    layers: int
+    network: int
+    decisions: int
+    trials: int
     kept: int = 3
+
+
+QUICK = Effort(level=1, layers=4_000, network=2_500, decisions=4, trials=3)
+THOROUGH = Effort(level=2, layers=60_000, network=24_000, decisions=6, trials=4)
 
 
 @dataclass
@@ -70,7 +77,7 @@ class Tuner:
     measure: Callable[[Config], Measure]
     search: bool = False
     name: str = "network"
-    effort: Effort = Effort()
+    effort: Effort = QUICK
     progress: Progress = field(default=lambda _: None)
     entry: NetworkEntry | None = field(default=None, init=False)
 
@@ -124,18 +131,20 @@ class _Search:
 
     def run(self) -> NetworkEntry:
         known = self.database.network(self.workload, self.key)
-        if known is not None and known.finished:
+        if known is not None and known.searched >= self.effort.level:
             return known
         self.progress("heuristic schedule")
         core, cycles = self.clock.network(Schedule())
-        self.best = NetworkEntry(self.name, self.config.name, Schedule(), cycles, cycles, False)
+        self.best = NetworkEntry(self.name, self.config.name, Schedule(), cycles, cycles, 0)
         self.layers = {name: tuple(made) for name, made in core.decisions.made.items()}
         self._rank_layers(core)
         self.progress("whole network")
         self._combine([name for name, made in core.decisions.made.items() if self.layers[name] != tuple(made)])
         self._leave(core)
         self._refine(core)
-        self.best = replace(self.best, finished=True)
+        if known is not None and known.cycles < self.best.cycles:
+            self.best = known
+        self.best = replace(self.best, searched=self.effort.level)
         self.database.put_network(self.workload, self.key, self.best)
         return self.best
 
@@ -153,7 +162,8 @@ class _Search:
             nodes = part.nodes[max(place - BEFORE, 0) : place + 2]
             made = [self.layers.get(node.name, ()) for node in nodes]
             asked = (min(place, BEFORE), number)
-            workload = window_key(core.placement, part.first, nodes, made, asked)
+            window = window_key(core.placement, part.first, nodes, made, asked)
+            workload = f"{window} effort {self.effort.level}"
             entry = self.database.operator(workload, self.key)
             if entry is None or not all(map(choice.admits, entry.decisions)):
                 entry = self._enumerate(core, part, place, number, choice, self.effort.layers // len(choices))

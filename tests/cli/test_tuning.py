@@ -26,9 +26,9 @@ def test_levels(compiled, tilewright, tmp_path):
     assert looked_up.out == searched.out
 
     shown = tilewright("tuning", "--database", database)
-    assert shown.status == 0 and "finished" in shown.out and DIGITS.name in shown.out
+    assert shown.status == 0 and "searched" in shown.out and DIGITS.name in shown.out
     (row,) = json.loads(tilewright("tuning", "--database", database, "--json").out)["networks"]
-    assert row["configuration"] == "tiny" and row["tuned"] <= row["heuristic"]
+    assert row["state"] == "searched" and row["configuration"] == "tiny" and row["tuned"] <= row["heuristic"]
     assert f"{row['tuned']:,} cycles instead of {row['heuristic']:,}" in searched.out
 
 
@@ -47,7 +47,7 @@ def test_mistakes(compiled, tilewright, tmp_path):
     broken = tmp_path / "broken"
     broken.write_text("this is no database " * 100)
     assert "must be whole" in compiled("--database", broken).complaint
-    assert "--database must go with -O1 or -O2" in compiled("-O0", "--database", broken).complaint
+    assert "--database must go with -O1 to -O3" in compiled("-O0", "--database", broken).complaint
     assert "must go with --target accelerator" in compiled("-O2", "--target", "host").complaint
     assert "must exist to be shown" in tilewright("tuning", "--database", tmp_path / "none").complaint
     assert "-O" in compiled("-O7").complaint

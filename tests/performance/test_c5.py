@@ -3,7 +3,6 @@
 It shows what the machine itself can reach, apart from the compiler: `make bench` prints it.
 """
 
-
 import numpy as np
 import pytest
 from tilewright.config import load_config

@@ -17,7 +17,7 @@ KEY = Key("c0ffee", "1 timing")
 CONV = ConvTiling(4, 5, 1, 2, True)
 DEPTHWISE = DepthwiseTiling(1, 9, 5, 2, 0)
 OPERATOR = OperatorEntry((CONV, DEPTHWISE, WindowTiling(1, 2, 3)), 120, 100, 17)
-NETWORK = NetworkEntry("net", "vta-16", Schedule({"a": (CONV,), "b": (DEPTHWISE,)}, frozenset("x")), 900, 800, False)
+NETWORK = NetworkEntry("net", "vta-16", Schedule({"a": (CONV,), "b": (DEPTHWISE,)}, frozenset("x")), 900, 800, 0)
 
 
 def test_what_is_put_is_found_again(tmp_path):
@@ -40,12 +40,12 @@ def test_what_is_put_is_found_again(tmp_path):
 def test_the_better_one_stays(tmp_path):
     with TuningDatabase(tmp_path / "t") as database:
         database.put_network("net", KEY, NETWORK)
-        database.put_network("net", KEY, replace(NETWORK, cycles=850, finished=True))
+        database.put_network("net", KEY, replace(NETWORK, cycles=850, searched=1))
         assert database.networks()[0].cycles == 800
-        database.put_network("net", KEY, replace(NETWORK, finished=True))
-        assert database.networks()[0].finished
+        database.put_network("net", KEY, replace(NETWORK, searched=1))
+        assert database.networks()[0].searched == 1
         database.put_network("net", KEY, replace(NETWORK, cycles=700))
-        assert (database.networks()[0].cycles, database.networks()[0].finished) == (700, False)
+        assert (database.networks()[0].cycles, database.networks()[0].searched) == (700, 0)
 
 
 def test_a_missing_file_is_empty_and_stays_missing(tmp_path):
@@ -117,7 +117,7 @@ def damaged(path):
     [
         (lambda path: path.write_text("not a database at all, but long enough for one" * 50), "must be whole"),
         (foreign, "must be tilewright's, but is another program's"),
-        (of_the_future, "must be of format 1, not 99"),
+        (of_the_future, "must be of format 2, not 99"),
         (damaged, "must be whole"),
         (lambda path: path.mkdir(), "must be readable and writable"),
     ],

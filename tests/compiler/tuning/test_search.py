@@ -1,6 +1,6 @@
 """The search: never slower, resumed where it was interrupted, and asked of nothing that it knows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tilewright.models import DIGITS, DIGITS_TEST
 from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.timing import ProgramClock
 
-BRIEF = Effort(layers=1, network=1, decisions=4, trials=4)
+BRIEF = Effort(level=1, layers=1, network=1, decisions=4, trials=4)
 
 
 @dataclass
@@ -42,7 +42,7 @@ def tuned(graph, config, path, clock, *, search=True):
 
 def test_the_whole_network_decides(tmp_path, digits_graph, tiny, clock):
     schedule, entry = tuned(digits_graph, tiny, tmp_path / "t", clock)
-    assert entry.finished
+    assert entry.searched == 1
     assert entry.heuristic == clock.cycles(assemble_core(digits_graph, tiny).program)
     assert entry.cycles == clock.cycles(assemble_core(digits_graph, tiny, schedule).program) <= entry.heuristic
 
@@ -53,6 +53,19 @@ def test_what_is_known_is_not_asked_again(tmp_path, digits_graph, tiny, clock):
         again = Counting(clock)
         assert tuned(digits_graph, tiny, tmp_path / "t", again, search=search)[0] == first[0]
         assert not again.asked
+
+
+def test_a_longer_search_goes_beyond_a_short_one(tmp_path, digits_graph, tiny, clock):
+    """And a short one does not begin where a longer one has ended."""
+    longer = replace(BRIEF, level=2, decisions=8, trials=12)
+    short = tuned(digits_graph, tiny, tmp_path / "t", clock)[1]
+    with TuningDatabase(tmp_path / "t") as database:
+        tuner = Tuner(database, lambda _: clock, search=True, effort=longer)
+        tuner(digits_graph, tiny)
+        assert tuner.entry.searched == 2 and tuner.entry.cycles <= short.cycles
+    again = Counting(clock)
+    assert tuned(digits_graph, tiny, tmp_path / "t", again)[1].searched == 2
+    assert not again.asked
 
 
 def test_the_outcome_is_the_same_every_time(tmp_path, digits_graph, tiny, clock):
@@ -68,7 +81,7 @@ def test_an_interrupted_search_goes_on(tmp_path, digits_graph, tiny, clock):
     rest = Counting(clock)
     schedule, entry = tuned(digits_graph, tiny, tmp_path / "t", rest)
     assert len(rest.asked) < len(whole.asked)
-    assert entry.finished and entry.cycles <= entry.heuristic
+    assert entry.searched == 1 and entry.cycles <= entry.heuristic
     assert entry.cycles == clock.cycles(assemble_core(digits_graph, tiny, expected).program)
     assert schedule == expected
 
