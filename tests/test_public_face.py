@@ -43,5 +43,7 @@ def test_names() -> None:
         assert getattr(tilewright, name) is not None
     with pytest.raises(AttributeError, match="module 'tilewright' has no attribute 'nothing'"):
         tilewright.nothing  # noqa: B018
-    with pytest.raises(tilewright.TilewrightError, match="device must be one of oracle, native, cycle, .*, not 'fpga'"):
+    with pytest.raises(
+        tilewright.TilewrightError, match=r"device must be one of oracle, native, cycle, .*, not 'fpga'"
+    ):
         tilewright.open_device("fpga", tilewright.load_config("tiny"))

@@ -34,7 +34,8 @@ def require(name: str, model: Path | onnx.ModelProto, path: Path, effort: Effort
     heuristic, cycles = tuner.entry.heuristic, tuner.entry.cycles
     print(
         f"\n{name} on vta-16, effort {effort.level}: {heuristic:,} cycles by heuristics, {cycles:,} tuned "
-        f"({tuner.entry.gain:.1%} fewer); compiling takes {first:.1f} s with an empty database, {second:.2f} s with a full one"
+        f"({tuner.entry.gain:.1%} fewer); compiling takes {first:.1f} s with an empty database, "
+        f"{second:.2f} s with a full one"
     )
     assert known.entry.cycles == cycles <= heuristic
     assert first < empty and second < full
