@@ -84,12 +84,10 @@ def _elaborated(config: Config, family: Family) -> "Inventory":
     require_yosys(family)
 
     def build(directory: Path) -> None:
-        from amaranth.back import rtlil
-
-        from ..hw.core import Core
+        from ..hw.verilog import core_rtlil
 
         click.echo(f"Elaborating {config.name}: some seconds.", err=True)
-        elaborate(rtlil.convert(Core(config), name=_TOP, emit_src=False), directory, top=_TOP)
+        elaborate(core_rtlil(config), directory, top=_TOP)
 
     return read_inventory(cached_build(elaboration_key(config), build, name="inventory"), top=_TOP)
 

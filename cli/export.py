@@ -26,8 +26,9 @@ def export(vivado: bool, fusesoc: bool, config: str, out: Path, clock: int, jobs
     if not (vivado or fusesoc):
         raise DeviceError("export must be told for which tools: give --vivado, --fusesoc or both")
     chosen = load_config(config)
-    from ..fpga.export.package import exported_files, write_files
+    from ..fpga.export.package import exported_files, make_folder, write_files
 
+    make_folder(out)
     click.echo(f"Emitting the Verilog of {chosen.name}: some seconds.", err=True)
     files = exported_files(
         chosen, vivado=vivado, fusesoc=fusesoc, clock_mhz=clock, jobs=jobs, buffer_bytes=buffer << 20

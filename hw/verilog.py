@@ -13,7 +13,7 @@ from ..isa.table import Memory
 from .core import Core
 from .onchip import scratchpad_shapes
 
-__all__ = ["MemoryArray", "core_verilog", "memory_arrays", "to_verilog"]
+__all__ = ["MemoryArray", "core_rtlil", "core_verilog", "memory_arrays", "to_verilog"]
 
 _SCRIPT = """\
 read_rtlil <<rtlil
@@ -87,6 +87,11 @@ def to_verilog(component: Any, *, name: str, platform: Any = None) -> str:
     if done.returncode:
         raise RuntimeError(f"yosys refused {name}: {done.stderr.strip()[-2000:]}")
     return done.stdout
+
+
+def core_rtlil(config: Config) -> str:
+    """The accelerator as Yosys' own text, top module ``tilewright``: nothing of it is optimised yet."""
+    return str(rtlil.convert(Core(config), name="tilewright", emit_src=False))
 
 
 def core_verilog(config: Config, *, gated_clocks: bool = False, platform: Any = None) -> str:

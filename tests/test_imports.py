@@ -34,7 +34,7 @@ HEAVY = {
     "onnx": ("compiler/frontend", "compiler/compile.py", "compiler/compile_host.py", "compiler/quantise", "models"),
     "tflite": ("compiler/frontend",),
     "llvmlite": ("compiler/host", "compiler/te", "driver/host.py"),
-    "click": ("cli",),
+    "click": ("cli", "fpga/calibrate.py"),  # which is a command for developers
     "rich": ("cli",),
     "optuna": ("explore/searchers.py",),
     "matplotlib": ("cli/roofline.py", "explore/pictures.py"),

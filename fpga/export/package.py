@@ -11,7 +11,7 @@ from .ipxact import component_xml
 from .top import export_verilog
 from .vivado import PYNQ_Z2, build_tcl, constraints_xdc, core_xdc, device_tree, settings_tcl
 
-__all__ = ["exported_files", "write_files"]
+__all__ = ["exported_files", "make_folder", "write_files"]
 
 _VERILOG, _CORE_XDC = "hdl/tilewright.v", "constraints/clock.xdc"
 _IP = "ip"
@@ -62,9 +62,19 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
     """
     for path, content in files.items():
         place = directory / PurePosixPath(path)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
-            raise DeviceError(f"folder {place.parent} must be there to write to: {reason}") from None
+        make_folder(place.parent)
         write_file(place, content, "exported file", error=DeviceError)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Raises
+    ------
+    DeviceError
+        It can't be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeviceError(f"folder {path} must be there to write to: {error.strerror or error}") from None

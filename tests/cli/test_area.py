@@ -17,7 +17,7 @@ def test_tiny_on_ecp5(tilewright: Callable) -> None:
     (board,) = shown["boards"]
     assert board["fits"] and board["name"] == "ulx3s-85f"
     places = {memory["name"]: memory["block"] for memory in shown["memories"]}
-    assert places["memories.wgt.r0_b0.cells"] and places["memories.acc.r0_b0.cells"]
+    assert places["memories.wgt.cells.r0_b0.cells"] and places["memories.acc.cells.r0_b0.cells"]
     assert not any(memory["accidental"] for memory in shown["memories"])
 
     again = tilewright("area", "--config", "tiny", "--by", "synthesis")

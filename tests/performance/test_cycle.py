@@ -17,7 +17,7 @@ from tilewright.config import load_config
 from tilewright.driver.session import Session
 from tilewright.isa.launch import Launch, Outcome
 from tilewright.isa.program import Program
-from tilewright.models.resnet18 import build_network
+from tilewright.models.resnet18.quantise import build_network
 from tilewright.simulator.cycle import CycleSimulator, FastCycleSimulator
 
 pytestmark = pytest.mark.skipif(
