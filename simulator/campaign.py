@@ -7,7 +7,7 @@ from types import MappingProxyType
 from ..config import Config, load_config
 from .agreement import COMPARISON_DRAM_BYTES
 
-__all__ = ["CAMPAIGN", "Core"]
+__all__ = ["CAMPAIGN", "SLOW_BUILDS", "Core"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,6 @@ CAMPAIGN: Mapping[str, Core] = MappingProxyType(
         "largest": Core(_LARGEST),
     }
 )
+
+SLOW_BUILDS = ("largest",)
+"""Cores whose Verilog takes minutes to build: for long campaigns."""
