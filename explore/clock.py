@@ -15,4 +15,4 @@ _SYSTEM = 0.8
 
 def estimate_fmax(config: Config) -> float:
     """Hertz: ``0.8 · 242.5 MHz · multipliers ** -0.152``. It knows the size of the array, and nothing else."""
-    return _SYSTEM * _ONE_MULTIPLIER_HZ * pow(float(config.macs_per_cycle), _EXPONENT)
+    return float(_SYSTEM * _ONE_MULTIPLIER_HZ * pow(float(config.macs_per_cycle), _EXPONENT))

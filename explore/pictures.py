@@ -133,7 +133,8 @@ def _axis(name: str) -> str:
 
 def _scatter(axes: "Axes", rows: Sequence[Row], names: Sequence[str], colour: str, label: str) -> None:
     if rows:
-        axes.scatter(*([row.values[name] for row in rows] for name in names), s=14, c=colour, label=label)
+        x, y = ([row.values[name] for row in rows] for name in names)
+        axes.scatter(x, y, s=14, c=colour, label=label)
 
 
 def _draw_front(axes: "Axes", front: Sequence[Row], names: Sequence[str]) -> None:

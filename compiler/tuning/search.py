@@ -45,7 +45,7 @@ class Effort:
     kept: int = 3
 
 
-QUICK = Effort(level=1, layers=4_000, network=2_500, decisions=4, trials=3)
+QUICK = Effort(level=1, layers=2_000, network=900, decisions=3, trials=2)
 THOROUGH = Effort(level=2, layers=60_000, network=24_000, decisions=6, trials=4)
 
 
