@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 BUILD_SECONDS = 60
 REPETITIONS = 3
-SPEEDS: dict[type[CycleSimulator], float] = {CycleSimulator: 0.8e6, FastCycleSimulator: 1.8e6}
+SPEEDS: dict[type[CycleSimulator], float] = {CycleSimulator: 0.8e6, FastCycleSimulator: 3e6}
 
 
 @pytest.fixture(scope="module")
