@@ -47,5 +47,5 @@ CAMPAIGN: Mapping[str, Core] = MappingProxyType(
     }
 )
 
-SLOW_BUILDS = ("largest",)
-"""Cores whose Verilog takes minutes to build: for long campaigns."""
+SLOW_BUILDS = ("wide-32", "largest")
+"""Cores whose Verilog takes more than a minute to build: for long campaigns."""

@@ -72,7 +72,7 @@ def operators(graph, core):
     return [node.operator for node in run_passes(graph, passes_for(core)).nodes if node.operator != "im2col"]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     core=st.sampled_from(sorted(CORES)),
     image=st.tuples(st.integers(1, 2), st.integers(1, 40), st.integers(1, 12), st.integers(1, 12)),

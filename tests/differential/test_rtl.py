@@ -13,11 +13,11 @@ from tilewright.simulator.campaign import CAMPAIGN, SLOW_BUILDS
 
 PROGRAMS = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "2000")
 SHARD = 100
-SHARDS = max(1, -(-PROGRAMS // (SHARD * len(CAMPAIGN))))
 LONGEST_NESTS = max(16, PROGRAMS // 400)
 LONG_PROGRAM = 100_000
 SOAK = PROGRAMS >= 100_000
 CORES = [name for name in CAMPAIGN if SOAK or name not in SLOW_BUILDS]
+SHARDS = max(1, -(-PROGRAMS // (SHARD * len(CORES))))
 soak_only = pytest.mark.skipif(not SOAK, reason="takes minutes: set TILEWRIGHT_PROGRAMS to 100000")
 
 
@@ -25,7 +25,7 @@ soak_only = pytest.mark.skipif(not SOAK, reason="takes minutes: set TILEWRIGHT_P
 @pytest.mark.parametrize("name", CORES)
 def test_agreement(name: str, shard: int, agree: Callable[..., None]) -> None:
     first = 1_000_000 + shard * SHARD
-    programs = -(-PROGRAMS // (SHARDS * len(CAMPAIGN)))
+    programs = -(-PROGRAMS // (SHARDS * len(CORES)))
     agree(CAMPAIGN[name], range(first, first + programs), shard=shard)
 
 
