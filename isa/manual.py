@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import ProgramError
+from .generated_page import updated
 from .registers import COUNTER_BASE, COUNTERS, PAGE_BYTES, REGISTERS, SEGMENT_STRIDE, counter_address
 from .table import INSTRUCTIONS, ISA_VERSION, SEGMENTS, Engine, ErrorCode, Field, Function, InstructionSpec, Memory
 
-__all__ = ["MARKER", "PATH", "generated", "updated"]
+__all__ = ["PATH", "generated"]
 
-MARKER = "<!-- generated tables follow -->"
 PATH = Path(__file__).parent.parent / "docs" / "isa.md"
 
 
@@ -91,19 +90,5 @@ def generated() -> str:
     )
 
 
-def updated(text: str) -> str:
-    """`text` of the manual with everything below the marker made anew.
-
-    Raises
-    ------
-    ProgramError
-        The marker is missing.
-    """
-    head, marker, _ = text.partition(MARKER)
-    if not marker:
-        raise ProgramError(f"docs/isa.md must hold the line {MARKER}")
-    return f"{head}{MARKER}\n\n{generated()}"
-
-
 if __name__ == "__main__":
-    PATH.write_text(updated(PATH.read_text(encoding="utf-8")), encoding="utf-8")
+    PATH.write_text(updated(PATH, generated()), encoding="utf-8")

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from ..errors import ProgramError
 from ..isa.coverage import bins_by_part, coverage_bins
+from ..isa.generated_page import updated
 from .campaign import CAMPAIGN
 
-__all__ = ["MARKER", "PATH", "generated", "updated"]
+__all__ = ["PATH", "generated"]
 
-MARKER = "<!-- generated tables follow -->"
 PATH = Path(__file__).parents[1] / "docs" / "verification.md"
 
 
@@ -54,19 +53,5 @@ def generated() -> str:
     )
 
 
-def updated(text: str) -> str:
-    """`text` of the page with everything below the marker made anew.
-
-    Raises
-    ------
-    ProgramError
-        The marker is missing.
-    """
-    head, marker, _ = text.partition(MARKER)
-    if not marker:
-        raise ProgramError(f"docs/verification.md must hold the line {MARKER}")
-    return f"{head}{MARKER}\n\n{generated()}"
-
-
 if __name__ == "__main__":
-    PATH.write_text(updated(PATH.read_text(encoding="utf-8")), encoding="utf-8")
+    PATH.write_text(updated(PATH, generated()), encoding="utf-8")

@@ -33,19 +33,8 @@ __all__ = [
 ]
 
 DTYPES = (
-    "bool",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "float16",
-    "float32",
-    "float64",
-)
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64",
+)  # fmt: skip
 INDEX = "int64"
 
 ExprLike = Union["Expr", int, float, bool]
@@ -232,14 +221,18 @@ class Select(Expr):
         return f"where({self.condition}, {self.a}, {self.b})"
 
 
-@dataclass(frozen=True, repr=False)
-class Cast(Expr):
+class _Single(Expr):
     value: Expr
-    dtype: str
 
     @property
     def children(self) -> tuple[Expr, ...]:
         return (self.value,)
+
+
+@dataclass(frozen=True, repr=False)
+class Cast(_Single):
+    value: Expr
+    dtype: str
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return children[0].astype(self.dtype)
@@ -249,15 +242,11 @@ class Cast(Expr):
 
 
 @dataclass(frozen=True, repr=False)
-class Bits(Expr):
+class Bits(_Single):
     """The bits of `value` read as `dtype`, which is as wide."""
 
     value: Expr
     dtype: str
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.value,)
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return Bits(children[0], self.dtype)
@@ -267,7 +256,7 @@ class Bits(Expr):
 
 
 @dataclass(frozen=True, repr=False)
-class Math(Expr):
+class Math(_Single):
     """A function of one float: exp, log, sqrt, tanh, sigmoid, floor, ceil, round (halves to even), abs."""
 
     function: str
@@ -276,10 +265,6 @@ class Math(Expr):
     @property
     def dtype(self) -> str:  # type: ignore[override]
         return self.value.dtype
-
-    @property
-    def children(self) -> tuple[Expr, ...]:
-        return (self.value,)
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return Math(self.function, children[0])

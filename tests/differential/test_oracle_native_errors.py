@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from tilewright.config import load_config
-from tilewright.isa.instruction import Instruction, finish
+from tilewright.isa.hostile_instructions import hostile_instruction, hostile_tokens
+from tilewright.isa.instruction import finish
 from tilewright.isa.launch import Launch
 from tilewright.isa.memories import memory_shape
 from tilewright.isa.random_data import random_cells
-from tilewright.isa.table import ENGINES, INSTRUCTIONS, ErrorCode, Memory, Opcode
+from tilewright.isa.table import ErrorCode, Memory
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.oracle import OracleSimulator
@@ -54,35 +55,10 @@ def agree(pair: Pair, text: bytes, segments: tuple[tuple[int, int], ...] = ()) -
     return actual.error
 
 
-def random_tokens(rng: np.random.Generator) -> bytes:
-    program = []
-    for _ in range(int(rng.integers(1, 24))):
-        engine = int(rng.integers(len(ENGINES)))
-        wait, signal = (sum(1 << e for e in ENGINES if e != engine and rng.random() < 0.25) for _ in range(2))
-        program.append(Instruction(Opcode.SYNC, {"engine": engine, "wait": wait, "signal": signal}))
-    return b"".join(i.encode() for i in (*program, finish()))
-
-
 def test_random_tokens(pair: Pair) -> None:
     rng = np.random.default_rng(1)
-    ends = {agree(pair, random_tokens(rng)) for _ in range(600)}
+    ends = {agree(pair, b"".join(i.encode() for i in (*hostile_tokens(rng), finish()))) for _ in range(600)}
     assert ends == {ErrorCode.NONE, ErrorCode.WATCHDOG}
-
-
-def random_fields(rng: np.random.Generator) -> bytes:
-    """Any value in any field but for short loops, now and then a reserved bit or an unknown opcode."""
-    spec = INSTRUCTIONS[int(rng.integers(1, len(INSTRUCTIONS)))]
-    word = int(spec.opcode) if rng.random() < 0.95 else int(rng.integers(16))
-    for field in spec.fields[1:]:
-        value = int.from_bytes(rng.bytes(8), "little") % (1 << field.width)
-        if field.name.startswith("bound"):
-            value = int(rng.choice([1, 2, 3, 0], p=[0.5, 0.3, 0.19, 0.01]))
-        elif field.name in ("wait", "signal", "reserved") and rng.random() < 0.95:
-            value = 0
-        elif field.name.startswith(("offset", "dram_stride")):
-            value = int(rng.integers(0, 64)) * 4 if rng.random() < 0.9 else value
-        word |= value << spec.offsets[field.name]
-    return word.to_bytes(64, "little")
 
 
 def test_random_fields(pair: Pair) -> None:
@@ -92,5 +68,5 @@ def test_random_fields(pair: Pair) -> None:
     for _ in range(900):
         inside = [(base + TEXT_BYTES + 2048 * n, int(rng.integers(500, 1024))) for n in range(6)]
         beyond = [(base + DRAM_BYTES - 64, 4096), (base - 64 * int(rng.integers(40)), 4096)]
-        ends.add(agree(pair, random_fields(rng) + finish().encode(), tuple(inside + beyond)))
+        ends.add(agree(pair, hostile_instruction(rng) + finish().encode(), tuple(inside + beyond)))
     assert ends == set(ErrorCode) - {ErrorCode.PROGRAM_END}

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from tilewright.config import load_config
+from tilewright.isa.hostile_instructions import hostile_instruction, hostile_tokens
 from tilewright.isa.instruction import Instruction, finish, load, store
 from tilewright.isa.launch import Launch, Outcome
-from tilewright.isa.table import ENGINES, INSTRUCTIONS, Engine, ErrorCode, Memory, Opcode
+from tilewright.isa.table import Engine, ErrorCode, Memory, Opcode
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.oracle import OracleSimulator
@@ -60,22 +61,6 @@ def check_still_works(pair: Pair) -> None:
     np.testing.assert_array_equal(pair[0].dram.bytes, pair[1].dram.bytes)
 
 
-def random_fields(rng: np.random.Generator) -> bytes:
-    """Any value in any field but for short loops, now and then a reserved bit or an unknown opcode."""
-    spec = INSTRUCTIONS[int(rng.integers(1, len(INSTRUCTIONS)))]
-    word = int(spec.opcode) if rng.random() < 0.95 else int(rng.integers(16))
-    for field in spec.fields[1:]:
-        value = int.from_bytes(rng.bytes(8), "little") % (1 << field.width)
-        if field.name.startswith("bound"):
-            value = int(rng.choice([1, 2, 3, 0], p=[0.5, 0.3, 0.19, 0.01]))
-        elif field.name in ("wait", "signal", "reserved") and rng.random() < 0.95:
-            value = 0
-        elif field.name.startswith(("offset", "dram_stride")):
-            value = int(rng.integers(0, 64)) * 4 if rng.random() < 0.9 else value
-        word |= value << spec.offsets[field.name]
-    return word.to_bytes(64, "little")
-
-
 def test_random_fields(pair: Pair) -> None:
     rng = np.random.default_rng(3)
     base = pair[0].dram.base
@@ -83,7 +68,7 @@ def test_random_fields(pair: Pair) -> None:
     for _ in range(400):
         inside = [(base + TEXT_BYTES + 2048 * n, int(rng.integers(500, 1024))) for n in range(6)]
         beyond = [(base + DRAM_BYTES - 64, 4096), (base - 64 * int(rng.integers(40)), 4096)]
-        text = random_fields(rng) + finish().encode()
+        text = hostile_instruction(rng) + finish().encode()
         expected, actual = run_both(pair, text, tuple(inside + beyond))
         ends.add(actual.error)
         # A later run's error may be found before an earlier run's answer is back from the bus.
@@ -97,12 +82,7 @@ def test_random_tokens(pair: Pair) -> None:
     rng = np.random.default_rng(4)
     ends = set()
     for _ in range(200):
-        program = []
-        for _ in range(int(rng.integers(1, 24))):
-            engine = int(rng.integers(len(ENGINES)))
-            wait, signal = (sum(1 << e for e in ENGINES if e != engine and rng.random() < 0.25) for _ in range(2))
-            program.append(Instruction(Opcode.SYNC, {"engine": engine, "wait": wait, "signal": signal}))
-        expected, actual = run_both(pair, [*program, finish()])
+        expected, actual = run_both(pair, [*hostile_tokens(rng), finish()])
         assert (actual.error, actual.index) == (expected.error, expected.index)
         ends.add(actual.error)
     assert ends == {ErrorCode.NONE, ErrorCode.WATCHDOG}

@@ -6,9 +6,10 @@ import subprocess
 import numpy as np
 import pytest
 from tilewright.errors import ProgramError
+from tilewright.isa.generated_page import updated
 from tilewright.isa.header import c_header
 from tilewright.isa.instruction import Instruction
-from tilewright.isa.manual import PATH, generated, updated
+from tilewright.isa.manual import PATH, generated
 from tilewright.isa.registers import COUNTERS, REGISTERS, counter_address
 from tilewright.isa.table import INSTRUCTIONS, ErrorCode, Opcode
 
@@ -54,8 +55,7 @@ def test_c_decodes_as_python_does(tmp_path):
 
 
 def test_the_manual_is_current():
-    text = PATH.read_text(encoding="utf-8")
-    assert updated(text) == text, "run: python -m tilewright.isa.manual"
+    assert updated(PATH, generated()) == PATH.read_text(encoding="utf-8"), "run: python -m tilewright.isa.manual"
 
 
 def test_the_manual_names_every_field_and_register():
@@ -67,5 +67,10 @@ def test_the_manual_names_every_field_and_register():
         assert entry.name.startswith("SEGMENT") or f"`{entry.name}`" in text
     assert all(f"`{name}`" in text for name in COUNTERS)
     assert len(Opcode) == len(INSTRUCTIONS)
+
+
+def test_a_page_without_a_place_for_tables(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("no marker", encoding="utf-8")
     with pytest.raises(ProgramError, match="must hold the line"):
-        updated("no marker")
+        updated(page, generated())
