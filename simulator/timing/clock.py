@@ -13,11 +13,18 @@ __all__ = ["ProgramClock"]
 
 
 class ProgramClock:
-    """Cycles of programs of one configuration on DRAM of a fixed latency. The first question builds the model."""
+    """Cycles of programs of one configuration on DRAM of a fixed latency. The first question builds the model.
 
-    def __init__(self, config: Config, *, latency: int = DEFAULT_LATENCY) -> None:
+    Parameters
+    ----------
+    shared
+        As of :class:`TimingModel`: nothing is compiled for the configuration alone.
+    """
+
+    def __init__(self, config: Config, *, latency: int = DEFAULT_LATENCY, shared: bool = False) -> None:
         self._config = config
         self._latency = latency
+        self._shared = shared
 
     @property
     def identity(self) -> str:
@@ -27,7 +34,7 @@ class ProgramClock:
 
     @cached_property
     def _model(self) -> TimingModel:
-        return TimingModel(self._config, latency=self._latency)
+        return TimingModel(self._config, latency=self._latency, shared=self._shared)
 
     def cycles(self, program: Program) -> int:
         """Of all its runs, its memory placed as in a fresh DRAM.
