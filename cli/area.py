@@ -77,9 +77,9 @@ def _estimated(config: Config, family: Family, boards: "list[Board]", way: str) 
 
 def _elaborated(config: Config, family: Family) -> "Inventory":
     """From the cache where the same hardware was elaborated before."""
+    from ..cache import cached_build
     from ..fpga.elaboration import elaborate, elaboration_key, read_inventory
     from ..fpga.synthesis import require_yosys
-    from ..simulator.build import cached_build
 
     require_yosys(family)
 
@@ -101,9 +101,9 @@ def _synthesised(config: Config, family: Family, boards: "list[Board]", way: str
 
 def _synthesis(config: Config, family: Family) -> "Synthesis":
     """From the cache where the same Verilog was synthesised before."""
+    from ..cache import cached_build
     from ..fpga.synthesis import read_synthesis, require_yosys, synthesis_key
     from ..hw.verilog import core_verilog
-    from ..simulator.build import cached_build
 
     require_yosys(family)
     click.echo(f"Emitting the Verilog of {config.name}: some seconds.", err=True)

@@ -28,7 +28,7 @@ _HEURISTICS, _KNOWN, _SEARCH, _SEARCH_LONG = range(4)
 
 
 def _default_database() -> Path:
-    from ..simulator.build import cache_directory
+    from ..cache import cache_directory
 
     return cache_directory() / "tuning.sqlite"
 

@@ -5,7 +5,7 @@ import json
 from functools import cache
 from importlib import metadata
 
-from ..simulator.build import source_texts
+from ..toolchain import source_texts
 from .rungs import Rung
 
 __all__ = ["tool_versions"]

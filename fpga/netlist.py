@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from ..cache import cached_build
 from ..config import Config
 from ..errors import DeviceError
 from ..isa.instruction import Instruction, finish, load, store
 from ..isa.launch import Launch
 from ..isa.memories import STORABLE, memory_shape
 from ..isa.table import ErrorCode, Memory
-from ..simulator.build import cached_build, source_texts
 from ..simulator.cycle import CycleSimulator
 from ..simulator.cycle.model import TOP, Emitted
+from ..toolchain import source_texts
 from .families import FAMILIES
 from .netlist_verilog import NETLIST_TOP, netlist_verilog
 from .synthesis import require_yosys, synthesis_key, synthesise

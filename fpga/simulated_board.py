@@ -7,11 +7,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from threading import Thread
 
+from ..cache import cached_build
 from ..config import Config
 from ..driver.board import BoardDevice
 from ..errors import DeviceError
-from ..simulator.build import cached_build, source_texts
 from ..simulator.cycle.model import TOP, Emitted, build_model
+from ..toolchain import source_texts
 from .sdram_chip import SdramChip
 from .system_config import SystemConfig
 

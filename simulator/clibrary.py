@@ -1,24 +1,19 @@
 """C sources of this package as a shared library for one configuration, compiled once and kept."""
 
 import ctypes
-import shutil
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from ..cache import cached_build
 from ..config import Config
 from ..isa.header import c_header
-from .build import cached_build, cpu_identity, find_tool, run_tool, tool_identity
+from ..toolchain import cpu_identity, file_identity, find_c_compiler, run_tool
 
-__all__ = ["COMPILERS", "has_compiler", "load_c_library"]
+__all__ = ["load_c_library"]
 
-COMPILERS = ("gcc", "cc", "clang")
 _FLAGS = ("-std=gnu11", "-O3", "-fwrapv", "-fPIC", "-shared", "-Wall", "-Wextra")
 _HEADER = "tilewright.h"
-
-
-def has_compiler() -> bool:
-    return any(shutil.which(compiler) for compiler in COMPILERS)
 
 
 def load_c_library(
@@ -48,7 +43,7 @@ def load_c_library(
         There is no C compiler, it fails, or the cache can't be written.
     """
     name = package.rpartition(".")[2]
-    compiler = find_tool(COMPILERS, purpose=f"the {name} simulator", package="gcc")
+    compiler = find_c_compiler(f"the {name} simulator")
     command = [*_FLAGS, *flags, *(f"-D{size.upper()}={getattr(config, size)}" for size in sizes), *units]
     sources = {**_source_files(package), _HEADER: c_header().encode()}
     library = f"{name}.so"
@@ -58,7 +53,7 @@ def load_c_library(
             (directory / file_name).write_bytes(text)
         run_tool([compiler, *command, "-o", library], cwd=directory)
 
-    key = [tool_identity(compiler), cpu_identity(), *command, *(part for item in sources.items() for part in item)]
+    key = [file_identity(compiler), cpu_identity(), *command, *(part for item in sources.items() for part in item)]
     return ctypes.CDLL(str(cached_build(key, build, name=name) / library))
 
 

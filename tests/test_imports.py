@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {"config", "errors", "files"}
+BASE = {"cache", "config", "errors", "files", "toolchain"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "files": {"errors"},
+    "cache": {"errors"},
+    "toolchain": {"errors"},
     "isa": BASE,
     "hw": BASE | {"isa"},
     "simulator": BASE | {"isa"},

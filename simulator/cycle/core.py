@@ -5,9 +5,10 @@ from dataclasses import astuple
 from importlib import metadata
 from pathlib import Path
 
+from ...cache import cached_build
 from ...config import Config
 from ...isa.table import Memory
-from ..build import cached_build, source_texts
+from ...toolchain import source_texts
 from .model import TOP, Array, Emitted
 
 __all__ = ["core_verilog"]

@@ -1,8 +1,8 @@
 """The native simulator: whole programs in C, compiled for one configuration and this CPU."""
 
 from ...config import Config
+from ...toolchain import has_compiler
 from ..attached import AttachedSimulator
-from ..clibrary import has_compiler
 from ..dram import Dram
 from .simulator import NativeSimulator
 

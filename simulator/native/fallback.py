@@ -7,7 +7,7 @@ from ...config import Config
 from ...isa.instruction import Instruction
 from ...isa.launch import Launch
 from ...isa.table import Opcode
-from ..clibrary import COMPILERS
+from ...toolchain import COMPILERS
 from ..dram import Dram
 from ..oracle import OracleSimulator
 from .product import multiply

@@ -1,11 +1,11 @@
 """Random programs on the oracle, the native simulator and the RTL."""
 
 import pytest
+from tilewright.cache import cache_directory
 from tilewright.errors import DeviceError
 from tilewright.isa.random_programs import random_program
 from tilewright.isa.table import INSTRUCTION_BYTES
 from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare, shrink_and_save
-from tilewright.simulator.build import cache_directory
 from tilewright.simulator.cycle import CycleSimulator
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.native import NativeSimulator

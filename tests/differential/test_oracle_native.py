@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from tilewright.cache import cache_directory
 from tilewright.config import Config, load_config
 from tilewright.isa.random_programs import random_program
 from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare, shrink_and_save
-from tilewright.simulator.build import cache_directory
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.native import NativeSimulator
 from tilewright.simulator.native.fallback import NumpySimulator

@@ -9,8 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from tilewright.simulator.build import find_tool
-from tilewright.simulator.clibrary import COMPILERS, has_compiler
+from tilewright.toolchain import find_c_compiler, has_compiler
 
 SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
 PROGRAMS = 2000
@@ -48,7 +47,7 @@ print("done")
 @pytest.mark.skipif(not has_compiler() or sys.platform != "linux", reason="needs a C compiler with sanitizers")
 @pytest.mark.parametrize("case", CASES + MORE, ids="-".join)
 def test_no_sanitizer_complains(case: tuple[str, str]) -> None:
-    compiler = find_tool(COMPILERS, purpose="this test", package="gcc")
+    compiler = find_c_compiler("this test")
     found = [
         subprocess.check_output([compiler, f"-print-file-name=lib{name}.so"], text=True) for name in ("asan", "ubsan")
     ]

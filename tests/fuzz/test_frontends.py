@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tilewright.cache import cache_directory
 from tilewright.errors import TilewrightError
 from tilewright.files import write_file
-from tilewright.simulator.build import cache_directory
 
 from .mutations import MUTATIONS
 

@@ -24,9 +24,8 @@ from tilewright.isa.program import Program
 from tilewright.isa.table import Opcode
 from tilewright.models.resnet18.network import LAYERS
 from tilewright.models.resnet18.quantise import build_layer, build_network
-from tilewright.simulator.build import find_tool, run_tool
-from tilewright.simulator.clibrary import COMPILERS
 from tilewright.simulator.native import NativeSimulator
+from tilewright.toolchain import find_c_compiler, run_tool
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 TINY = ("kws", "resnet8", "vww", "ad")
@@ -84,7 +83,7 @@ def peak_of(instruction: str, folder: Path) -> tuple[Callable[[], object], int]:
     source, library = folder / "peak.c", folder / f"{instruction}.so"
     source.write_text(PEAK, encoding="utf-8")
     kind = ["-march=native", "-DVPDPBUSD"] if instruction == "vpdpbusd" else ["-march=x86-64-v3"]
-    compiler = find_tool(COMPILERS, purpose="this test", package="gcc")
+    compiler = find_c_compiler("this test")
     run_tool([compiler, "-O2", "-fPIC", "-shared", *kind, "-o", library, source])
     loaded, out = ctypes.CDLL(str(library)), (ctypes.c_int * 12)()
     macs = PEAK_STEPS * 12 * (64 if instruction == "vpdpbusd" else 16)

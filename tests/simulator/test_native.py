@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from tilewright import toolchain
 from tilewright.config import Config, load_config
 from tilewright.errors import DeviceError
 from tilewright.isa.instruction import Instruction, finish, gemm, load, store, sync, vector
 from tilewright.isa.launch import Launch, Outcome
 from tilewright.isa.table import Engine, ErrorCode, Function, Memory
-from tilewright.simulator import clibrary
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.native import NativeSimulator, open_native
 from tilewright.simulator.native.compile import CPU_VARIABLE, CPUS
@@ -162,7 +162,7 @@ def test_peek_and_poke_say_what_is_wrong(device: NativeSimulator) -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clibrary, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(toolchain, "COMPILERS", ("no-such-compiler",))
     with pytest.raises(DeviceError, match=r"the native simulator must have no-such-compiler on PATH.*install gcc"):
         NativeSimulator(Config())
 
@@ -178,7 +178,7 @@ def test_the_environment_chooses_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_a_compiler_numpy_does_the_work(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(clibrary, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(toolchain, "COMPILERS", ("no-such-compiler",))
     simulator = open_native(TINY, dram=Dram(size=1 << 16))
     assert simulator.name == "native"
     assert [record.getMessage() for record in caplog.records if "no C compiler" in record.getMessage()]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tilewright import toolchain
 from tilewright.config import load_config
 from tilewright.errors import DeviceError, ProgramError
 from tilewright.isa.instruction import Instruction, finish, gemm, load, store, sync, vector
@@ -9,7 +10,6 @@ from tilewright.isa.launch import Launch
 from tilewright.isa.program import Program, Run, Segment, encode_instructions
 from tilewright.isa.random_programs import random_program
 from tilewright.isa.table import Engine, ErrorCode, Function, Memory
-from tilewright.simulator import clibrary
 from tilewright.simulator.dram import Dram
 from tilewright.simulator.timing import TimingModel, TimingSimulator, time_program
 
@@ -93,7 +93,7 @@ def test_wrong_arguments(model: TimingModel) -> None:
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clibrary, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(toolchain, "COMPILERS", ("no-such-compiler",))
     with pytest.raises(DeviceError, match="the timing simulator must have no-such-compiler on PATH"):
         TimingModel(VTA)
 

@@ -1,14 +1,15 @@
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
+from tilewright.cache import CACHE_VARIABLE, cache_directory, cached_build
 from tilewright.errors import DeviceError
-from tilewright.simulator import build
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(build.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -19,8 +20,8 @@ def test_builds_once_and_finds_it_again(cache: Path) -> None:
         calls.append(directory)
         (directory / "out").write_text("made")
 
-    first = build.cached_build(["a", b"b"], make, name="thing")
-    assert build.cached_build(["a", b"b"], make, name="thing") == first
+    first = cached_build(["a", b"b"], make, name="thing")
+    assert cached_build(["a", b"b"], make, name="thing") == first
     assert len(calls) == 1
     assert (first / "out").read_text() == "made"
     assert first.parent == cache
@@ -32,7 +33,7 @@ def test_parts_do_not_run_together() -> None:
     def make(directory: Path) -> None:
         pass
 
-    entries = {build.cached_build(parts, make) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""])}
+    entries = {cached_build(parts, make) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""])}
     assert len(entries) == 4
 
 
@@ -42,9 +43,9 @@ def test_failed_build_leaves_nothing(cache: Path) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        build.cached_build(["x"], fail)
+        cached_build(["x"], fail)
     assert [path for path in cache.iterdir() if path.is_dir()] == []
-    assert build.cached_build(["x"], lambda directory: None).is_dir()
+    assert cached_build(["x"], lambda directory: None).is_dir()
 
 
 def _slow_build(log: Path) -> None:
@@ -54,7 +55,7 @@ def _slow_build(log: Path) -> None:
         for n in range(200):
             (directory / str(n)).write_text("x")
 
-    entry = build.cached_build(["shared"], make)
+    entry = cached_build(["shared"], make)
     assert len(list(entry.iterdir())) == 200
 
 
@@ -72,30 +73,44 @@ def test_parallel_processes_build_once(tmp_path: Path) -> None:
 def test_unwritable_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    monkeypatch.setenv(build.CACHE_VARIABLE, str(blocked))
+    monkeypatch.setenv(CACHE_VARIABLE, str(blocked))
     with pytest.raises(DeviceError, match=r"cache directory .*file must be writable: .*set TILEWRIGHT_CACHE"):
-        build.cached_build(["x"], lambda directory: None)
+        cached_build(["x"], lambda directory: None)
 
 
 def test_directory_without_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(build.CACHE_VARIABLE)
+    monkeypatch.delenv(CACHE_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.cache_directory() == tmp_path / "tilewright"
+    assert cache_directory() == tmp_path / "tilewright"
 
 
-def test_missing_tool_says_what_to_install() -> None:
-    with pytest.raises(DeviceError, match=r"the thing must have no-such-a or no-such-b on PATH.*apt-get install gcc"):
-        build.find_tool(["no-such-a", "no-such-b"], purpose="the thing", package="gcc")
+def test_what_others_could_have_written_is_not_used(cache: Path) -> None:
+    def make(directory: Path) -> None:
+        (directory / "code.so").write_text("x")
+        (directory / "code.so").chmod(0o666)
+
+    entry = cached_build(["x"], make)
+    assert (entry / "code.so").stat().st_mode & 0o777 == 0o644
+    for path in (cache, entry, entry / "code.so"):
+        before = path.stat().st_mode
+        path.chmod(before | 0o020)
+        with pytest.raises(DeviceError, match=rf"cache {path} must be yours, .*set TILEWRIGHT_CACHE to a folder"):
+            cached_build(["x"], make)
+        path.chmod(before)
+    assert cached_build(["x"], make) == entry
 
 
-def test_failing_tool_shows_its_words(tmp_path: Path) -> None:
-    assert build.run_tool(["echo", "hello"]) == "hello\n"
-    with pytest.raises(DeviceError, match=r"ls must succeed, not exit with status 2: .*no-such"):
-        build.run_tool(["ls", tmp_path / "no-such"])
-    with pytest.raises(DeviceError, match="no-such-tool must be runnable"):
-        build.run_tool(["no-such-tool"])
+def test_nothing_is_built_where_others_may_write(tmp_path: Path, cache: Path) -> None:
+    cache.mkdir()
+    cache.chmod(0o777)
+    with pytest.raises(DeviceError, match="writable by nobody else"):
+        cached_build(["x"], lambda directory: None)
+    assert list(cache.iterdir()) == []
 
 
-def test_identities_are_not_empty() -> None:
-    assert build.cpu_identity()
-    assert "echo" in build.tool_identity("echo")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_anothers_entry_is_not_used() -> None:
+    entry = cached_build(["x"], lambda directory: None)
+    os.chown(entry, 12345, 12345)
+    with pytest.raises(DeviceError, match="must be yours"):
+        cached_build(["x"], lambda directory: None)

@@ -1,0 +1,107 @@
+"""Things that are built once and kept, such as compiled simulators, in a cache directory of the user's.
+
+An entry is a directory named by the hash of everything that its contents depend on. It appears
+whole or not at all, and of several processes that want it at once only one builds it. Code is loaded
+from entries, so nobody but the user may have been able to write them.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import DeviceError
+
+__all__ = ["CACHE_VARIABLE", "cache_directory", "cached_build"]
+
+CACHE_VARIABLE = "TILEWRIGHT_CACHE"
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def cache_directory() -> Path:
+    """``$TILEWRIGHT_CACHE``, else ``tilewright`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tilewright"
+
+
+def cached_build(key_parts: Iterable[bytes | str], build: Callable[[Path], None], *, name: str = "build") -> Path:
+    """The cache entry for `key_parts`; where there is none, `build` makes it.
+
+    Parameters
+    ----------
+    key_parts
+        All that the result depends on: sources, flags, identities of tools and CPU. Order matters.
+    build
+        Fills the empty directory that it is given. That directory is renamed afterwards: nothing in
+        it may rely on its own absolute path. What it raises passes through and leaves no entry.
+    name
+        What the entry's directory name starts with, for people who look into the cache.
+
+    Raises
+    ------
+    DeviceError
+        The cache directory can't be written, or another user could have written it or the entry.
+    """
+    cache = cache_directory()
+    entry = cache / f"{name}-{_digest(key_parts)}"
+    if not entry.is_dir():
+        with _locked(cache, entry.name):
+            if not entry.is_dir():
+                _build(entry, build)
+    for path in (cache, entry, *entry.iterdir()):
+        _require_own(path)
+    return entry
+
+
+def _build(entry: Path, build: Callable[[Path], None]) -> None:
+    work = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
+    try:
+        build(work)
+        for path in work.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & ~_WRITABLE_BY_OTHERS)
+        work.chmod(0o755)
+        work.rename(entry)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _require_own(path: Path) -> None:
+    found = path.stat()
+    if found.st_uid not in (os.geteuid(), 0) or found.st_mode & _WRITABLE_BY_OTHERS:
+        raise DeviceError(
+            f"cache {path} must be yours, and writable by nobody else: chmod it, remove it, "
+            f"or set {CACHE_VARIABLE} to a folder of your own"
+        )
+
+
+def _digest(parts: Iterable[bytes | str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    return digest.hexdigest()[:24]
+
+
+@contextmanager
+def _locked(cache: Path, name: str) -> Iterator[None]:
+    """Hold the lock of one entry. The kernel frees it with its process; the file stays."""
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(mode=0o755, exist_ok=True)
+        _require_own(cache)
+        handle = (cache / f".{name}.lock").open("w")
+    except OSError as error:
+        raise DeviceError(
+            f"cache directory {cache} must be writable: {error.strerror} (set {CACHE_VARIABLE} to another one)"
+        ) from None
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
