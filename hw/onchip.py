@@ -13,7 +13,7 @@ from .cells import ScratchpadShape
 from .scratchpad import Scratchpad, ScratchpadReader, ScratchpadWriter
 from .signatures import READ_LATENCY, CellReadPort, CellWrite, log2
 from .table import TableMemory
-from .vector import table_members
+from .vector_datapath import table_members
 
 __all__ = ["OnChipMemories", "scratchpad_shapes"]
 

@@ -26,7 +26,7 @@ class TableMemory(Component):
     """
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self.config = config
         self._ports = config.rows * config.vector_lanes
         bits = 8 + log2(config.tables)
         super().__init__(
@@ -43,16 +43,19 @@ class TableMemory(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.cells = cells = memory.Memory(shape=8, depth=256 * self._config.tables, init=[])
+        fresh = Signal()
+        m.d.sync += fresh.eq(self.enable)
+        m.d.comb += self.awake.eq(self.enable | fresh | self.write_enable)
+        if hasattr(platform, "get_table_cells"):
+            m.submodules.cells = platform.get_table_cells(self)
+            return m
+        m.submodules.cells = cells = memory.Memory(shape=8, depth=256 * self.config.tables, init=[])
         write = cells.write_port()
         m.d.comb += [
             write.en.eq(self.write_enable),
             write.addr.eq(self.write_address),
             write.data.eq(self.write_data),
         ]
-        fresh = Signal()
-        m.d.sync += fresh.eq(self.enable)
-        m.d.comb += self.awake.eq(self.enable | fresh | self.write_enable)
         for n in range(self._ports):
             read = cells.read_port()
             held = Signal(8, name=f"held{n}", reset_less=True)
