@@ -1,7 +1,8 @@
 """``tilewright explore``"""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,12 @@ from .files import out_option, write_text
 from .roofline import require_matplotlib, require_picture
 
 if TYPE_CHECKING:
+    from ..explore.question import Question
     from ..explore.results import Row
-    from ..explore.study import Question, Study
+    from ..explore.rungs import Rung
+    from ..explore.store import Store
+    from ..explore.study import Study
+    from ..explore.workers import Workers
 
 __all__ = ["explore"]
 
@@ -40,10 +45,14 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option("--search", type=click.Choice(_SEARCHES), default="nsga2", show_default=True, help="Who chooses points.")
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), default=0, show_default=True, help="Of the choices.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Processes; as many as cores by default.")
+@click.option("--cluster", metavar="ADDRESS", help="Evaluate on a Dask cluster, like tcp://10.0.0.1:8786.")
 @click.option(
     "--store", type=click.Path(path_type=Path), default="explore.db", show_default=True, help="File that keeps results."
 )
 @click.option("--verify", is_flag=True, help="Run the front's designs in Verilog and synthesise them.")
+@click.option("--route", is_flag=True, help="The same, and place and route them: their clock.")
+@click.option("--climb", type=click.IntRange(1), metavar="N", help="Synthesise N more designs, the least known ones.")
+@click.option("--relearn", is_flag=True, help="Search anew, with what was learnt from syntheses since.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--pick", type=click.IntRange(1), metavar="N", help="Write design N of the front to the folder --out.")
 @click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picked design.")
@@ -62,8 +71,12 @@ def explore(
     search: str,
     seed: int,
     jobs: int | None,
+    cluster: str | None,
     store: Path,
     verify: bool,
+    route: bool,
+    climb: int | None,
+    relearn: bool,
     as_json: bool,
     pick: int | None,
     out: Path | None,
@@ -77,6 +90,8 @@ def explore(
     was evaluated is kept: the same command goes on where it was interrupted. Without --models, the last search of the
     store is shown again.
     """
+    if jobs is not None and cluster is not None:
+        raise TilewrightError("--jobs must be left out with --cluster: a cluster has workers of its own")
     if (pick is None) != (out is None):
         raise TilewrightError("--pick N and --out FOLDER must be given together")
     if picture is not None:
@@ -90,7 +105,8 @@ def explore(
         if board is None:
             raise TilewrightError(f"the search must have a board, one of {', '.join(BOARDS)}: give --board")
         question = _question(models, board, (minimise, maximise), (required, oversize), vary, (search, seed))
-        study = _searched(question, store, jobs, points, verify=verify)
+        effort = _Effort(points, climb or 0, verify or route, route, relearn)
+        study = _searched(question, store, effort, jobs, cluster)
     else:
         study = _restored(store)
     _hand_out(study, as_json, csv, picture, report)
@@ -101,18 +117,37 @@ def explore(
             click.echo(f"{path}", err=as_json)
 
 
-def _searched(question: "Question", path: Path, jobs: int | None, points: int, *, verify: bool) -> "Study":
-    from ..explore.rungs import Rung
+@dataclass(frozen=True)
+class _Effort:
+    """How much is searched, and how high it climbs."""
+
+    points: int
+    synthesised: int
+    verified: bool
+    routed: bool
+    anew: bool
+
+    @property
+    def highest(self) -> "tuple[Rung, ...]":
+        from ..explore.rungs import Rung
+
+        return (Rung.TUNED, *((Rung.RTL, Rung.SYNTHESIS) if self.verified else ()), *(Rung.ROUTED,) * self.routed)
+
+
+def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | None, cluster: str | None) -> "Study":
     from ..explore.store import Store
     from ..explore.study import Study
-    from ..explore.workers import Processes
 
-    with Store(path) as kept, Processes(question.setting, jobs) as workers, _watched(points) as watch:
-        study = Study(question, kept, workers, progress=watch)
+    if effort.verified or effort.synthesised:
+        from ..explore.verify import require_tools
+
+        require_tools(question.board, routed=effort.routed)
+    with Store(path) as kept, _workers(question, jobs, cluster) as workers, _watched(effort.points) as watch:
+        study = Study(_continued(question, kept, anew=effort.anew), kept, workers, progress=watch)
         try:
-            study.search(points)
-            if verify:
-                study.climb((Rung.RTL, Rung.SYNTHESIS))
+            study.search(effort.points)
+            study.explore(effort.synthesised)
+            study.climb(effort.highest)
         except KeyboardInterrupt:
             click.echo(f"Interrupted after {study.points:,} designs; the same command goes on from here.", err=True)
             _show(study)
@@ -120,10 +155,30 @@ def _searched(question: "Question", path: Path, jobs: int | None, points: int, *
     return study
 
 
+def _continued(question: "Question", kept: "Store", *, anew: bool) -> "Question":
+    """The question as it was asked before, if it was, so that it goes on where it ended."""
+    from ..explore.rungs import Rung
+
+    rungs = (Rung.SYNTHESIS, Rung.ROUTED)
+    last = max((number for rung in rungs for number, *_ in kept.results(question.setting.asked(rung))), default=0)
+    return question.continued({} if anew else kept.studies(), last)
+
+
+def _workers(question: "Question", jobs: int | None, cluster: str | None) -> "AbstractContextManager[Workers]":
+    if cluster is not None:
+        from ..explore.cluster import Cluster
+
+        return Cluster(question.setting, cluster)
+    from ..explore.workers import Processes
+
+    return Processes(question.setting, jobs)
+
+
 def _restored(path: Path) -> "Study":
     """The last search of the store."""
+    from ..explore.question import Question
     from ..explore.store import Store
-    from ..explore.study import Question, Study
+    from ..explore.study import Study
     from ..explore.workers import Processes
 
     with Store(path, writes=False) as kept:
@@ -168,8 +223,8 @@ def _question(
     choice: tuple[str, int],
 ) -> "Question":
     from ..explore.metrics import FITS, parse_constraint, parse_objectives
+    from ..explore.question import Question
     from ..explore.space import default_space
-    from ..explore.study import Question
     from ..explore.workers import Setting
     from ..explore.workload import Workload
 
@@ -218,6 +273,7 @@ def _watched(points: int) -> "Iterator[Callable[[Study], Any]]":
 
 def _best(study: "Study") -> str:
     """The best value of each goal, and the size of the front."""
+    from ..explore.rungs import Rung
     from ..explore.units import shown_value
 
     question, front = study.question, study.front()
@@ -225,7 +281,7 @@ def _best(study: "Study") -> str:
     for goal in question.goals if front else ():
         best = min(front, key=lambda candidate: goal.cost(candidate.known, question.board))
         texts.append(f"{goal.metric.name} {shown_value(goal.metric.of(best.known, question.board), goal.metric.unit)}")
-    climbing = {rung.label: count for rung, count in study.evaluated.items() if count and rung > 1}
+    climbing = {rung.label: count for rung, count in study.evaluated.items() if count and rung > Rung.TIMING}
     texts += [f"{count} {label}" for label, count in climbing.items()]
     return "; ".join([f"front {len(front)}", *texts])
 
@@ -262,17 +318,27 @@ def _show(study: "Study") -> None:
 
 
 _ALWAYS = ("cycles", "fmax", "lut", "dsp", "block_ram")
-_MARKS = {"closed form": "c", "timing": "t", "rtl": "v", "synthesis": "s", "routed": "r"}
 
 
 def _marks(row: "Row", metric: str) -> str:
-    return "".join(_MARKS[label] for label in row.rungs[metric].split(", "))
+    from ..explore.rungs import Rung
+
+    marks = {rung.label: rung.mark for rung in Rung}
+    return "".join(marks[label] for label in row.rungs[metric].split(", "))
 
 
 def _show_summary(study: "Study") -> None:
+    from ..explore.question import Outcome
+    from ..explore.rungs import Rung
+
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in study.counted.items() if count)
     click.echo(f"{study.trials:,} trials, {study.points:,} designs: {counts}.")
-    click.echo("Each number's rung: " + ", ".join(f"{mark} {label}" for label, mark in _MARKS.items()) + ".")
+    click.echo("Each number's rung: " + ", ".join(f"{rung.mark} {rung.label}" for rung in Rung) + ".")
+    for line in study.correction.lines():
+        click.echo(line)
+    for _, config, _, outcome, reason in study.looked_at():
+        if outcome is Outcome.FAILED:
+            click.echo(f"Failed: {reason.removeprefix(config.name + ': ')} ({config.name}).")
     if not study.front():
         click.echo("No design keeps all constraints. " + _hardest(study))
 

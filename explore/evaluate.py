@@ -1,7 +1,7 @@
-"""The quick rungs: what a point costs by closed form, and by the timing model."""
+"""The quick rungs: what a point costs by closed form and by the timing model, with schedules searched for or not."""
 
 from collections.abc import Mapping
-from time import process_time
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -13,14 +13,15 @@ from ..compiler.pipeline import passes_for
 from ..config import Config
 from ..errors import TilewrightError
 from ..fpga.families import Family
+from ..fpga.formula import estimate
 from ..simulator.timing.bound import Demand, demand_of, lower_bound
 from ..simulator.timing.model import TimingModel
 from ..simulator.timing.program import time_program
-from .area import estimate_area
 from .clock import estimate_fmax
 from .energy import run_energy
-from .rungs import Measurement, Rung
-from .workload import Workload
+from .rungs import Measurement, Rung, cpu_seconds
+from .schedules import tuner
+from .workload import Workload, WorkloadModel
 
 __all__ = ["closed_form", "timed"]
 
@@ -31,37 +32,46 @@ def closed_form(workload: Workload, config: Config, family: Family) -> Measureme
     Cycles: the longer of all multiply-accumulates at as many a cycle as matrix and vector engine do together, and all
     weights over the bus (`simulator.timing.bound` for the rest).
     """
-    began = process_time()
+    began = cpu_seconds()
     quantities = _hardware(config, family)
     try:
         graphs = {model.name: run_passes(model.graph, passes_for(config)) for model in workload.models}
     except TilewrightError as error:
-        return Measurement(Rung.CLOSED_FORM, refused=str(error), seconds=process_time() - began)
+        return Measurement(Rung.CLOSED_FORM, refused=str(error), seconds=cpu_seconds() - began)
     found = {name: _least(graph, config) for name, graph in graphs.items()}
-    return Measurement(Rung.CLOSED_FORM, quantities | _sums(found), seconds=process_time() - began)
+    return Measurement(Rung.CLOSED_FORM, quantities | _sums(found), seconds=cpu_seconds() - began)
 
 
-def timed(workload: Workload, config: Config) -> Measurement:
-    """Each model compiled for the point, and its exact cycles by the timing model."""
-    began = process_time()
+def timed(workload: Workload, config: Config, *, tune: bool = False) -> Measurement:
+    """Each model compiled for the point, and its exact cycles by the timing model.
+
+    Parameters
+    ----------
+    tune
+        With the best schedules that a search finds, instead of heuristic ones.
+    """
+    rung = Rung.TUNED if tune else Rung.TIMING
+    began = cpu_seconds()
     found = {}
     try:
         model = TimingModel(config, shared=True)
         for item in workload.models:
-            found[item.name] = _run(item.graph, config, model)
+            found[item.name] = _run(item, config, model, tune)
     except TilewrightError as error:
-        return Measurement(Rung.TIMING, refused=f"{config.name}: {error}", seconds=process_time() - began)
-    return Measurement(Rung.TIMING, _sums(found), seconds=process_time() - began)
+        return Measurement(rung, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
+    return Measurement(rung, _sums(found), seconds=cpu_seconds() - began)
 
 
 def _hardware(config: Config, family: Family) -> dict[str, float]:
-    takes = {name: float(count) for name, count in estimate_area(config, family).items()}
+    takes = {name: float(count) for name, count in estimate(config, family.name).items()}
     return {**takes, "fmax": estimate_fmax(config)}
 
 
-def _run(graph: Graph, config: Config, model: TimingModel) -> dict[str, float]:
-    lowered = run_passes(graph, passes_for(config))
-    program = assemble_core(lowered, config).program
+def _run(item: WorkloadModel, config: Config, model: TimingModel, tune: bool) -> dict[str, float]:
+    lowered = run_passes(item.graph, passes_for(config))
+    with tuner(item.name) if tune else nullcontext() as scheduler:
+        schedule = None if scheduler is None else scheduler(lowered, config)
+    program = assemble_core(lowered, config, schedule).program
     result = dict.fromkeys(("cycles", "bytes_read", "bytes_written", "energy"), 0.0)
     for run in time_program(program, model=model):
         counters = run.timing.counters

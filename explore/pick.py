@@ -9,6 +9,7 @@ from ..errors import TilewrightError
 from ..files import write_file
 from ..hw.verilog import core_verilog
 from .results import front_rows
+from .schedules import tuner
 from .study import Study
 
 __all__ = ["write_design"]
@@ -37,7 +38,8 @@ def write_design(study: Study, number: int, folder: Path) -> list[Path]:
     row = front_rows(question, front)[number - 1]
     contents = {_CONFIG: config.to_toml().encode()}
     for model in question.setting.workload.models:
-        contents[f"{model.name}.tw"] = compile_graph(model.graph, config).to_bytes()
+        with tuner(model.name) as scheduler:
+            contents[f"{model.name}.tw"] = compile_graph(model.graph, config, scheduler=scheduler).to_bytes()
     contents["tilewright.v"] = core_verilog(config).encode()
     contents["design.json"] = (json.dumps(row.to_json(searched), indent=1) + "\n").encode()
     contents["build.sh"] = _build(question.board.name).encode()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import TilewrightError
 from .metrics import METRICS, Goal
+from .question import Outcome
 from .results import Row, point_rows
 from .rungs import Rung
-from .study import Outcome, Study
+from .study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

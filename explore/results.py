@@ -9,8 +9,9 @@ from typing import Any
 
 from ..config import Config
 from .metrics import METRICS, RESOURCES
+from .question import Candidate, Outcome, Question
 from .rungs import Knowledge
-from .study import Candidate, Outcome, Question, Study
+from .study import Study
 
 __all__ = ["Row", "front_rows", "point_rows", "rows_csv", "study_json"]
 

@@ -1,25 +1,37 @@
 """The ladder of fidelity, and what is known of a point by it."""
 
+import resource
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import reduce
+from time import process_time
 
-__all__ = ["Knowledge", "Measurement", "Rung"]
+__all__ = ["Knowledge", "Measurement", "Rung", "cpu_seconds"]
 
 
 class Rung(IntEnum):
     """How a number was come by; a higher rung is nearer to the truth, and slower."""
 
     CLOSED_FORM = 0
-    TIMING = 1
-    RTL = 2
-    SYNTHESIS = 3
-    ROUTED = 4
+    LEARNT = 1
+    TIMING = 2
+    TUNED = 3
+    RTL = 4
+    SYNTHESIS = 5
+    ROUTED = 6
 
     @property
     def label(self) -> str:
         return self.name.lower().replace("_", " ")
+
+    @property
+    def mark(self) -> str:
+        """A letter for tables."""
+        return _MARKS[self]
+
+
+_MARKS = dict(zip(Rung, "cltTvsr", strict=True))
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Measurement:
     refused
         Why the point can't be had at all; then there are no quantities.
     seconds
-        CPU time that it took.
+        CPU time that it took, that of tools included.
     """
 
     rung: Rung
@@ -68,3 +80,9 @@ class Knowledge:
             if measurement.rung >= self.rungs.get(name, measurement.rung)
         }
         return Knowledge({**self.quantities, **better}, {**self.rungs, **dict.fromkeys(better, measurement.rung)})
+
+
+def cpu_seconds() -> float:
+    """Of this process so far, and of those that it has started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return process_time() + children.ru_utime + children.ru_stime

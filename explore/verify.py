@@ -1,28 +1,42 @@
 """The slow rungs: the Verilog that runs the models bit for bit, and its synthesis."""
 
 from pathlib import Path
-from time import process_time
 
 import numpy as np
 
+from ..cache import cached_build
 from ..compiler.compile import compile_graph
 from ..config import Config
 from ..driver.session import Session
-from ..errors import TilewrightError
-from ..fpga.families import Family
+from ..errors import DeviceError, TilewrightError
+from ..fpga.bitstream import require_tools as require_board_tools
+from ..fpga.bitstream import route_system
+from ..fpga.boards import Board
+from ..fpga.families import FAMILIES, Family
 from ..fpga.synthesis import read_synthesis, require_yosys, synthesis_key, synthesise
+from ..fpga.system_config import SystemConfig
 from ..hw.verilog import core_verilog
 from ..isa.program import Program, Tensor
 from ..simulator.agreement import memory_differences
-from ..simulator.build import cached_build
 from ..simulator.cycle import CycleSimulator
 from ..simulator.native import NativeSimulator
-from .rungs import Measurement, Rung
+from ..toolchain import find_tool
+from .rungs import Measurement, Rung, cpu_seconds
+from .schedules import tuner
 from .workload import Workload
 
-__all__ = ["simulated", "synthesised"]
+__all__ = ["require_tools", "routed", "simulated", "synthesised"]
 
+_SEEDS = (1, 2)
 _TOP = "tilewright"
+
+
+def require_tools(board: Board, *, routed: bool = False) -> None:
+    """Raise DeviceError where a tool is missing without which no point could be verified, or `routed`."""
+    require_yosys(FAMILIES[board.family])
+    find_tool(["verilator"], purpose="verification", package="verilator")
+    if routed:
+        require_board_tools(board)
 
 
 def simulated(workload: Workload, config: Config, seed: int) -> Measurement:
@@ -30,16 +44,19 @@ def simulated(workload: Workload, config: Config, seed: int) -> Measurement:
 
     Refused where an output, an on-chip memory or a byte of DRAM differs from the native simulator's.
     """
-    began = process_time()
+    began = cpu_seconds()
     cycles: dict[str, float] = {}
-    for model in workload.models:
-        program = compile_graph(model.graph, config)
-        count, differences = _run_both(program, seed)
-        if differences:
-            wrong = f"{config.name} must compute {model.name} as the native simulator does, but {differences[0]}"
-            return Measurement(Rung.RTL, refused=wrong, seconds=process_time() - began)
-        cycles[f"cycles:{model.name}"] = float(count)
-    return Measurement(Rung.RTL, {"cycles": sum(cycles.values()), **cycles}, seconds=process_time() - began)
+    try:
+        for model in workload.models:
+            with tuner(model.name) as scheduler:
+                program = compile_graph(model.graph, config, scheduler=scheduler)
+            count, differences = _run_both(program, seed)
+            if differences:
+                raise DeviceError(f"{model.name} must run as on the native simulator, but {differences[0]}")
+            cycles[f"cycles:{model.name}"] = float(count)
+    except TilewrightError as error:
+        return Measurement(Rung.RTL, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
+    return Measurement(Rung.RTL, {"cycles": sum(cycles.values()), **cycles}, seconds=cpu_seconds() - began)
 
 
 def _run_both(program: Program, seed: int) -> tuple[int, list[str]]:
@@ -74,8 +91,7 @@ def _input(tensor: Tensor, random: np.random.Generator) -> np.ndarray:
 
 def synthesised(config: Config, family: Family) -> Measurement:
     """The resources that Yosys finds; kept in the build cache."""
-    began = process_time()
-    require_yosys(family)
+    began = cpu_seconds()
     verilog = core_verilog(config)
 
     def build(directory: Path) -> None:
@@ -84,7 +100,25 @@ def synthesised(config: Config, family: Family) -> Measurement:
     try:
         entry = cached_build(synthesis_key(verilog, family, top=_TOP), build, name=f"area-{family.name}")
     except TilewrightError as error:
-        return Measurement(Rung.SYNTHESIS, refused=f"{config.name}: {error}", seconds=process_time() - began)
+        return Measurement(Rung.SYNTHESIS, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
     synthesis = read_synthesis(entry, family, top=_TOP)
     takes = {name: float(count) for name, count in synthesis.takes.items()}
-    return Measurement(Rung.SYNTHESIS, takes, seconds=process_time() - began)
+    return Measurement(Rung.SYNTHESIS, takes, seconds=cpu_seconds() - began)
+
+
+def routed(config: Config, board: Board) -> Measurement:
+    """The clock that nextpnr reaches for the whole system on the board, the better of two seeds; kept in the cache.
+
+    The memory is the board's SDRAM where it has one, else the least block RAM.
+    """
+    began = cpu_seconds()
+    chip = board.sdram
+    system = SystemConfig() if chip is None else SystemConfig(memory_bytes=chip.size, sdram=chip)
+    try:
+        report = route_system(config, system, board, seeds=_SEEDS, jobs=1)[1]
+    except TilewrightError as error:
+        return Measurement(Rung.ROUTED, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
+    share, clock = report.best.slowest
+    return Measurement(
+        Rung.ROUTED, {"fmax": share * report.best.wanted_mhz[clock] * 1e6}, seconds=cpu_seconds() - began
+    )

@@ -1,4 +1,4 @@
-"""Who evaluates points: processes of this machine."""
+"""Who evaluates points: the seam, and processes of this machine behind it."""
 
 import multiprocessing
 import os
@@ -15,6 +15,8 @@ from ..errors import DeviceError
 from ..fpga.boards import BOARDS
 from ..fpga.families import FAMILIES
 from .rungs import Measurement, Rung
+from .store import Asked
+from .tools import tool_versions
 from .workload import Workload
 
 __all__ = ["Job", "Processes", "Setting", "Workers", "evaluate", "usable_cores"]
@@ -42,13 +44,26 @@ class Setting:
     def family(self) -> str:
         return BOARDS[self.board].family
 
+    def asked(self, rung: Rung) -> Asked:
+        """What results at that rung depend on. Those of synthesis and routing serve every workload."""
+        workload = "" if rung in (Rung.SYNTHESIS, Rung.ROUTED) else self.workload.key
+        place = {Rung.TIMING: "", Rung.TUNED: "", Rung.RTL: "", Rung.ROUTED: self.board}.get(rung, self.family)
+        return Asked(rung, workload, place, tool_versions(rung), self.seed if rung is Rung.RTL else 0)
+
 
 @dataclass(frozen=True)
 class Job:
-    """A point to evaluate at a rung."""
+    """A point to evaluate at a rung.
+
+    Members
+    -------
+    tools
+        The versions that it must be evaluated with; see :func:`.tools.tool_versions`.
+    """
 
     rung: Rung
     config: Config
+    tools: str
 
 
 class Workers(Protocol):
@@ -62,13 +77,15 @@ class Workers(Protocol):
 def evaluate(setting: Setting, job: Job) -> Measurement:
     """The measurement of `job`, in this process."""
     from .evaluate import closed_form, timed
-    from .verify import simulated, synthesised
+    from .verify import routed, simulated, synthesised
 
     rungs: dict[Rung, Callable[[], Measurement]] = {
         Rung.CLOSED_FORM: lambda: closed_form(setting.workload, job.config, FAMILIES[setting.family]),
         Rung.TIMING: lambda: timed(setting.workload, job.config),
+        Rung.TUNED: lambda: timed(setting.workload, job.config, tune=True),
         Rung.RTL: lambda: simulated(setting.workload, job.config, setting.seed),
         Rung.SYNTHESIS: lambda: synthesised(job.config, FAMILIES[setting.family]),
+        Rung.ROUTED: lambda: routed(job.config, BOARDS[setting.board]),
     }
     return rungs[job.rung]()
 

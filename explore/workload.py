@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 
 from ..compiler.compile import import_model
@@ -30,13 +30,10 @@ class WorkloadModel:
     path: Path
     digest: str
 
-    @cached_property
+    @property
     def graph(self) -> Graph:
         """As the file has it. A file that has changed since the search began is refused."""
-        _require(self.path)
-        if _digest(self.path) != self.digest:
-            raise TilewrightError(f"model {self.path} must not change while hardware is searched for it, but has")
-        return import_model(self.path)
+        return _graph(self.path, self.digest)
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,14 @@ class Workload:
     def key(self) -> str:
         """16 hexadecimal digits that stand for the models' contents."""
         return hashlib.sha256(" ".join(sorted(model.digest for model in self.models)).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=8)
+def _graph(path: Path, digest: str) -> Graph:
+    _require(path)
+    if _digest(path) != digest:
+        raise TilewrightError(f"model {path} must not change while hardware is searched for it, but has")
+    return import_model(path)
 
 
 def _require(path: Path) -> None:

@@ -35,10 +35,12 @@ HEAVY = {
     "serial": ("driver/board.py",),
     "onnx": ("compiler/frontend", "compiler/compile.py", "compiler/compile_host.py", "compiler/quantise", "models"),
     "tflite": ("compiler/frontend",),
-    "llvmlite": ("compiler/host", "compiler/te", "driver/host.py"),
+    "llvmlite": ("compiler/host", "compiler/te", "driver/host_jit.py"),
     "click": ("cli", "fpga/calibrate.py"),  # which is a command for developers
     "rich": ("cli",),
     "optuna": ("explore/searchers.py",),
+    "lightgbm": ("explore/correction.py",),
+    "distributed": ("explore/cluster.py",),
     "matplotlib": ("cli/roofline.py", "explore/pictures.py"),
 }
 

@@ -44,7 +44,7 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
     front = found["front"]
     assert [row["number"] for row in front] == list(range(1, len(front) + 1)) and len(front) > 1
     assert [row["latency"] for row in front] == sorted(row["latency"] for row in front)
-    assert front[0]["cycles_rung"] == "timing" and front[0]["latency_rung"] == "closed form, timing"
+    assert front[0]["cycles_rung"] == "tuned" and front[0]["latency_rung"] == "closed form, tuned"
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 8 and {row["number"] for row in rows} >= {"0", "1"}
     assert picture.read_text().startswith("<?xml")
@@ -70,7 +70,7 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
 def test_the_table_says_where_numbers_are_from(tilewright: Callable[..., Any], store: Path) -> None:
     shown = tilewright(*ASKED, "--store", store, "--require", "dsp<=60")
     assert shown.status == 0, shown.err
-    assert " ms ct" in shown.out and "Each number's rung: c closed form, t timing" in shown.out
+    assert " ms cT" in shown.out and "Each number's rung: c closed form, l learnt, t timing, T tuned" in shown.out
     nothing = tilewright(*ASKED, "--store", store, "--require", "latency<=1us")
     assert nothing.status == 0
     assert "No design keeps all constraints. Most often, " in nothing.out

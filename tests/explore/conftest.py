@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from tilewright.explore.metrics import FITS, Constraint, parse_objectives
+from tilewright.explore.question import Question
 from tilewright.explore.rungs import Measurement, Rung
 from tilewright.explore.space import Parameter, Space
-from tilewright.explore.study import Question
 from tilewright.explore.workers import Job, Setting
 from tilewright.explore.workload import Workload
 from tilewright.models import DIGITS

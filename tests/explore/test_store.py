@@ -3,23 +3,24 @@
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tilewright.config import load_config
 from tilewright.errors import TilewrightError
 from tilewright.explore.rungs import Measurement, Rung
-from tilewright.explore.store import Store, StoredTrial
+from tilewright.explore.store import Asked, Store, StoredTrial
 
 CONFIG = load_config("tiny")
 MEASURED = Measurement(Rung.TIMING, {"cycles": 123.0, "energy": 1.5e-6}, seconds=0.25)
-ASKED = (CONFIG.hash, "models", "ecp5", Rung.TIMING)
+ASKED = Asked(Rung.TIMING, "models", "ecp5", "{}")
 TRIAL = StoredTrial(0, {"rows": 1}, CONFIG.hash, "evaluated", "")
 
 
 def fill(store: Store) -> None:
     store.add_study("study", {"board": "ulx3s-85f"})
-    store.add_result(CONFIG, "models", "ecp5", MEASURED, tools="{}", seed=0)
+    store.add_result(CONFIG, ASKED, MEASURED)
     store.add_trial("study", TRIAL)
 
 
@@ -28,9 +29,12 @@ def test_what_is_put_in_comes_out(tmp_path: Path) -> None:
     with Store(path) as store:
         fill(store)
     with Store(path, writes=False) as store:
-        assert store.result(*ASKED, tools="{}", seed=0) == MEASURED
-        assert store.result(*ASKED, tools='{"numpy": "3"}', seed=0) is None
-        assert store.result(*ASKED, tools="{}", seed=1) is None
+        assert store.result(CONFIG.hash, ASKED) == MEASURED
+        assert store.result(CONFIG.hash, replace(ASKED, tools='{"numpy": "3"}')) is None
+        assert store.result(CONFIG.hash, replace(ASKED, seed=1)) is None
+        ((number, config, quantities),) = store.results(ASKED)
+        assert config.hash == CONFIG.hash and quantities == MEASURED.quantities
+        assert store.results(ASKED, until=number - 1) == []
         assert store.studies() == {"study": {"board": "ulx3s-85f"}} and store.trials("study") == [TRIAL]
         assert (store.count(Rung.TIMING), store.count(Rung.RTL)) == (1, 0)
 
@@ -39,12 +43,12 @@ def test_nothing_is_changed_or_deleted(tmp_path: Path) -> None:
     path = tmp_path / "explore.db"
     with Store(path) as store:
         fill(store)
-        store.add_result(CONFIG, "models", "ecp5", Measurement(Rung.TIMING, {"cycles": 1.0}), tools="{}", seed=0)
-        assert store.result(*ASKED, tools="{}", seed=0) == MEASURED
+        store.add_result(CONFIG, ASKED, Measurement(Rung.TIMING, {"cycles": 1.0}))
+        assert store.result(CONFIG.hash, ASKED) == MEASURED
         with pytest.raises(TilewrightError, match=r"^trial 0 of store .* must be .*\"rows\": 1.*, not .*\"rows\": 2"):
             store.add_trial("study", StoredTrial(0, {"rows": 2}, CONFIG.hash, "evaluated", ""))
     database = sqlite3.connect(path)
-    for table in ("study", "result", "trial"):
+    for table in ("config", "study", "result", "trial"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             database.execute(f"DELETE FROM {table}")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -69,16 +73,16 @@ def test_a_killed_writer_leaves_what_it_had_and_no_lock(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path\n"
         "from tilewright.config import load_config\n"
         "from tilewright.explore.rungs import Measurement, Rung\n"
-        "from tilewright.explore.store import Store\n"
+        "from tilewright.explore.store import Asked, Store\n"
         "store = Store(Path(sys.argv[1]))\n"
         "measured = Measurement(Rung.TIMING, {'cycles': 123.0, 'energy': 1.5e-6}, seconds=0.25)\n"
-        "store.add_result(load_config('tiny'), 'models', 'ecp5', measured, tools='{}', seed=0)\n"
+        "store.add_result(load_config('tiny'), Asked(Rung.TIMING, 'models', 'ecp5', '{}'), measured)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True)
     assert done.returncode == -9
     with Store(path) as store:
-        assert store.result(*ASKED, tools="{}", seed=0) == MEASURED
+        assert store.result(CONFIG.hash, ASKED) == MEASURED
 
 
 def test_files_that_are_no_store(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
     database.execute("CREATE TABLE mine (x)")
     database.commit()
     database.close()
-    with pytest.raises(TilewrightError, match=r"other\.db must be a readable SQLite file: its version is 0, not 1"):
+    with pytest.raises(TilewrightError, match=r"other\.db must be a readable SQLite file: its version is 0, not 2"):
         Store(other)
     with pytest.raises(TilewrightError, match=r"none\.db does not exist: search first"):
         Store(tmp_path / "none.db", writes=False)

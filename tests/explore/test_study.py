@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from tilewright.explore.front import non_dominated
 from tilewright.explore.metrics import parse_constraint
+from tilewright.explore.question import Outcome, Question
 from tilewright.explore.rungs import Measurement, Rung
 from tilewright.explore.store import Store
-from tilewright.explore.study import Outcome, Question, Study
+from tilewright.explore.study import Study
 from tilewright.explore.workers import Job
 
 Ask = Callable[..., Question]
@@ -33,9 +34,9 @@ def true_front(question: Question, workers: Any) -> list[tuple[float, ...]]:
         config = question.space.config(values)
         quantities: dict[str, float] = {}
         refused = ""
-        for _, measurement in workers.run([Job(Rung.CLOSED_FORM, config)]):
+        for _, measurement in workers.run([Job(Rung.CLOSED_FORM, config, "")]):
             quantities |= measurement.quantities
-        for _, measurement in workers.run([Job(Rung.TIMING, config)]):
+        for _, measurement in workers.run([Job(Rung.TIMING, config, "")]):
             quantities |= measurement.quantities
             refused = measurement.refused
         share = quantities["lut"] / question.board.has.lut

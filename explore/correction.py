@@ -1,0 +1,202 @@
+"""What synthesis makes of designs beside what closed forms say, learnt from the store's own results.
+
+Gradient-boosted trees (LightGBM) for three quantiles of the logarithm of found over foretold, over the configuration's
+parameters. They are used where, on designs that they have not seen, they are nearer to the truth than the closed form.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from math import exp, log, log2
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import Config
+from ..fpga.formula import estimate
+from .clock import estimate_fmax
+from .rungs import Knowledge, Measurement, Rung
+
+if TYPE_CHECKING:
+    from .question import Question
+    from .store import Store
+
+__all__ = ["ENOUGH", "Correction", "Errors", "Example"]
+
+ENOUGH = 24  # designs, to learn from
+_QUANTILES = (0.1, 0.5, 0.9)
+_FOLDS = 6
+_QUANTITIES = {Rung.SYNTHESIS: ("lut", "ff", "dsp", "block_ram"), Rung.ROUTED: ("fmax",)}
+_SMALLER_IS_BETTER = {"lut": True, "ff": True, "dsp": True, "block_ram": True, "fmax": False}
+_ROUNDS = 80
+_SETTINGS = {
+    "objective": "quantile", "num_leaves": 6, "min_data_in_leaf": 4, "learning_rate": 0.1, "feature_fraction": 0.8,
+    "seed": 1, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Example:
+    """A design, what a closed form says of one quantity and what was found."""
+
+    config: Config
+    foretold: float
+    found: float
+
+    @property
+    def factor(self) -> float:
+        return max(self.found, 1.0) / max(self.foretold, 1.0)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Of one quantity, on designs that were left out of what it was learnt from: relative, mean and worst.
+
+    Members
+    -------
+    closed_form, learnt
+        (mean, worst) of the closed form and of the correction.
+    within
+        The share of designs between the correction's lower and upper quantile.
+    """
+
+    designs: int
+    closed_form: tuple[float, float]
+    learnt: tuple[float, float]
+    within: float
+
+    @property
+    def worth_it(self) -> bool:
+        return self.learnt[0] < self.closed_form[0]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Factors by which closed forms are off.
+
+    Members
+    -------
+    errors
+        By quantity, of those that there are enough designs for.
+    designs
+        How many there are, by quantity.
+    missing
+        Why nothing can be learnt at all; "" otherwise.
+    """
+
+    errors: Mapping[str, Errors] = field(default_factory=dict)
+    designs: Mapping[str, int] = field(default_factory=dict)
+    missing: str = ""
+    _models: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_store(cls, store: "Store", question: "Question") -> "Correction":
+        """Learnt from what the store had when the search began."""
+        examples: dict[str, list[Example]] = {}
+        for rung, names in _QUANTITIES.items():
+            results = store.results(question.setting.asked(rung), until=question.learnt_from)
+            for _, config, found in results if question.learnt_from else ():
+                foretold: dict[str, float] = dict(estimate(config, question.setting.family).items())
+                foretold["fmax"] = estimate_fmax(config)
+                for name in names:
+                    examples.setdefault(name, []).append(Example(config, foretold[name], found[name]))
+        return cls.learnt_from(examples)
+
+    @classmethod
+    def learnt_from(cls, examples: Mapping[str, Sequence[Example]]) -> "Correction":
+        """From examples by quantity."""
+        designs = {name: len(each) for name, each in examples.items()}
+        able = {name: each for name, each in examples.items() if len(each) >= ENOUGH}
+        if not able:
+            return cls(designs=designs)
+        try:
+            import lightgbm  # noqa: F401
+        except ImportError:
+            return cls(designs=designs, missing="LightGBM is not installed: pip install 'tilewright[learn]'")
+        errors = {name: _unseen_errors(each) for name, each in able.items()}
+        models = {name: _train(able[name]) for name, found in errors.items() if found.worth_it}
+        return cls(errors, designs, "", models)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether anything is corrected."""
+        return bool(self._models)
+
+    def corrected(self, config: Config, quantities: Mapping[str, float]) -> Measurement:
+        """What the trees make of closed forms' `quantities`, those alone that they know better."""
+        better = {name: quantities[name] * self._factors(config, name)[1] for name in self._models}
+        return Measurement(Rung.LEARNT, better)
+
+    def at_best(self, config: Config, known: Knowledge) -> Knowledge:
+        """The quantities at their better quantile, as far as they are estimates."""
+        best = {}
+        for name in self._estimated(known):
+            low, middle, high = self._factors(config, name)
+            best[name] = known.quantities[name] * (low if _SMALLER_IS_BETTER[name] else high) / middle
+        return Knowledge({**known.quantities, **best}, known.rungs)
+
+    def uncertainty(self, config: Config, known: Knowledge) -> float:
+        """The widest span between the quantiles, as a logarithm, of what is an estimate."""
+        factors = (self._factors(config, name) for name in self._estimated(known))
+        return max((log(high / low) for low, _, high in factors), default=0.0)
+
+    def lines(self) -> list[str]:
+        """What was learnt and how well, for people."""
+        if self.missing:
+            return [f"Nothing is learnt from syntheses: {self.missing}."]
+        lines = []
+        for name, count in self.designs.items():
+            errors = self.errors.get(name)
+            if errors is None:
+                lines.append(
+                    f"{name}: by closed form; {count} designs were measured, {ENOUGH} are enough to learn from."
+                )
+                continue
+            used = "learnt" if errors.worth_it else "by closed form, which is nearer than what was learnt"
+            lines.append(
+                f"{name}: {used}; on designs not seen, of {errors.designs}: {errors.learnt[0]:.1%} off in the mean, "
+                f"{errors.learnt[1]:.1%} at worst, {errors.within:.0%} between the quantiles; the closed form "
+                f"{errors.closed_form[0]:.1%} and {errors.closed_form[1]:.1%}."
+            )
+        return lines
+
+    def _estimated(self, known: Knowledge) -> list[str]:
+        return [name for name in self._models if known.rungs.get(name, Rung.ROUTED) <= Rung.LEARNT]
+
+    def _factors(self, config: Config, name: str) -> tuple[float, float, float]:
+        """Lower quantile, median and upper quantile, in this order whatever the trees say."""
+        low, middle, high = (exp(model.predict(_table([config]))[0]) for model in self._models[name])
+        return min(low, middle), middle, max(high, middle)
+
+
+def _train(examples: Sequence[Example]) -> list[Any]:
+    """A model for each quantile."""
+    import lightgbm
+
+    table = _table([each.config for each in examples])
+    wanted = np.array([log(each.factor) for each in examples])
+    return [
+        lightgbm.train({**_SETTINGS, "alpha": alpha}, lightgbm.Dataset(table, wanted), _ROUNDS) for alpha in _QUANTILES
+    ]
+
+
+def _unseen_errors(examples: Sequence[Example]) -> Errors:
+    """By cross-validation: each design is foretold by models that were trained without its fold."""
+    plain, learnt, within = [], [], []
+    for fold in range(_FOLDS):
+        models = _train([each for number, each in enumerate(examples) if number % _FOLDS != fold])
+        for each in examples[fold::_FOLDS]:
+            low, middle, high = (exp(model.predict(_table([each.config]))[0]) for model in models)
+            true = each.factor
+            plain.append(abs(1 / true - 1))
+            learnt.append(abs(middle / true - 1))
+            within.append(min(low, middle) <= true <= max(high, middle))
+    return Errors(len(examples), _mean_and_worst(plain), _mean_and_worst(learnt), float(np.mean(within)))
+
+
+def _mean_and_worst(errors: Sequence[float]) -> tuple[float, float]:
+    return float(np.mean(errors)), max(errors)
+
+
+def _table(configs: Sequence[Config]) -> np.ndarray:
+    """float64, shape (configurations, parameters): logarithms."""
+    return np.array([[log2(value) for value in astuple(config) if isinstance(value, int)] for config in configs])

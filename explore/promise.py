@@ -1,0 +1,75 @@
+"""Who is worth the next rung: those that may yet belong on the front, and of them the least known."""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from math import log2
+
+import numpy as np
+
+from ..config import Config
+from .correction import Correction
+from .front import dominated_by_any
+from .ladder import Trial
+from .question import Question
+from .rungs import Knowledge, Rung
+
+__all__ = ["MOST_TUNING_GAIN", "hopeful", "uncertain"]
+
+# The largest share of cycles that a search for schedules has saved is 0.19, of VWW on 2×16×16.
+MOST_TUNING_GAIN = 0.25
+_TUNED_QUANTITIES = ("cycles", "bytes_read", "bytes_written", "energy")
+
+
+def hopeful(question: Question, timed: Sequence[Trial], best: Sequence[Sequence[float]]) -> list[Trial]:
+    """Of `timed` points those that better schedules may put on the front, whose costs are `best` so far."""
+    reached = [*best, *(question.costs(trial.known) for trial in timed if not question.broken(trial.known))]
+    return [trial for trial in timed if _may_belong(question, _with_best_schedules(trial.known), reached)]
+
+
+def uncertain(
+    question: Question,
+    able: Sequence[Trial],
+    best: Sequence[Sequence[float]],
+    synthesised: Sequence[Config],
+    correction: Correction,
+) -> list[Trial]:
+    """Of `able` points those that synthesis may put on the front, the least known first.
+
+    That is the one whose area is least certain by the learned correction; where nothing is learnt yet, the one that is
+    most unlike what was `synthesised`.
+    """
+    able = [trial for trial in able if _may_belong(question, correction.at_best(trial.hardware, trial.known), best)]
+    if correction.learnt:
+        return sorted(able, key=lambda trial: -correction.uncertainty(trial.hardware, trial.known))
+    seen = [_coordinates(config) for config in synthesised]
+    chosen: list[Trial] = []
+    while able:
+        farthest = max(able, key=lambda trial: _distance(trial.hardware, seen))
+        able = [trial for trial in able if trial is not farthest]
+        seen.append(_coordinates(farthest.hardware))
+        chosen.append(farthest)
+    return chosen
+
+
+def _may_belong(question: Question, at_best: Knowledge, best: Sequence[Sequence[float]]) -> bool:
+    return not question.broken(at_best) and not dominated_by_any(best, question.costs(at_best))
+
+
+def _with_best_schedules(known: Knowledge) -> Knowledge:
+    least = {
+        name: value * (1 - MOST_TUNING_GAIN)
+        for name, value in known.quantities.items()
+        if name in _TUNED_QUANTITIES and known.rungs[name] <= Rung.TIMING
+    }
+    return Knowledge({**known.quantities, **least}, known.rungs)
+
+
+def _coordinates(config: Config) -> np.ndarray:
+    """float64, shape (parameters,): along logarithms."""
+    return np.array([log2(value) for value in astuple(config) if isinstance(value, int)])
+
+
+def _distance(config: Config, seen: Sequence[np.ndarray]) -> float:
+    """The square of the distance to the nearest of `seen`."""
+    mine = _coordinates(config)
+    return min((float(((mine - other) ** 2).sum()) for other in seen), default=float("inf"))

@@ -1,0 +1,132 @@
+"""What is searched for, and what becomes of points."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ..config import Config
+from ..fpga.boards import BOARDS, Board
+from .metrics import METRICS, Constraint, Goal
+from .rungs import Knowledge, Rung
+from .space import Parameter, Space
+from .tools import tool_versions
+from .workers import Setting
+from .workload import Workload, WorkloadModel
+
+__all__ = ["Candidate", "Outcome", "Question"]
+
+_CHOOSING = (Rung.CLOSED_FORM, Rung.LEARNT, Rung.TIMING, Rung.TUNED)
+
+
+class Outcome(StrEnum):
+    """What became of a trial."""
+
+    REFUSED = "refused"  # not legal, or the models do not run on it: the reason names the limit that binds
+    BROKEN = "broken"  # a constraint can't be kept: the reason names it
+    DOMINATED = "dominated"  # even the least that it can cost is more than another point costs
+    EVALUATED = "evaluated"  # timed, and keeps all constraints
+    REPEATED = "repeated"  # the same hardware as a trial before it
+    FAILED = "failed"  # the Verilog or its synthesis is not what was foretold: the reason says in what
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is searched for.
+
+    Parameters
+    ----------
+    goals
+        What is wanted, at least one.
+    constraints
+        What must be kept.
+    searcher, seed
+        Who chooses points, and where its choices begin.
+    first
+        Points that are tried before all others, as far as the space has them.
+    learnt_from
+        The number of the store's last result that area and clock are corrected by; 0 where they are not. What is found
+        later does not change a search's choices.
+    """
+
+    space: Space
+    setting: Setting
+    goals: tuple[Goal, ...]
+    constraints: tuple[Constraint, ...] = ()
+    searcher: str = "nsga2"
+    first: tuple[Config, ...] = ()
+    learnt_from: int = 0
+
+    @property
+    def board(self) -> Board:
+        return BOARDS[self.setting.board]
+
+    def to_json(self) -> dict[str, Any]:
+        """All that the choice of points depends on."""
+        return {
+            "space": self.space.to_json(),
+            "models": [[model.name, str(model.path), model.digest] for model in self.setting.workload.models],
+            "board": self.setting.board,
+            "seed": self.setting.seed,
+            "goals": [[goal.metric.name, goal.minimise] for goal in self.goals],
+            "constraints": [[each.metric.name, each.most, each.limit] for each in self.constraints],
+            "searcher": self.searcher,
+            "first": [config.to_toml() for config in self.first],
+            "learnt_from": self.learnt_from,
+            "tools": [tool_versions(rung) for rung in _CHOOSING],
+        }
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, Any]) -> "Question":
+        """The question whose :meth:`to_json` that is."""
+        space, board, seed = settings["space"], settings["board"], settings["seed"]
+        parameters = tuple(Parameter(name, tuple(values)) for name, values in space["parameters"].items())
+        models = tuple(WorkloadModel(name, Path(path), digest) for name, path, digest in settings["models"])
+        return cls(
+            Space(parameters, Config.from_toml(space["base"])),
+            Setting(Workload(models), board, seed),
+            tuple(Goal(METRICS[name], minimise) for name, minimise in settings["goals"]),
+            tuple(Constraint(METRICS[name], most, limit) for name, most, limit in settings["constraints"]),
+            settings["searcher"],
+            tuple(Config.from_toml(text) for text in settings["first"]),
+            settings["learnt_from"],
+        )
+
+    def continued(self, studies: Mapping[str, Mapping[str, Any]], last: int) -> "Question":
+        """This question as the latest of `studies` asked it; else as it is new, having learnt from all up to `last`."""
+        mine = self.to_json()
+        for settings in reversed(list(studies.values())):
+            if settings == {**mine, "learnt_from": settings.get("learnt_from")}:
+                return replace(self, learnt_from=settings["learnt_from"])
+        return replace(self, learnt_from=last)
+
+    @property
+    def key(self) -> str:
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def costs(self, known: Knowledge) -> tuple[float, ...]:
+        return tuple(goal.cost(known, self.board) for goal in self.goals)
+
+    def excess(self, known: Knowledge) -> tuple[float, ...]:
+        return tuple(each.excess(known, self.board) for each in self.constraints)
+
+    def broken(self, known: Knowledge) -> str:
+        """The first constraint that is not kept, and by what; "" where all are."""
+        for each in self.constraints:
+            if each.excess(known, self.board) > 0:
+                value = each.metric.of(known, self.board)
+                return f"{each.metric.name} must be {each}, not {value:.4g}".replace(f"be {each.metric.name} ", "be ")
+        return ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A point that keeps all constraints, as far as is known."""
+
+    config: Config
+    known: Knowledge
+    trial: int
