@@ -157,6 +157,7 @@ class RunSplitter(Component):
                 "lane": lane_bits,
                 "word": self._config.address_bits - lane_bits,
                 "words": _OFFSET_BITS + 1 - lane_bits,
+                "to_page_end": range(PAGE_BYTES // bus_bytes + 1),
             },
         )
         m.d.comb += located.ready.eq(~out.valid | out.ready)
@@ -174,10 +175,12 @@ class RunSplitter(Component):
                 measured.lane.eq(lane),
                 measured.word.eq(located.p.address[lane_bits:]),
                 measured.words.eq((located.p.size + lane + (bus_bytes - 1)) >> lane_bits),
+                measured.to_page_end.eq(_words_left_in_page(located.p.address, bus_bytes)),
             ]
         return out
 
     def _cut(self, m: Module, measured: Any) -> None:
+        """How long each burst may be, and whether it is the run's last, is known when its turn comes."""
         config, burst = self._config, self.burst
         lane_bits = log2(config.bus_bytes)
         active, first, last, stopped = Signal(), Signal(), Signal(), Signal()
@@ -185,15 +188,12 @@ class RunSplitter(Component):
         lane = Signal(lane_bits, reset_less=True)
         word = Signal(config.address_bits - lane_bits, reset_less=True)
         words = Signal(_OFFSET_BITS + 1 - lane_bits, reset_less=True)
-        page_words = PAGE_BYTES // config.bus_bytes
-        to_page_end = Signal(range(page_words + 1))
-        longest = Signal(range(config.burst_beats + 1))
+        to_page_end = Signal(measured.p.to_page_end.shape(), reset_less=True)
+        longest = Signal(range(config.burst_beats + 1), reset_less=True)
+        final = Signal(reset_less=True)
         count = Signal(range(config.burst_beats + 1))
-        final, wrong, take = Signal(), Signal(), Signal()
+        wrong, take = Signal(), Signal()
         m.d.comb += [
-            to_page_end.eq(page_words - word[: log2(page_words)]),
-            longest.eq(Mux(to_page_end < config.burst_beats, to_page_end, config.burst_beats)),
-            final.eq(words <= longest),
             count.eq(Mux(final, words, longest)),
             burst.valid.eq(active & ~stopped),
             burst.p.address.eq(word << lane_bits),
@@ -210,9 +210,26 @@ class RunSplitter(Component):
             self.fault.index.eq(measured.p.index),
         ]
         m.d.sync += stopped.eq(stopped | self.fault.valid)
+        page_left, burst_left = Signal.like(to_page_end), Signal.like(longest)
+        m.d.comb += [
+            page_left.eq(Mux(to_page_end == longest, PAGE_BYTES // config.bus_bytes, to_page_end - longest)),
+            burst_left.eq(self._at_most_a_burst(page_left)),
+        ]
         with m.If(take):
             m.d.sync += [active.eq(1), first.eq(1), last.eq(measured.p.last), index.eq(measured.p.index)]
             m.d.sync += [lane.eq(measured.p.lane), word.eq(measured.p.word), words.eq(measured.p.words)]
+            beats = self._at_most_a_burst(measured.p.to_page_end)
+            m.d.sync += [to_page_end.eq(measured.p.to_page_end), longest.eq(beats), final.eq(measured.p.words <= beats)]
         with m.Elif(burst.valid & burst.ready):
             # What follows the last burst is never used, so the sums need not wait for `final`.
             m.d.sync += [active.eq(~final), first.eq(0), word.eq(word + longest), words.eq(words - longest)]
+            m.d.sync += [to_page_end.eq(page_left), longest.eq(burst_left), final.eq(words <= longest + burst_left)]
+
+    def _at_most_a_burst(self, words: Any) -> Any:
+        beats = self._config.burst_beats
+        return Mux(words < beats, words, beats)
+
+
+def _words_left_in_page(address: Any, bus_bytes: int) -> Any:
+    """From the bus word at `address` on."""
+    return PAGE_BYTES // bus_bytes - address[log2(bus_bytes) : log2(PAGE_BYTES)]

@@ -17,7 +17,7 @@ COUNTER_BITS = 48
 
 
 class Counters(Component):
-    """Counts while `running`; `clear` begins anew.
+    """Counts while `running`; `clear` begins anew. What happens in a cycle shows in `values` two cycles later.
 
     Members
     -------
@@ -47,23 +47,32 @@ class Counters(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        written = Signal(range(self._config.bus_bytes + 1))
-        m.d.sync += written.eq(sum(self.write_strobe[1:], self.write_strobe[0]))
+        running = Signal(name="was_running")
+        m.d.sync += running.eq(self.running & ~self.clear)
+
+        def happened(name: str, value: Any, largest: int = 1) -> Any:
+            """A cycle later: what leads to events needs all of theirs."""
+            later = Signal(range(largest + 1), name=f"{name}_happened")
+            m.d.sync += later.eq(value)
+            return later
+
+        bus_bytes = self._config.bus_bytes
         steps: dict[str, Any] = {
             "cycles": 1,
-            "instructions": sum(self.retired[1:], self.retired[0]),
-            "bytes_read": self.read_beat * self._config.bus_bytes,
-            "bytes_written": written,
+            "instructions": happened("retired", sum(self.retired[1:], self.retired[0]), len(ENGINES)),
+            "bytes_read": happened("read", self.read_beat) * bus_bytes,
+            "bytes_written": happened("written", sum(self.write_strobe[1:], self.write_strobe[0]), bus_bytes),
         }
         for engine in ENGINES:
             activity = getattr(self, engine.name.lower())
             for what in ("busy", "token", "memory", "bank"):
-                steps[f"{engine.name.lower()}_{what}"] = getattr(activity, what)
+                name = f"{engine.name.lower()}_{what}"
+                steps[name] = happened(name, getattr(activity, what))
         for n, name in enumerate(COUNTERS):
             count = Signal(COUNTER_BITS, name=f"count_{name}")
             m.d.comb += self.values[n].eq(count)
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
-            with m.Elif(self.running):
+            with m.Elif(running):
                 m.d.sync += count.eq(count + steps[name])
         return m

@@ -142,7 +142,7 @@ class Fetch(Component):
         The result tells whether what is checked may be handed on.
         """
         state = Signal(_State)
-        left = Signal(32)
+        left, none_left = Signal(32), Signal()
         wrong, begin = Signal(), Signal()
         m.d.comb += [
             self.active.eq(state != _State.IDLE),
@@ -153,14 +153,14 @@ class Fetch(Component):
             self.fault.index.eq(self.index),
         ]
         with m.If(self.dispatched):
-            m.d.sync += [self.index.eq(self.index + 1), left.eq(left - 1)]
+            m.d.sync += [self.index.eq(self.index + 1), left.eq(left - 1), none_left.eq(left == 1)]
         with m.Switch(state):
             with m.Case(_State.IDLE), m.If(begin):
-                m.d.sync += [state.eq(_State.RUN), self.index.eq(0), left.eq(self.count)]
+                m.d.sync += [state.eq(_State.RUN), self.index.eq(0), left.eq(self.count), none_left.eq(self.count == 0)]
             with m.Case(_State.RUN):
                 with m.If(self.halt):
                     m.d.sync += state.eq(_State.DRAIN)
-                with m.Elif(left == 0):
+                with m.Elif(none_left):
                     m.d.comb += [self.fault.valid.eq(1), self.fault.code.eq(ErrorCode.PROGRAM_END)]
                 with m.Elif(checked.valid & wrong):
                     code = Mux(checked.p.error, ErrorCode.BUS_READ, ErrorCode.ILLEGAL_INSTRUCTION)
@@ -180,7 +180,7 @@ class Fetch(Component):
         ends = self.fault.valid | self.finished | (checked.valid & checked.p.finish & (state == _State.RUN))
         m.d.comb += turns.eq(begin | self.halt | ends | (state == _State.DRAIN))
         may_go = Signal()
-        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & left.any() & ~wrong & ~checked.p.finish)
+        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & ~none_left & ~wrong & ~checked.p.finish)
         return may_go
 
     def _dispatch(self, m: Module, checked: Any, may_go: Signal) -> None:

@@ -95,52 +95,63 @@ class NestWalker(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         start, point = self.start, self.point
-        active = Signal()
-        load, step = Signal(), Signal()
+        active, fresh, last = Signal(), Signal(init=1), Signal(reset_less=True)
+        moves = Signal()
         advance = Signal(self._dims)
         m.d.comb += [
             point.valid.eq(active),
-            start.ready.eq(~active | (point.ready & point.p.last)),
-            load.eq(start.valid & start.ready),
-            step.eq(active & point.ready & ~point.p.last),
-            point.p.last.eq(point.p.end.all()),
+            moves.eq(~active | point.ready),
+            start.ready.eq(moves & fresh),
+            point.p.last.eq(last),
         ]
         for d in range(self._dims):
             m.d.comb += advance[d].eq(~point.p.end[d] & point.p.end[d + 1 :].all())
-        with m.If(load):
-            m.d.sync += active.eq(1)
-        with m.Elif(point.ready):
-            m.d.sync += active.eq(active & ~point.p.last)
+        ends = self._loops(m, moves, fresh, advance)
         context = Signal(self._context, name="context_q", reset_less=True)
-        with m.If(load):
-            m.d.sync += context.eq(start.p.context)
+        # What is loaded while no nest is offered is never shown: only `active` and `fresh` look at `start.valid`.
+        with m.If(moves):
+            m.d.sync += [active.eq(~fresh | start.valid), last.eq(ends), fresh.eq(ends | (fresh & ~start.valid))]
+            with m.If(fresh):
+                m.d.sync += context.eq(start.p.context)
         m.d.comb += point.p.context.eq(context)
-        self._loops(m, load, step, advance)
         for name, bits in self._operands.items():
-            self._operand(m, name, bits, load, step, advance)
+            self._operand(m, name, bits, moves, fresh, advance)
         return m
 
-    def _loops(self, m: Module, load: Signal, step: Signal, advance: Signal) -> None:
-        """Iterations left in each loop, and the flags derived from them one cycle ahead."""
+    def _loops(self, m: Module, moves: Signal, fresh: Signal, advance: Signal) -> Any:
+        """Iterations left in each loop, and the flags derived from them one cycle ahead.
+
+        The result tells whether the point that comes is its nest's last.
+        """
         zero = Signal(self._dims, name="zero_q", reset_less=True)
         end = Signal(self._dims, name="end_q", reset_less=True)
         single = Signal(self._dims, name="single_q", reset_less=True)
+        coming = Signal(self._dims, name="coming_end")
         m.d.comb += [self.point.p.zero.eq(zero), self.point.p.end.eq(end)]
         for d in range(self._dims):
             given = Signal(self._bound_bits, name=f"given{d}")
             full = Signal(self._bound_bits, name=f"full{d}", reset_less=True)
             left = Signal(self._bound_bits, name=f"left{d}", reset_less=True)
             m.d.comb += given.eq(self.start.p.bound[d] - 1)
-            with m.If(load):
-                is_single = given == 0
-                m.d.sync += [full.eq(given), left.eq(given), zero[d].eq(1), end[d].eq(is_single)]
-                m.d.sync += single[d].eq(is_single)
-            with m.Elif(step & advance[d]):
-                m.d.sync += [left.eq(left - 1), zero[d].eq(0), end[d].eq(left == 1)]
-            with m.Elif(step & advance[:d].any()):
-                m.d.sync += [left.eq(full), zero[d].eq(1), end[d].eq(single[d])]
+            with m.If(fresh):
+                m.d.comb += coming[d].eq(given == 0)
+            with m.Elif(advance[d]):
+                m.d.comb += coming[d].eq(left == 1)
+            with m.Elif(advance[:d].any()):
+                m.d.comb += coming[d].eq(single[d])
+            with m.Else():
+                m.d.comb += coming[d].eq(end[d])
+            with m.If(moves & fresh):
+                m.d.sync += [full.eq(given), left.eq(given), zero[d].eq(1), single[d].eq(given == 0)]
+            with m.Elif(moves & advance[d]):
+                m.d.sync += [left.eq(left - 1), zero[d].eq(0)]
+            with m.Elif(moves & advance[:d].any()):
+                m.d.sync += [left.eq(full), zero[d].eq(1)]
+        with m.If(moves):
+            m.d.sync += end.eq(coming)
+        return coming.all()
 
-    def _operand(self, m: Module, name: str, bits: int, load: Signal, step: Signal, advance: Signal) -> None:
+    def _operand(self, m: Module, name: str, bits: int, moves: Signal, fresh: Signal, advance: Signal) -> None:
         """`at[d]` is the address with loops 0..d applied and the loops inside at 0; `at[-1]` is the point's."""
         at = [Signal(bits, name=f"{name}_at{d}", reset_less=True) for d in range(self._dims)]
         strides = [Signal(bits, name=f"{name}_stride{d}", reset_less=True) for d in range(self._dims)]
@@ -150,11 +161,11 @@ class NestWalker(Component):
             with m.If(advance[d]):
                 m.d.comb += [base.eq(at[d]), stride.eq(strides[d])]
         m.d.comb += following.eq(base + stride)
-        with m.If(load):
+        with m.If(moves & fresh):
             for d in range(self._dims):
                 m.d.sync += at[d].eq(self.start.p[f"{name}_base"])
                 m.d.sync += strides[d].eq(self.start.p[f"{name}_stride"][d])
-        with m.Elif(step):
+        with m.Elif(moves):
             for d in range(self._dims):
                 with m.If(advance[: d + 1].any()):
                     m.d.sync += at[d].eq(following)

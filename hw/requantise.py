@@ -11,6 +11,7 @@ __all__ = ["LATENCY", "Requantiser", "ScaleEntry"]
 
 LATENCY = 6
 _MAX_SHIFT = 31
+_FACTOR_BITS = 18
 
 
 class ScaleEntry(data.StructLayout):
@@ -54,13 +55,10 @@ class Requantiser(Component):
             stage = Signal(name=f"valid{n}")
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
-        enable = Signal(name="enable1", reset_less=True)
-        with m.If(stages[0]):
-            m.d.sync += enable.eq(self.enable)
         for lane in range(self._lanes):
             controls = self._controls(m, lane, stages)
             for row in range(self._rows):
-                self._lane(m, f"{row}_{lane}", row, lane, stages, enable, controls)
+                self._lane(m, f"{row}_{lane}", row, lane, stages, controls)
         return m
 
     def _controls(self, m: Module, lane: int, stages: list[Any]) -> dict[int, Any]:
@@ -81,9 +79,7 @@ class Requantiser(Component):
             controls[n] = control
         return controls
 
-    def _lane(
-        self, m: Module, name: str, row: int, lane: int, stages: list[Any], enable: Signal, controls: dict[int, Any]
-    ) -> None:
+    def _lane(self, m: Module, name: str, row: int, lane: int, stages: list[Any], controls: dict[int, Any]) -> None:
         bits = self._multiplier_bits
 
         def register(stage: int, what: str, shape: Any, value: Any) -> Any:
@@ -95,18 +91,34 @@ class Requantiser(Component):
         entry = self.scale[lane]
         value = self.value[row][lane]
         x = register(1, "x", signed(32), Mux(self.enable, (value.as_unsigned() << entry.left)[:32], value).as_signed())
-        multiplier = register(1, "multiplier", signed(bits), entry.multiplier[:bits].as_signed())
-        product = register(2, "product", signed(32 + bits), Mux(enable, x * multiplier, x << (bits - 1)))
-        settled = register(3, "settled", signed(32 + bits), product)
+        # Without `enable` the factor is 1 in the fixed point's terms: it takes a bit more than the entries.
+        one = Const(1 << (bits - 1), signed(bits + 1))
+        multiplier = register(
+            1, "multiplier", signed(bits + 1), Mux(self.enable, entry.multiplier[:bits].as_signed(), one)
+        )
+        terms = [
+            (low + shift, register(2, f"product{low}_{shift}", signed(len(part) + len(factor)), part * factor))
+            for low, part in _halves(x)
+            for shift, factor in _halves(multiplier)
+        ]
+        settled = register(3, "settled", signed(32 + bits), sum(term << shift for shift, term in terms))
         at3 = controls[3]
-        nudge = Mux(~at3.single | ~at3.right.any(), Const(1 << (bits - 2)), 0)
-        high = (settled + nudge)[bits - 1 : bits + 32].as_signed()
+        nudge = ~at3.single | ~at3.right.any()
+        high = (settled[bits - 2 :].as_signed() + nudge)[1:34].as_signed()
         sign = Mux(at3.single, high[32], high[31])
         h = register(4, "high", signed(33), Cat(high[:32], sign).as_signed())
         at4 = controls[4]
-        wide = Signal(signed(33 + _MAX_SHIFT), name=f"wide_{name}")
-        m.d.comb += wide.eq(Cat(Const(0, _MAX_SHIFT), h).as_signed() >> at4.right)
-        floor = register(5, "floor", signed(33), wide[_MAX_SHIFT:])
-        half, sticky = wide[_MAX_SHIFT - 1], wide[: _MAX_SHIFT - 1].any()
+        cut_off = Signal(_MAX_SHIFT, name=f"cut_off_{name}")
+        m.d.comb += cut_off.eq(Const((1 << _MAX_SHIFT) - 1) >> ~at4.right)
+        half, sticky = (h[:_MAX_SHIFT] & cut_off & ~(cut_off >> 1)).any(), (h[: _MAX_SHIFT - 1] & (cut_off >> 1)).any()
+        floor = register(5, "floor", signed(33), h >> at4.right)
         round_up = register(5, "round_up", 1, half & (at4.single | ~h[32] | sticky))
         m.d.comb += self.result[row][lane].eq(register(6, "rounded", signed(32), (floor + round_up)[:32]))
+
+
+def _halves(value: Any) -> list[tuple[int, Any]]:
+    """Signed parts of a signed value that an FPGA's multiplier takes whole, each with the place of its lowest bit."""
+    if len(value) <= _FACTOR_BITS:
+        return [(0, value)]
+    low = _FACTOR_BITS - 2
+    return [(0, Cat(value[:low], Const(0, 1)).as_signed()), (low, value[low:].as_signed())]

@@ -68,7 +68,6 @@ class Supervisor(Component):
         settled = Signal()
         m.d.comb += [
             self.begin.eq(self.start & ~running & ~self.error & ~resetting),
-            self.halt.eq(self.error | resetting),
             self.busy.eq(running | resetting),
             settled.eq(quiet == _QUIET_CYCLES),
             self.reset.eq(resetting & settled),
@@ -81,29 +80,36 @@ class Supervisor(Component):
             m.d.sync += [running.eq(1), self.done.eq(0)]
         with m.Elif(self.reset):
             m.d.sync += [running.eq(0), resetting.eq(0), self.done.eq(0), self.error.eq(0)]
-            m.d.sync += [self.code.eq(ErrorCode.NONE), self.index.eq(0)]
+            m.d.sync += [self.code.eq(ErrorCode.NONE), self.index.eq(0), self.halt.eq(0)]
         with m.Elif(running & self.finished & ~self.error):
             m.d.sync += [running.eq(0), self.done.eq(1)]
         with m.Elif(self.error & settled):
             m.d.sync += running.eq(0)
         with m.If(self.soft_reset):
-            m.d.sync += resetting.eq(1)
-        still = self._catch(m, running)
+            m.d.sync += [resetting.eq(1), self.halt.eq(1)]
+        watching = self._catch(m, running)
         asked = self.start | self.soft_reset | self.finished | self.halt
-        m.d.comb += self.awake.eq(asked | (running & ~self.progress) | still.any() | quiet.any() | self._faults().any())
+        m.d.comb += self.awake.eq(asked | (running & ~self.progress) | watching | quiet.any() | self._faults().any())
         return m
 
     def _faults(self) -> Any:
         return Cat(getattr(self, source).valid for source in self._sources)
 
-    def _catch(self, m: Module, running: Signal) -> Signal:
-        still = Signal.like(self.watchdog)
-        with m.If(~running | self.progress):
-            m.d.sync += still.eq(0)
-        with m.Elif(~still.all()):
-            m.d.sync += still.eq(still + 1)
-        barks = Signal()
-        m.d.comb += barks.eq(self.watchdog.any() & (still >= self.watchdog) & (still >= _BLAME_CYCLES) & ~self.finished)
+    def _catch(self, m: Module, running: Signal) -> Any:
+        """Keeps the first fault; the result tells whether the watchdog counts.
+
+        Progress is looked at a cycle late, the count being one ahead, so that the engines have the whole cycle for it.
+        """
+        still = Signal()
+        cycles = Signal.like(self.watchdog, init=1)
+        m.d.sync += still.eq(running & ~self.progress)
+        with m.If(~still):
+            m.d.sync += cycles.eq(1)
+        with m.Elif(~cycles.all()):
+            m.d.sync += cycles.eq(cycles + 1)
+        late, barks = Signal(), Signal()
+        m.d.comb += late.eq((cycles >= self.watchdog) & (cycles >= _BLAME_CYCLES))
+        m.d.comb += barks.eq(still & self.watchdog.any() & late & ~self.finished)
         caught: list[tuple[Any, Any, Any]] = [
             (getattr(self, s).valid, getattr(self, s).code, getattr(self, s).index) for s in self._sources
         ]
@@ -111,5 +117,5 @@ class Supervisor(Component):
         with m.If(running & ~self.halt):
             for valid, code, index in reversed(caught):
                 with m.If(valid):
-                    m.d.sync += [self.error.eq(1), self.code.eq(code), self.index.eq(index)]
-        return still
+                    m.d.sync += [self.error.eq(1), self.code.eq(code), self.index.eq(index), self.halt.eq(1)]
+        return still | (cycles != 1)

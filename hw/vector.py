@@ -10,7 +10,8 @@ from amaranth.lib.wiring import Component, Out, connect, flipped
 from ..config import Config
 from ..isa.table import VECTOR_DIMS, Function, Memory, Opcode
 from .cells import ScratchpadShape
-from .nest import NestWalker, nest_start
+from .nest import nest_start
+from .nest_ahead import AheadWalker
 from .scratchpad import ScratchpadReader, ScratchpadWriter
 from .sequencer import Sequencer
 from .signatures import engine_members, log2
@@ -74,6 +75,7 @@ class VectorEngine(Component):
         m.submodules.window = window = VectorWindow(
             memory_bits=1, address_bits=self._unit_bits, rows=config.rows, depth=RESULTS
         )
+        self._look_ahead(m, walker, window)
         issue, step = self._issue(m, walker.point, window)
         path = self._connect(m, step, self._pipe(m, walker.point, step.result))
         self._write(m, path, window, sequencer)
@@ -94,7 +96,7 @@ class VectorEngine(Component):
     def _unit_bits(self) -> int:
         return self._cell_bits + log2(self._beats)
 
-    def _walker(self, m: Module, sequencer: Sequencer) -> NestWalker:
+    def _walker(self, m: Module, sequencer: Sequencer) -> AheadWalker:
         """The nest, with a pass over all of it for each group of lanes as the outermost loop."""
         config = self._config
         context = data.StructLayout({**FLAGS, "reduced": VECTOR_DIMS, "row_mask": config.rows})
@@ -102,7 +104,7 @@ class VectorEngine(Component):
         channels = {"bias": log2(config.bias_depth), "scale": log2(config.scale_depth)}
         passes = {"beat": log2(self._beats)} if self._beats > 1 else {}
         dims = VECTOR_DIMS + len(passes)
-        m.submodules.walker = walker = NestWalker(
+        m.submodules.walker = walker = AheadWalker(
             dims=dims, bound_bits=16, operands={**operands, **channels, **passes}, context=context
         )
         start, word = walker.start, sequencer.nest.payload.word
@@ -123,17 +125,26 @@ class VectorEngine(Component):
         m.d.comb += start.p.context.row_mask.eq(word.row_mask)
         return walker
 
-    def _unit(self, m: Module, point: Any, operand: str, memory: Any) -> Signal:
+    def _unit(self, m: Module, name: str, point: Any, operand: str, memory: Any) -> Signal:
         """Address of an operand in units of lanes, of ACT or ACC."""
         config = self._config
-        beat = point.p.beat if self._beats > 1 else None
-        address = point.p[operand]
+        beat = point.beat if self._beats > 1 else None
+        address = point[operand]
         group = address[log2(config.block_out // config.granule) : log2(config.act_depth)]
-        unit = Signal(self._unit_bits, name=f"{operand}_unit")
+        unit = Signal(self._unit_bits, name=name)
         cell = address[: log2(config.acc_depth)]
         join = (lambda high: high) if beat is None else (lambda high: Cat(beat, high))
         m.d.comb += unit.eq(Mux(memory == Memory.ACC, join(cell), join(group)))
         return unit
+
+    def _look_ahead(self, m: Module, walker: AheadWalker, window: VectorWindow) -> None:
+        """Which results on their way the step that comes next has to wait for."""
+        coming = walker.upcoming
+        m.d.comb += window.move.eq(walker.moves)
+        for operand in "ab":
+            memory, place = coming.context[f"{operand}_memory"], getattr(window, f"next_{operand}")
+            unit = self._unit(m, f"next_{operand}_unit", coming, operand, memory)
+            m.d.comb += [place.memory.eq(memory), place.address.eq(unit)]
 
     def _issue(self, m: Module, point: Any, window: VectorWindow) -> tuple[Signal, Any]:
         """Ask for operands; a step goes on when it has all of them.
@@ -146,18 +157,14 @@ class VectorEngine(Component):
         last = (point.p.end[-VECTOR_DIMS:] | ~reduced).all()
         a_needed = Signal()
         b_needed = Signal()
-        a_unit = self._unit(m, point, "a", flags.a_memory)
-        b_unit = self._unit(m, point, "b", flags.b_memory)
-        dst_unit = self._unit(m, point, "dst", flags.dst_memory)
+        a_unit = self._unit(m, "a_unit", point.p, "a", flags.a_memory)
+        b_unit = self._unit(m, "b_unit", point.p, "b", flags.b_memory)
+        dst_unit = self._unit(m, "dst_unit", point.p, "dst", flags.dst_memory)
         may = Signal()
         a_done, a_now, a_have, b_now, issue = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             a_needed.eq(flags.function != Function.ZERO),
             b_needed.eq((flags.function == Function.MAC) | (flags.residual & last)),
-            window.look_a.memory.eq(flags.a_memory),
-            window.look_a.address.eq(a_unit),
-            window.look_b.memory.eq(flags.b_memory),
-            window.look_b.address.eq(b_unit),
             may.eq(point.valid & window.room & ~self.halt),
         ]
         a_ask, b_ask = Signal(), Signal()

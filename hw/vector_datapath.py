@@ -79,7 +79,7 @@ class VectorDatapath(Component):
     table_enable, table_address, table_entry
         See :func:`table_members`; LOOK_UP cycles after the step.
     ready, result, take
-        The oldest result, 32 bits a lane for every row; `take` removes it.
+        The oldest result for every row, 32 bits a lane, of which ACT takes the low 8; `take` removes it.
     """
 
     def __init__(self, config: Config) -> None:
@@ -169,6 +169,7 @@ class VectorDatapath(Component):
             requantiser.scale.eq(data.View(data.ArrayLayout(ScaleEntry(), lanes), self.scale)),
         ]
         at_reduced, at_scaled, at_residual = pipe[_REDUCED], pipe[_SCALED], pipe[_RESIDUAL]
+        bounds = _bounds(m, at_scaled)
         for row in range(rows):
             for lane in range(lanes):
                 bias = self.bias.word_select(lane, 32)
@@ -178,7 +179,7 @@ class VectorDatapath(Component):
                 with m.If(at_scaled.result):
                     m.d.sync += summed[row][lane].eq(requantiser.result[row][lane] + addend)
                 with m.If(at_residual.result):
-                    m.d.sync += clamped[row][lane].eq(_clamp(summed[row][lane], at_residual))
+                    m.d.sync += clamped[row][lane].eq(_clamp(summed[row][lane], at_residual, bounds))
         return clamped
 
     def _residual(self, m: Module, pipe: list[Any], values: Any) -> Any:
@@ -226,7 +227,20 @@ class VectorDatapath(Component):
         ]
 
 
-def _clamp(value: Any, flags: Any) -> Any:
-    shifted = value + flags.zero_point
-    low = Mux(shifted > flags.minimum, shifted, flags.minimum)
-    return Mux(flags.dst_memory == Memory.ACC, value, Mux(low < flags.maximum, low, flags.maximum))
+def _bounds(m: Module, flags: Any) -> Any:
+    """Registers of what :func:`_clamp` compares with: of a clamped value before its zero point is added, and after."""
+    bounds = Signal(data.StructLayout({"low": signed(10), "high": signed(10), "least": signed(8)}), reset_less=True)
+    with m.If(flags.result):
+        m.d.sync += [
+            bounds.low.eq(flags.minimum - flags.zero_point),
+            bounds.high.eq(flags.maximum - flags.zero_point),
+            bounds.least.eq(Mux(flags.minimum < flags.maximum, flags.minimum, flags.maximum)),
+        ]
+    return bounds
+
+
+def _clamp(value: Any, flags: Any, bounds: Any) -> Any:
+    """min(max(value + zero_point, minimum), maximum) in the low 8 bits for ACT, which takes no more; else `value`."""
+    shifted = (value + flags.zero_point)[:8].as_signed()
+    clamped = Mux(value >= bounds.high, flags.maximum, Mux(value > bounds.low, shifted, bounds.least))
+    return Mux(flags.dst_memory == Memory.ACC, value, Cat(clamped.as_unsigned()[:8], value[8:]).as_signed())

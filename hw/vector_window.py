@@ -2,29 +2,33 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Signal
-from amaranth.lib import data
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo
 from amaranth.lib.wiring import Component, In, Out
 
 __all__ = ["VectorWindow"]
 
 
 class VectorWindow(Component):
-    """Destinations that are claimed and not yet written, oldest first, with two look-ups a cycle.
+    """Destinations that are claimed and not yet written, oldest first; answers are registers.
+
+    What the operands of the step that comes next meet is found out while the present step is still there.
 
     Members
     -------
     claim, claimed, room
-        Add a destination; only while there is `room`.
+        Add a destination; only while there is `room`, and only with `move`.
     release, oldest
-        `oldest` has been written.
-    look_a, hit_a, look_b, hit_b
-        Whether a destination is among them.
+        `oldest` has been written. It shows two cycles after it was claimed, at the earliest.
+    move
+        The present step goes at this edge; the operands of the next one are at `next_a` and `next_b`.
+    hit_a, hit_b
+        Whether the present step's operands are among the destinations.
     """
 
     def __init__(self, *, memory_bits: int, address_bits: int, rows: int, depth: int) -> None:
         self._depth = depth
-        place = data.StructLayout({"memory": memory_bits, "address": address_bits})
+        self._place = data.StructLayout({"memory": memory_bits, "address": address_bits})
         self._claim = data.StructLayout({"memory": memory_bits, "address": address_bits, "rows": rows, "last": 1})
         super().__init__(
             {
@@ -33,33 +37,65 @@ class VectorWindow(Component):
                 "room": Out(1),
                 "release": In(1),
                 "oldest": Out(self._claim),
-                "look_a": In(place),
+                "move": In(1),
+                "next_a": In(self._place),
+                "next_b": In(self._place),
                 "hit_a": Out(1),
-                "look_b": In(place),
                 "hit_b": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        entries = [Signal(self._claim, name=f"entry{n}", reset_less=True) for n in range(self._depth)]
         valid = Signal(self._depth)
         head, tail = Signal(self._depth, init=1), Signal(self._depth, init=1)
+        full = Signal()
         with m.If(self.claim):
             m.d.sync += head.eq(head.rotate_left(1))
         with m.If(self.release):
             m.d.sync += tail.eq(tail.rotate_left(1))
-        m.d.comb += self.room.eq(~valid.all())
-        hits_a: list[Any] = []
-        hits_b: list[Any] = []
-        for n, entry in enumerate(entries):
+        with m.If(self.claim & ~self.release):
+            m.d.sync += full.eq((head.rotate_left(1) & tail).any())
+        with m.Elif(self.release & ~self.claim):
+            m.d.sync += full.eq(0)
+        m.d.comb += self.room.eq(~full)
+        m.d.sync += valid.eq(
+            (valid | (head & self.claim.replicate(self._depth))) & ~(tail & self.release.replicate(self._depth))
+        )
+        self._keep(m)
+        places = [Signal(self._place, name=f"place{n}", reset_less=True) for n in range(self._depth)]
+        for n, place in enumerate(places):
             with m.If(self.claim & head[n]):
-                m.d.sync += [entry.eq(self.claimed), valid[n].eq(1)]
-            with m.Elif(self.release & tail[n]):
-                m.d.sync += valid[n].eq(0)
-            with m.If(tail[n]):
-                m.d.comb += self.oldest.eq(entry)
-            for look, hits in ((self.look_a, hits_a), (self.look_b, hits_b)):
-                hits.append(valid[n] & (entry.memory == look.memory) & (entry.address == look.address))
-        m.d.comb += [self.hit_a.eq(Cat(hits_a).any()), self.hit_b.eq(Cat(hits_b).any())]
+                m.d.sync += [place.memory.eq(self.claimed.memory), place.address.eq(self.claimed.address)]
+        for operand in "ab":
+            self._look(m, operand, places, valid, head, tail)
         return m
+
+    def _keep(self, m: Module) -> None:
+        """Results come many cycles after their claim, in the same order: a memory has what is written with them."""
+        m.submodules.claims = claims = fifo.SyncFIFOBuffered(width=self._claim.size, depth=self._depth + 1)
+        m.d.comb += [
+            claims.w_data.eq(self.claimed),
+            claims.w_en.eq(self.claim),
+            self.oldest.as_value().eq(claims.r_data),
+            claims.r_en.eq(self.release),
+        ]
+
+    def _look(self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal, tail: Signal) -> None:
+        """What depends on `move`, `claim` and `release` only chooses between answers that are there already."""
+        coming, hit = getattr(self, f"next_{operand}").as_value(), getattr(self, f"hit_{operand}")
+        same = Signal(self._depth, name=f"same_{operand}")
+        match = Signal(self._depth, name=f"match_{operand}", reset_less=True)
+        newest = Signal(name=f"newest_{operand}")
+        found, held = Signal(2, name=f"found_{operand}"), Signal(2, name=f"held_{operand}")
+        m.d.comb += [
+            same.eq(Cat(place.as_value() == coming for place in places)),
+            newest.eq(Cat(self.claimed.memory, self.claimed.address) == coming),
+            found.eq(Cat((valid & same).any(), (valid & ~tail & same).any())),
+            held.eq(Cat((valid & match).any(), (valid & ~tail & match).any())),
+        ]
+        with m.If(self.move):
+            m.d.sync += hit.eq(Mux(self.release, found[1], found[0]) | (self.claim & newest))
+            m.d.sync += match.eq(Mux(self.claim, (same & ~head) | (head & newest.replicate(self._depth)), same))
+        with m.Else():
+            m.d.sync += hit.eq(Mux(self.release, held[1], held[0]))

@@ -15,7 +15,8 @@ def test_counting(testbench):
     counters, rng = Counters(config), random.Random(1)
 
     async def body(context):
-        totals, left = dict.fromkeys(COUNTERS, 0), 0
+        totals = dict.fromkeys(COUNTERS, 0)
+        late = {}
         for _ in range(600):
             shown = context.get(counters.values)
             assert {name: shown[n] for n, name in enumerate(COUNTERS)} == totals
@@ -23,7 +24,7 @@ def test_counting(testbench):
             strobe = rng.getrandbits(config.bus_bytes) if rng.random() < 0.7 else 0
             beat, retired = rng.getrandbits(1), rng.getrandbits(len(ENGINES))
             steps = {"cycles": 1, "instructions": retired.bit_count(), "bytes_read": beat * config.bus_bytes,
-                     "bytes_written": left}  # fmt: skip
+                     "bytes_written": strobe.bit_count()}  # fmt: skip
             for engine in ENGINES:
                 name = engine.name.lower()
                 activity = {what: rng.getrandbits(1) for what in (*ACTIVITIES, "progress")}
@@ -34,8 +35,8 @@ def test_counting(testbench):
                                 "write_strobe": strobe}.items():  # fmt: skip
                 context.set(getattr(counters, name), value)
             await context.tick()
-            left = strobe.bit_count()
-            totals = {name: 0 if clear else totals[name] + running * steps[name] for name in COUNTERS}
+            totals = {name: 0 if clear else totals[name] + late.get(name, 0) for name in COUNTERS}
+            late = steps if running and not clear else {}
         assert all(totals.values())
 
     testbench(counters, body)

@@ -9,29 +9,39 @@ from tilewright.hw.vector_window import VectorWindow
 PLACES = 6
 
 
-@pytest.mark.parametrize(("depth", "claims"), [(2, 0.5), (5, 0.3), (5, 0.8), (21, 0.6)])
+@pytest.mark.parametrize(("depth", "claims"), [(2, 0.5), (5, 0.3), (5, 0.8), (21, 0.95)])
 def test_window(testbench, depth, claims):
     rng = random.Random(depth)
     window = VectorWindow(memory_bits=1, address_bits=8, rows=2, depth=depth)
-    seen = {"full": 0, "empty": 0, "hit_a": 0, "hit_b": 0, "twice": 0, "both at once": 0}
+    seen = {"full": 0, "empty": 0, "hit_a": 0, "hit_b": 0, "twice": 0, "both at once": 0, "held": 0}
+
+    def random_place():
+        return rng.getrandbits(1), rng.randrange(PLACES)
 
     async def body(context):
-        held = deque()
-        for _ in range(1500):
+        held, ages = deque(), deque()
+        present = None
+        for now in range(1500):
             assert context.get(window.room) == (len(held) < depth)
             seen["full"] += len(held) == depth
             seen["empty"] += not held
             places = [(entry["memory"], entry["address"]) for entry in held]
             seen["twice"] += len(set(places)) < len(places)
-            for operand in "ab":
-                place = rng.getrandbits(1), rng.randrange(PLACES)
-                context.set(getattr(window, f"look_{operand}"), {"memory": place[0], "address": place[1]})
+            for operand, place in (present or {}).items():
                 assert context.get(getattr(window, f"hit_{operand}")) == (place in places)
                 seen[f"hit_{operand}"] += place in places
-            if held:
+            shows = bool(held) and now >= ages[0] + 2
+            if shows:
                 oldest = context.get(window.oldest)
                 assert {name: oldest[name] for name in held[0]} == held[0]
-            claim, release = len(held) < depth and rng.random() < claims, bool(held) and rng.random() < 0.5
+            move = rng.random() < 0.7
+            claim, release = move and len(held) < depth and rng.random() < claims, shows and rng.random() < 0.5
+            coming = {operand: random_place() for operand in "ab"}
+            for operand, place in coming.items():
+                context.set(getattr(window, f"next_{operand}"), {"memory": place[0], "address": place[1]})
+            context.set(window.move, move)
+            present = coming if move else present
+            seen["held"] += not move
             entry = {"memory": rng.getrandbits(1), "address": rng.randrange(PLACES), "rows": rng.getrandbits(2),
                      "last": rng.getrandbits(1)}  # fmt: skip
             context.set(window.claimed, entry)
@@ -41,8 +51,10 @@ def test_window(testbench, depth, claims):
             await context.tick()
             if release:
                 held.popleft()
+                ages.popleft()
             if claim:
                 held.append(entry)
+                ages.append(now + 1)
 
     testbench(window, body)
     assert all(seen.values()), seen
