@@ -27,7 +27,10 @@ EXCEPTIONS = {
     ("simulator/cycle/core.py", "hw.verilog"),  # it simulates the hardware's own Verilog
     ("simulator/cycle/twins.py", "hw.cells"),  # its stand-ins have the ports of what they stand in for
     ("simulator/cycle/twins.py", "hw.multiply"),
-    ("simulator/cycle/twins.py", "hw.verilog"),
+    ("simulator/cycle/twins.py", "hw.onchip"),
+    ("simulator/cycle/twins.py", "hw.signatures"),
+    ("simulator/cycle/twins.py", "hw.table"),
+    ("simulator/cycle/twins.py", "hw.vector_datapath"),
     ("simulator/cycle/device.py", "driver.registers"),  # the RTL is operated through its register page, as a board is
 }
 HEAVY = {

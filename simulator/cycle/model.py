@@ -14,9 +14,9 @@ from pathlib import Path
 from ...errors import DeviceError
 from ...isa.table import Memory
 from ..build import cache_directory, cached_build, cpu_identity, find_tool, tool_identity
-from .shell import SHELL, both_edges, gated_parts, shell_verilog
+from .shell import SHELL, Probe, both_edges, gated_parts, shell_verilog
 
-__all__ = ["TOP", "Array", "Emitted", "build_model"]
+__all__ = ["TOP", "Array", "Emitted", "Probe", "build_model"]
 
 TOP = "tilewright"
 _LIBRARY = "model.so"
@@ -72,14 +72,17 @@ class Emitted:
     Members
     -------
     twins
-        Verilog of modules that are used in it and call ``arithmetic.cpp``, their arrays marked for access.
+        Verilog of modules that are used in it in place of its data path; the arrays are then the harness's own.
+    probes
+        What the harness looks at in it.
     constants
-        What ``arithmetic.cpp`` must know.
+        What the harness must know of the core.
     """
 
     verilog: str
     arrays: tuple[Array, ...]
     twins: str = ""
+    probes: tuple[Probe, ...] = ()
     constants: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -114,11 +117,10 @@ def build_model(
         for item in sorted(surroundings.iterdir(), key=lambda item: item.name)
         if item.is_file()
     }
-    own = [array for array in emitted.arrays if f" {array.name} [" not in emitted.twins]
-    text = _prepared(emitted.verilog, own) + emitted.twins
+    text = _prepared(emitted.verilog, () if emitted.twins else emitted.arrays) + emitted.twins
     shell = surroundings is _HARNESS
     if shell:
-        text += shell_verilog(emitted.verilog, TOP)
+        text += shell_verilog(emitted.verilog, TOP, emitted.probes)
     both = shell and waveform is None and "negedge" not in text and ", posedge" not in text
     if both:
         text = both_edges(text)
@@ -136,8 +138,7 @@ def build_model(
         try:
             names = ("--top-module", SHELL if shell else TOP, "--prefix", f"V{TOP}", "--Mdir", _OUTPUT)
             _run([verilator, *flags, *names, f"{TOP}.v"], work, log)
-            own_sources = ["harness.cpp", *(["arithmetic.cpp"] if emitted.twins else [])]
-            _compile(compiler, _verilator_root(verilator), defines, own_sources, work, log, waveform == "fst")
+            _compile(compiler, _verilator_root(verilator), defines, work, log, waveform == "fst")
         except subprocess.CalledProcessError as error:
             kept = cache_directory() / f"{name}.log"
             shutil.copyfile(log, kept)
@@ -204,16 +205,14 @@ def _verilator_root(verilator: str) -> Path:
     return Path(said.stdout.strip())
 
 
-def _compile(
-    compiler: str, root: Path, defines: Sequence[str], own: Sequence[str], work: Path, log: Path, compressed: bool
-) -> None:
-    """Compile what Verilator made, its run-time library and the harness's `own` sources, and link them."""
+def _compile(compiler: str, root: Path, defines: Sequence[str], work: Path, log: Path, compressed: bool) -> None:
+    """Compile what Verilator made, its run-time library and the harness, and link them."""
     output = work / _OUTPUT
     classes = (output / f"V{TOP}_classes.mk").read_text(encoding="utf-8")
     library = [root / "include" / f"{name}.cpp" for name in _listed(classes, "VM_GLOBAL_FAST", "VM_GLOBAL_SLOW")]
     # Object files are named relative to the work folder, which is renamed later.
     sources = [*sorted(output.glob("*.cpp"), key=lambda path: -path.stat().st_size), *library]
-    sources += [work / name for name in own]
+    sources.append(work / "harness.cpp")
     includes = ("-I.", f"-I{_OUTPUT}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
 
     def one(source: Path) -> str:

@@ -1,14 +1,34 @@
 """A Verilog shell around a core that lets the harness evaluate it once a cycle."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-__all__ = ["SHELL", "both_edges", "gated_parts", "shell_verilog"]
+__all__ = ["SHELL", "Probe", "both_edges", "gated_parts", "shell_verilog"]
 
 SHELL = "shell"
 
 _PORTS = re.compile(r"\b(input|output)\b\s*(?:wire|reg)?\s*(\[\d+:0\])?\s*([\w\s,]+?)(?=[;)]|,\s*(?:input|output)\b)")
 _CLOCK, _CLOCKS = "clk", "clocks__"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An output of the shell that shows a signal inside the core.
+
+    Members
+    -------
+    place
+        Instance names below the core, then the signal's, joined by dots.
+    reduced
+        Whether any of its bits is 1, instead of the bits.
+    """
+
+    name: str
+    width: int
+    place: str
+    reduced: bool = False
 
 
 def _ports(verilog: str, top: str) -> list[tuple[str, str, str]]:
@@ -28,7 +48,7 @@ def gated_parts(verilog: str, top: str) -> list[str]:
     return [name.removeprefix(_CLOCKS) for name in names if name.startswith(_CLOCKS)]
 
 
-def shell_verilog(verilog: str, top: str) -> str:
+def shell_verilog(verilog: str, top: str, probes: Sequence[Probe] = ()) -> str:
     """Module SHELL: `top`, each of whose inputs but the clocks comes from a register.
 
     An input of the shell is what the core's input becomes at the next edge. So a core's outputs follow from registers
@@ -42,12 +62,16 @@ def shell_verilog(verilog: str, top: str) -> str:
     groups = {prefix: list(members) for prefix, members in groupby(pins, key=lambda p: p[2].partition("__")[0])}
     lines = [f"input {name}" for name in (*clocks, *(f"pins__{prefix}" for prefix in groups))]
     lines += [f"{direction} {size}{name}" for direction, size, name in (*pins, *outputs)]
+    lines += [f"output [{probe.width - 1}:0] {probe.name}" for probe in probes]
     text = f"module {SHELL}(\n  " + ",\n  ".join(lines) + "\n);\n"
     for prefix, members in groups.items():
         text += "".join(f"  reg {size}{name}_q;\n" for _, size, name in members)
         text += f"  always @(posedge pins__{prefix}) begin\n"
         text += "".join(f"    {name}_q <= {name};\n" for _, _, name in members)
         text += "  end\n"
+    for probe in probes:
+        place = ".".join(f"\\{part} " for part in ("core", *probe.place.split(".")))
+        text += f"  assign {probe.name} = {'|' if probe.reduced else ''}{place};\n"
     joined = [f".{name}({name})" for name in (*clocks, *(name for _, _, name in outputs))]
     joined += [f".{name}({name}_q)" for _, _, name in pins]
     return text + f"  {top} core(\n    " + ",\n    ".join(joined) + "\n  );\nendmodule\n"

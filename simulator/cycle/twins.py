@@ -1,22 +1,32 @@
 """Stand-ins for the core's data path that simulate quickly: the same ports, the same cycles, the same bits.
 
 The RTL remains the reference; a test keeps the two equal. Control, and with it every cycle, is the RTL's in any case.
-Products and sums are computed in C (``harness/arithmetic.cpp``), which the Verilog here calls.
+Memories, products, sums and the vector engine's lanes are C++ (``harness/datapath.hpp``). Once a cycle it looks, by
+probes, at what control asks of the parts replaced here; of data, only LOAD's and STORE's passes through the Verilog.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from amaranth import ClockSignal, Instance, Module
+from amaranth import Cat, ClockSignal, Instance, Module, Signal
+from amaranth.lib import fifo
 
 from ...config import Config
 from ...hw.cells import ScratchpadCells
 from ...hw.multiply import MultiplyAccumulate
-from ...hw.verilog import MemoryArray, memory_arrays
-from ...isa.table import Memory
+from ...hw.onchip import scratchpad_shapes
+from ...hw.signatures import READ_LATENCY
+from ...hw.table import TableMemory
+from ...hw.vector_datapath import LOOK_UP, RESULTS, WRITTEN, VectorDatapath, VectorStep
+from ...isa.memories import memory_shape, transfer_unit
+from ...isa.table import Function, Memory
+from .model import Array, Probe
 
 __all__ = ["TwinPlatform"]
 
 _INSTANCE = "twin"
+_TOLD_BY_OTHERS = ("gemm_act", "a_act", "a_acc", "b_act", "b_acc")  # grants that come with a tile's, or with a step
+_ROW_WRITERS = ("vector_act_write", "vector_acc_write", "load_act", "load_acc")
 
 
 class TwinPlatform:
@@ -26,38 +36,107 @@ class TwinPlatform:
     -------
     verilog
         Those modules, once the core has been elaborated.
+    probes
+        What the C++ looks at, once the core has been elaborated.
+    constants
+        What it must know of the core.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._modules: dict[str, str] = {}
+        self.probes: list[Probe] = []
+        self.constants: dict[str, int] = {"FAST": 1, **_sizes(config)}
 
     @property
     def verilog(self) -> str:
         return "\n".join(self._modules.values())
 
     def get_scratchpad_cells(self, cells: ScratchpadCells) -> Module:
-        name = f"twin_cells_{next(iter(cells.readers))}"
-        self._modules[name] = _cells_verilog(name, cells)
-        return _instance(name, cells)
+        (loader,) = (name for name in cells.writers if name.startswith("load_"))
+        kind = loader.removeprefix("load_")
+        path = ("memories", kind, "cells")
+        for client in (*cells.readers, *cells.writers):
+            address = len(getattr(cells, client).address)
+            if client not in _TOLD_BY_OTHERS:
+                self._probe(client, 1, path, f"{client}__granted", reduced=True)
+            self._probe(f"{client}_address", address, path, f"{client}__address")
+        for client in (name for name in _ROW_WRITERS if name in cells.writers):
+            self._probe(f"{client}_rows", cells.shape.rows, path, f"{client}__rows")
+        self._probe(f"{loader}_data", 8 * cells.writers[loader], path, f"{loader}__data")
+        return self._instance(f"twin_{kind}_cells", _members(cells), _store_verilog(cells))
+
+    def get_table_cells(self, table: TableMemory) -> Module:
+        members = [member for member in _members(table) if member[1] != "awake"]
+        for _, name, value in members:
+            if name.startswith("write_"):
+                self._probe(f"load_table_{name}", len(value), ("memories", "table", "cells"), name)
+        return self._instance("twin_table_cells", members)
 
     def get_multiply_accumulate(self, arithmetic: MultiplyAccumulate) -> Module:
-        name = "twin_multiply_accumulate"
-        self._modules[name] = _multiply_accumulate_verilog(name, arithmetic)
-        return _instance(name, arithmetic)
+        self.constants["UPDATE"] = READ_LATENCY + arithmetic.latency
+        for name in ("update", "overwrite", "forward"):
+            self._probe(name, len(getattr(arithmetic, name)), ("gemm", "arithmetic"), name)
+        return self._instance("twin_multiply_accumulate", _members(arithmetic))
 
-    @staticmethod
-    def memory_arrays(config: Config) -> list[MemoryArray]:
-        """Where memories are: a scratchpad's banks follow one another in one array a row."""
+    def get_vector_datapath(self, path: VectorDatapath) -> Module:
+        """Which results there are is still hardware; `alive` is 0 after a reset, when there are none."""
+        alive, look_up, marks = Signal(), Signal(), Signal(WRITTEN)
+        members = [*_members(path), ("i", "alive", alive), ("i", "look_up", look_up)]
+        members = [member for member in members if member[1] not in ("ready", "take")]
+        for name, width in (("step", VectorStep().size), ("alive", 1), ("look_up", 1)):
+            self._probe(f"vector_{name}", width, ("vector", "datapath"), name)
+        self.constants |= {f"STEP_{name.upper()}": field.offset for name, field in VectorStep()}
+        m = self._instance("twin_vector_datapath", members)
+        m.submodules.results = results = fifo.SyncFIFOBuffered(width=1, depth=RESULTS)
+        m.d.sync += [alive.eq(1), marks.eq(Cat(path.step.result, marks))]
+        m.d.comb += [
+            look_up.eq(marks[LOOK_UP - 1]),
+            results.w_en.eq(marks[WRITTEN - 1]),
+            results.r_en.eq(path.take),
+            path.ready.eq(results.r_rdy),
+        ]
+        return m
+
+    def arrays(self) -> list[Array]:
+        """Where memories are: each row of one is an array of the C++."""
         arrays = []
-        for array in memory_arrays(config):
-            if array.memory is Memory.TABLE:
-                arrays.append(array)
-            elif array.bank == 0:
-                banks = sum((a.memory, a.row) == (array.memory, array.row) for a in memory_arrays(config))
-                path = (*array.path[:3], _INSTANCE, f"cells{array.row}")
-                words = array.words * banks
-                arrays.append(MemoryArray(array.memory, array.row, 0, path, words, array.word_bytes))
-        return arrays
+        for kind, shape in scratchpad_shapes(self._config).items():
+            for row in range(shape.rows):
+                path = (_INSTANCE, f"{kind.name.lower()}{row}")
+                arrays.append(Array(kind, row, 0, path, shape.words, shape.word_bytes))
+        depth = memory_shape(self._config, Memory.TABLE).depth
+        return [*arrays, Array(Memory.TABLE, 0, 0, (_INSTANCE, "table0"), depth, 1)]
+
+    def _probe(self, name: str, width: int, path: Sequence[str], port: str, *, reduced: bool = False) -> None:
+        place = ".".join((*path, _INSTANCE, port))
+        self.probes.append(Probe(f"{_INSTANCE}_{name}", width, place, reduced))
+
+    def _instance(self, name: str, members: Sequence[tuple[str, str, Any]], body: str = "") -> Module:
+        self._modules[name] = _module(name, members, body)
+        m = Module()
+        ports = {f"{direction}_{port}": value for direction, port, value in members}
+        m.submodules[_INSTANCE] = Instance(name, i_clk=ClockSignal(), **ports)
+        return m
+
+
+def _sizes(config: Config) -> dict[str, int]:
+    shapes = scratchpad_shapes(config)
+    return {
+        "ROWS": config.rows,
+        "BLOCK_IN": config.block_in,
+        "BLOCK_OUT": config.block_out,
+        "LANES": config.vector_lanes,
+        "MULTIPLIER_BITS": config.multiplier_bits,
+        "READ_LATENCY": READ_LATENCY,
+        "RESULTS": RESULTS,
+        "TABLES": config.tables,
+        **{f"{kind.name}_WORDS": shape.words for kind, shape in shapes.items()},
+        **{f"{kind.name}_WORD_BYTES": shape.word_bytes for kind, shape in shapes.items()},
+        **{f"{kind.name}_UNIT": transfer_unit(config, kind) for kind in shapes},
+        **{f"FUNCTION_{function.name}": function for function in Function},
+        "MEMORY_ACC": Memory.ACC,
+    }
 
 
 def _members(component: Any) -> list[tuple[str, str, Any]]:
@@ -68,95 +147,35 @@ def _members(component: Any) -> list[tuple[str, str, Any]]:
     ]
 
 
-def _instance(name: str, component: Any) -> Module:
-    m = Module()
-    ports = {f"{direction}_{port}": value for direction, port, value in _members(component)}
-    m.submodules[_INSTANCE] = Instance(name, i_clk=ClockSignal(), **ports)
-    return m
-
-
-def _module(name: str, component: Any, body: str) -> str:
-    kinds = {"i": "input", "o": "output reg"}
-    ports = ["input clk"]
-    for direction, port, value in _members(component):
-        ports.append(f"{kinds[direction]} [{max(len(_bits(value)), 1) - 1}:0] {port}")
-    return f"module {name}(\n  " + ",\n  ".join(ports) + f"\n);\n{body}endmodule\n"
+def _module(name: str, members: Sequence[tuple[str, str, Any]], body: str) -> str:
+    """Outputs that `body` has no register for are 0: what they would carry stays in the C++."""
+    ports, zeros = ["input clk"], []
+    for direction, port, value in members:
+        kept = f" {port} <=" in body
+        kind = {"i": "input", "o": "output reg" if kept else "output"}[direction]
+        ports.append(f"{kind} [{max(len(_bits(value)), 1) - 1}:0] {port}")
+        if direction == "o" and not kept:
+            zeros.append(f"  assign {port} = 0;\n")
+    return f"module {name}(\n  " + ",\n  ".join(ports) + f"\n);\n{''.join(zeros)}{body}endmodule\n"
 
 
 def _bits(value: Any) -> Any:
     return value.as_value() if hasattr(value, "as_value") else value
 
 
-def _cells_verilog(name: str, cells: ScratchpadCells) -> str:
-    """Looks at memory only where a client is served. Of one edge, reads see what was there before its writes."""
-    shape = cells.shape
-    bits = 8 * shape.word_bytes
-    declared = [
-        f"  reg [{bits - 1}:0] cells{row} [{shape.words - 1}:0] /*verilator public_flat_rd*/;\n"
-        for row in range(shape.rows)
-    ]
-    steps = []
-    for client, width in cells.readers.items():
-        declared.append(f"  reg {client}__asked;\n  reg [{8 * width * shape.rows - 1}:0] {client}__first;\n")
-        steps.append(f"    if ({client}__asked) {client}__data <= {client}__first;\n")
-        steps.append(f"    {client}__asked = |{client}__granted;\n    if ({client}__asked) begin\n")
-        for row in range(shape.rows):
-            target = f"{client}__first[{8 * width * row} +: {8 * width}]" if shape.rows > 1 else f"{client}__first"
-            steps.append(f"      {target} = {_cell(cells, client, width, row)};\n")
-        steps.append("    end\n")
-    for client, width in cells.writers.items():
-        for row in range(shape.rows):
-            data = f"{client}__data[{8 * width * row} +: {8 * width}]"
-            steps.append(
-                f"    if (|{client}__granted & {client}__rows[{row}]) {_cell(cells, client, width, row)} = {data};\n"
-            )
-    body = "".join(declared) + "  always @(posedge clk) begin\n" + "".join(steps) + "  end\n"
-    return _module(name, cells, body)
-
-
-def _cell(cells: ScratchpadCells, client: str, width: int, row: int) -> str:
-    """The part of the array that `client` addresses; a bank's number is the address's high bits."""
-    parts = cells.shape.word_bytes // width
-    address = f"{client}__address"
-    if parts == 1:
-        return f"cells{row}[{address}]"
-    sub = parts.bit_length() - 1
-    top = len(getattr(cells, client).address) - 1
-    return f"cells{row}[{address}[{top}:{sub}]][{8 * width} * {address}[{sub - 1}:0] +: {8 * width}]"
-
-
-def _multiply_accumulate_verilog(name: str, arithmetic: MultiplyAccumulate) -> str:
-    config = arithmetic.config
-    cells = 32 * config.block_out * config.rows
-    act, wgt = 8 * config.block_in * config.rows, 8 * config.block_in * config.block_out
-    last = arithmetic.latency - 1
-    body = f"""\
-  import "DPI-C" function void tilewright_dot_products(
-    input bit [{act - 1}:0] act, input bit [{wgt - 1}:0] wgt, output bit [{cells - 1}:0] sums);
-  import "DPI-C" function void tilewright_add(
-    input bit [{cells - 1}:0] old, input bit [{cells - 1}:0] sums, output bit [{cells - 1}:0] updated);
-  reg [{cells - 1}:0] result1, result2, old, updated, fresh;
-""" + "".join(f"  reg [{cells - 1}:0] sums{n};\n" for n in range(last + 1))
-    body += f"""\
+def _store_verilog(cells: ScratchpadCells) -> str:
+    """STORE's reads: the C++ has looked at this cycle's requests before the edge."""
+    text = ""
+    for client in (name for name in cells.readers if name.startswith("store_")):
+        bits = 8 * cells.readers[client] * cells.shape.rows
+        text += f"""\
+  import "DPI-C" function void tilewright_{client}(output bit [{bits - 1}:0] data);
+  reg {client}__asked;
+  reg [{bits - 1}:0] {client}__first;
   always @(posedge clk) begin
-    if (update[0]) begin
-      if (overwrite) old = 0;
-      else if (forward[0]) old = result;
-      else if (forward[1]) old = result1;
-      else if (forward[2]) old = result2;
-      else old = stored;
-      tilewright_add(old, sums{last}, updated);
-    end
-    if (update[2]) result2 = result1;
-    if (update[1]) result1 = result;
-    if (update[0]) result <= updated;
-"""
-    body += "".join(f"    sums{n} = sums{n - 1};\n" for n in range(last, 0, -1))
-    body += """\
-    if (valid) begin
-      tilewright_dot_products(act, wgt, fresh);
-      sums0 = fresh;
-    end
+    if ({client}__asked) {client}__data <= {client}__first;
+    {client}__asked = |{client}__granted;
+    if ({client}__asked) tilewright_{client}({client}__first);
   end
 """
-    return _module(name, arithmetic, body)
+    return text

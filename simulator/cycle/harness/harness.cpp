@@ -6,6 +6,10 @@
 #include "control.hpp"
 #include "verilated_sym_props.h"
 
+#if TILEWRIGHT_FAST
+#include "datapath.hpp"
+#endif
+
 #if defined(TILEWRIGHT_WAVE_FST)
 #include "verilated_fst_c.h"
 using Waveform = VerilatedFstC;
@@ -28,7 +32,7 @@ struct Event {
 class Harness {
   public:
     Harness(const MemorySettings &settings, bool trace, const char *waveform, bool hidden)
-        : context_(new VerilatedContext), top_(enter(), "TOP"), memory_(top_, settings, violation_),
+        : context_(make_context()), top_(enter(), "TOP"), memory_(top_, settings, violation_),
           control_(top_, violation_, settings.stalls), trace_(trace), all_clocks_(settings.all_clocks),
           shown_until_(hidden ? 0 : UINT64_MAX) {
 #if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
@@ -49,6 +53,14 @@ class Harness {
         if (waveform_) waveform_->close();
 #endif
         top_.final();
+    }
+
+    VerilatedContext *make_context() {
+#if TILEWRIGHT_FAST
+        return new DatapathContext(datapath_);
+#else
+        return new VerilatedContext;
+#endif
     }
 
     VerilatedContext *enter() {
@@ -96,9 +108,19 @@ class Harness {
         return false;
     }
 
-    const VerilatedVar *array(const char *scope_name, const char *name) {
+    // The words of a memory array, their number and the bytes from one to the next; null: none there.
+    void *array(const char *scope_name, const char *name, uint64_t *words, uint64_t *stride) {
+#if TILEWRIGHT_FAST
+        (void)scope_name;
+        return datapath_.array(name, words, stride);
+#else
         const VerilatedScope *scope = Verilated::scopeFind(scope_name);
-        return scope ? scope->varFind(name) : nullptr;
+        const VerilatedVar *array = scope ? scope->varFind(name) : nullptr;
+        if (!array) return nullptr;
+        *words = static_cast<uint64_t>(array->elements(1));
+        *stride = array->totalSize() / *words;
+        return array->datap();
+#endif
     }
 
     const Control &control() const { return control_; }
@@ -118,6 +140,9 @@ class Harness {
             pulse(top_.CLOCK(sample), true);
             top_.eval();
         }
+#if TILEWRIGHT_FAST
+        datapath_.step(top_);
+#endif
         pulse(top_.clk, true);
 #define CLOCK_PART(part) pulse(top_.CLOCK(part), all | top_.AWAKE(part));
         TILEWRIGHT_GATED(CLOCK_PART)
@@ -188,6 +213,9 @@ class Harness {
     }
 #undef NOTE
 
+#if TILEWRIGHT_FAST
+    Datapath datapath_;
+#endif
     std::unique_ptr<VerilatedContext> context_;
     Vtilewright top_;
     Violation violation_;
@@ -268,9 +296,5 @@ API void tilewright_show(Harness *harness, uint64_t first, uint64_t end) { harne
 // The words of the memory array `name` in the instance `scope`, and the bytes from one word to the next; null: none there.
 API void *tilewright_array(Harness *harness, const char *scope, const char *name, uint64_t *words, uint64_t *stride) {
     harness->enter();
-    const VerilatedVar *array = harness->array(scope, name);
-    if (!array) return nullptr;
-    *words = static_cast<uint64_t>(array->elements(1));
-    *stride = array->totalSize() / *words;
-    return array->datap();
+    return harness->array(scope, name, words, stride);
 }
