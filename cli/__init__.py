@@ -12,6 +12,8 @@ from .interrupt import INTERRUPTED, end_when_interrupted
 
 __all__ = ["main"]
 
+# NumPy's BLAS threads wait in a busy loop, from the import on: 2^10 cycles instead of 2^26.
+_QUIET_BLAS = ("OPENBLAS_THREAD_TIMEOUT", "10")
 _USER_ERROR = 2
 _BROKEN_PIPE = 1
 
@@ -66,6 +68,7 @@ cli.epilog = f"Configurations: {', '.join(PRESETS)}, or a TOML file."
 
 def main() -> None:
     """Run the command line; every error a user can mend is one line, and exit status 2."""
+    os.environ.setdefault(*_QUIET_BLAS)
     try:
         with end_when_interrupted():
             cli(prog_name="tilewright", standalone_mode=False)

@@ -52,11 +52,11 @@ def run(
     Ctrl-C ends a run cleanly on the oracle and the cycle simulator: layers that were finished are listed, and with
     --out those of their results that DRAM still holds are written.
     """
-    from ..isa.until import until as ended
-
     given = _device_options(device, options)
     loaded = load_to_run(program, config, check)
     if until is not None:
+        from ..isa.until import until as ended
+
         loaded = ended(loaded, until)
     arrays = read_arrays(inputs) if inputs is not None else {}
     latency = given.get("latency")

@@ -63,7 +63,7 @@ class Attribution:
 def attribute(program: Program, record: StepRecord, instructions: Sequence[Instruction]) -> Attribution:
     """Whose the cycles of a run are; `record` must be of a Run of these `instructions`, and have events."""
     assert isinstance(record.step, Run) and record.events is not None
-    owners = instruction_owners(program, record.step, instructions)
+    owners = instruction_owners(program, record.step)
     work = engine_work(instructions, record.events, program.config)
     total = record.counters["cycles"]
     moments = np.concatenate([[0], *(np.concatenate([each.begin, each.end]) for each in work.values()), [total]])

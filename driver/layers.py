@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ..config import Config
-from ..isa.instruction import Instruction
+from ..isa.columns import field_matrix, opcodes
 from ..isa.memories import memory_shape
 from ..isa.program import Layer, Program, Run
-from ..isa.table import ENGINES, Engine, Memory, Opcode
+from ..isa.table import ENGINES, Engine, Memory, Opcode, spec_of
 from .activity import Activity, activities_from_counters, bound_of
 from .attribution import attribute
 from .ownership import instruction_owners
@@ -62,29 +64,35 @@ def layer_reports(program: Program, records: Sequence[StepRecord]) -> list[Layer
     for record in records:
         if not isinstance(record.step, Run):
             continue
-        instructions = program.decoded(record.step)
         if record.events is None:
-            owners = instruction_owners(program, record.step, instructions)
+            owners = instruction_owners(program, record.step)
         else:
-            attribution = attribute(program, record, instructions)
+            attribution = attribute(program, record, program.decoded(record.step))
             owners = attribution.owners
             times |= {
                 number: (attribution.cycles(number), attribution.activities(number))
                 for number, layer in enumerate(program.layers)
                 if layer in record.layers
             }
-        for owner, instruction in zip(owners.tolist(), instructions, strict=True):
-            if owner >= 0 and instruction.opcode in (Opcode.LOAD, Opcode.STORE):
-                moved = read if instruction.opcode is Opcode.LOAD else written
-                moved[owner] += _bytes(instruction, program.config)
+        raw = program.instructions[record.step.first : record.step.first + record.step.count]
+        for opcode, moved in ((Opcode.LOAD, read), (Opcode.STORE, written)):
+            where = np.flatnonzero((opcodes(raw) == opcode) & (owners >= 0))
+            for owner, nbytes in zip(owners[where].tolist(), _bytes(raw[where], opcode, program.config), strict=True):
+                moved[owner] += nbytes
     return [
         _report(program.config, layer, times.get(number), read[number], written[number])
         for number, layer in enumerate(program.layers)
     ]
 
 
-def _bytes(instruction: Instruction, config: Config) -> int:
-    return instruction.nest.points * memory_shape(config, Memory(instruction["memory"])).cell_bytes
+def _bytes(raw: np.ndarray, opcode: Opcode, config: Config) -> list[int]:
+    """What each transfer moves."""
+    spec = spec_of(opcode)
+    assert spec is not None
+    values = field_matrix(raw, spec, ("memory", *(f"bound{d}" for d in range(spec.dims))))
+    cell_bytes = np.array([memory_shape(config, memory).cell_bytes for memory in Memory])
+    moved: list[int] = (cell_bytes[values[:, 0]] * values[:, 1:].prod(axis=1)).tolist()
+    return moved
 
 
 def _report(config: Config, layer: Layer, time: _Time | None, read: int, written: int) -> LayerReport:

@@ -119,7 +119,7 @@ class Session:
 
     @cached_property
     def _host(self) -> "HostFunctions":
-        from .host import HostFunctions  # llvmlite is heavy, and many programs need none of it
+        from .host import HostFunctions  # many programs need no linker
 
         assert self.program.host is not None
         return HostFunctions(self.program.host)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ProgramError
 
-__all__ = ["CellSet", "common", "meet", "nest_cells", "union"]
+__all__ = ["CellSet", "common", "meet", "nest_cells", "union", "without"]
 
 _PATTERNS = 1 << 12
 _LARGEST_RING = 1 << 20
@@ -47,6 +47,12 @@ def union(a: CellSet, b: CellSet) -> CellSet:
     """The addresses that belong to either."""
     low = min(a.low, b.low)
     return CellSet(low, a.bits << a.low - low | b.bits << b.low - low)
+
+
+def without(a: CellSet, b: CellSet) -> CellSet:
+    """The addresses of `a` that do not belong to `b`."""
+    ahead = b.low - a.low
+    return CellSet(a.low, a.bits & ~(b.bits << ahead if ahead >= 0 else b.bits >> -ahead))
 
 
 def nest_cells(

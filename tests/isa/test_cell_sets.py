@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tilewright.errors import ProgramError
-from tilewright.isa.cell_sets import CellSet, common, meet, nest_cells, union
+from tilewright.isa.cell_sets import CellSet, common, meet, nest_cells, union, without
 
 LOOPS = st.lists(st.tuples(st.integers(1, 5), st.integers(-40, 40)), max_size=4)
 
@@ -46,4 +46,5 @@ def test_sets(one, other):
     assert set(a.addresses().tolist()) == one
     assert meet(a, b) == meet(b, a) == bool(one & other)
     assert set(union(a, b).addresses().tolist()) == one | other
+    assert set(without(a, b).addresses().tolist()) == one - other
     assert not one & other or set(common(a, b).addresses().tolist()) == one & other

@@ -174,7 +174,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[Pat
         files[name] = folder / f"{name}.tw", folder / f"{name}.npz"
         program.save(files[name][0])
         np.savez(files[name][1], **{t.name: np.zeros(t.shape, t.dtype) for t in program.inputs})
-        subprocess.run(start_up(*files[name]), check=True, capture_output=True)
+        subprocess.run(start_up(*files[name]), check=True, capture_output=True)  # fills the cache
     return files
 
 
@@ -188,25 +188,36 @@ def test_what_a_run_imports(compiled: Mapping[str, tuple[Path, Path]]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     modules = done.stdout.splitlines()[-1].split()
-    heavy = {"onnx", "amaranth", "tflite", "matplotlib", "scipy", "tilewright.compiler", "tilewright.hw"}
-    assert not heavy & set(modules)
-    assert len(modules) < 800
+    heavy = {"onnx", "amaranth", "tflite", "matplotlib", "scipy", "llvmlite", "rich", "subprocess"}
+    assert not (heavy | {"tilewright.compiler", "tilewright.hw"}) & set(modules)
+    assert len(modules) < 400
 
 
 @slow
 @pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks in shared/models beside the repository")
 @pytest.mark.parametrize("name", TINY)
-def test_second_run_from_the_shell(name: str, compiled: Mapping[str, tuple[Path, Path]]) -> None:
+def test_second_run_from_the_shell(
+    name: str, compiled: Mapping[str, tuple[Path, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python keeps the bytecode of the first run, as it does where nobody forbids it."""
     resource = pytest.importorskip("resource")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
+    subprocess.run(start_up(*compiled[name]), check=True, capture_output=True)
 
     def spent() -> float:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return float(usage.ru_utime + usage.ru_stime)
 
     times = []
-    for _ in range(7):
-        before = spent()
+    for _ in range(9):
+        before, began = spent(), time.perf_counter()
         subprocess.run(start_up(*compiled[name]), check=True, capture_output=True)
-        times.append(spent() - before)
-    print(f"\n{name}: tilewright run, imports, load and run together, {np.median(times):.2f} s of processor time")
-    assert np.median(times) < 0.5
+        times.append((spent() - before, time.perf_counter() - began))
+    processor, wall = np.median(times, axis=0)
+    print(
+        f"\n{name}: tilewright run, imports, load and run together: "
+        f"{processor:.2f} s of processor time, {wall:.2f} s on the clock"
+    )
+    assert processor < 0.35
+    assert wall < 0.5
