@@ -10,7 +10,7 @@ from .rungs import Measurement
 from .tools import tool_versions
 from .workers import Job, Setting, evaluate
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "evaluate_there"]
 
 _PATIENCE_SECONDS = 30
 _one_at_a_time = Lock()  # simulators and the compiler are no good for several threads of one process
@@ -61,11 +61,9 @@ class Cluster:
         DeviceError
             Workers died of one job again and again, or have another version.
         """
-        futures = {
-            self._client.submit(_evaluate_there, self._setting, job, pure=False): n for n, job in enumerate(jobs)
-        }
+        futures = {self._client.submit(evaluate_there, self._setting, job, pure=False): n for n, job in enumerate(jobs)}
         try:
-            for future in self._dask.as_completed(futures):
+            for future in self._dask.as_completed(futures, loop=self._client.loop):
                 yield futures[future], future.result()
         except self._dask.KilledWorker as error:
             raise DeviceError(f"the workers of {self._address} must live, but died again and again: {error}") from None
@@ -73,7 +71,14 @@ class Cluster:
             self._client.cancel([future for future in futures if not future.done()])
 
 
-def _evaluate_there(setting: Setting, job: Job) -> Measurement:
+def evaluate_there(setting: Setting, job: Job) -> Measurement:
+    """As :func:`.workers.evaluate`, in a worker of a cluster.
+
+    Raises
+    ------
+    DeviceError
+        It has not the versions that the job must be evaluated with.
+    """
     if tool_versions(job.rung) != job.tools:
         raise DeviceError(
             f"workers of the cluster must have the search's own version of Tilewright and its tools, {job.tools}, "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..config import Config
+from ..fpga.area_model import area_model
 from ..fpga.formula import estimate
 from .clock import estimate_fmax
 from .rungs import Knowledge, Measurement, Rung
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENOUGH", "Correction", "Errors", "Example"]
 
-ENOUGH = 24  # designs, to learn from
+ENOUGH = 16  # designs, to learn from
 _QUANTILES = (0.1, 0.5, 0.9)
 _FOLDS = 6
+_WIDEST = 0.9
 _QUANTITIES = {Rung.SYNTHESIS: ("lut", "ff", "dsp", "block_ram"), Rung.ROUTED: ("fmax",)}
 _SMALLER_IS_BETTER = {"lut": True, "ff": True, "dsp": True, "block_ram": True, "fmax": False}
 _ROUNDS = 80
@@ -81,11 +83,14 @@ class Correction:
         How many there are, by quantity.
     missing
         Why nothing can be learnt at all; "" otherwise.
+    spans
+        By quantity, the worst error that closed forms are known to have: what is assumed where nothing is learnt.
     """
 
     errors: Mapping[str, Errors] = field(default_factory=dict)
     designs: Mapping[str, int] = field(default_factory=dict)
     missing: str = ""
+    spans: Mapping[str, float] = field(default_factory=dict)
     _models: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @classmethod
@@ -99,22 +104,24 @@ class Correction:
                 foretold["fmax"] = estimate_fmax(config)
                 for name in names:
                     examples.setdefault(name, []).append(Example(config, foretold[name], found[name]))
-        return cls.learnt_from(examples)
+        known = area_model().errors["formula"].get(question.setting.family, {})
+        return cls.learnt_from(examples, {name: min(error["worst"], _WIDEST) for name, error in known.items()})
 
     @classmethod
-    def learnt_from(cls, examples: Mapping[str, Sequence[Example]]) -> "Correction":
+    def learnt_from(cls, examples: Mapping[str, Sequence[Example]], spans: Mapping[str, float]) -> "Correction":
         """From examples by quantity."""
         designs = {name: len(each) for name, each in examples.items()}
         able = {name: each for name, each in examples.items() if len(each) >= ENOUGH}
         if not able:
-            return cls(designs=designs)
+            return cls(designs=designs, spans=spans)
         try:
             import lightgbm  # noqa: F401
         except ImportError:
-            return cls(designs=designs, missing="LightGBM is not installed: pip install 'tilewright[learn]'")
+            missing = "LightGBM is not installed: pip install 'tilewright[learn]'"
+            return cls(designs=designs, missing=missing, spans=spans)
         errors = {name: _unseen_errors(each) for name, each in able.items()}
         models = {name: _train(able[name]) for name, found in errors.items() if found.worth_it}
-        return cls(errors, designs, "", models)
+        return cls(errors, designs, "", spans, models)
 
     @property
     def learnt(self) -> bool:
@@ -130,14 +137,14 @@ class Correction:
         """The quantities at their better quantile, as far as they are estimates."""
         best = {}
         for name in self._estimated(known):
-            low, middle, high = self._factors(config, name)
-            best[name] = known.quantities[name] * (low if _SMALLER_IS_BETTER[name] else high) / middle
+            low, high = self._span(config, name)
+            best[name] = known.quantities[name] * (low if _SMALLER_IS_BETTER[name] else high)
         return Knowledge({**known.quantities, **best}, known.rungs)
 
     def uncertainty(self, config: Config, known: Knowledge) -> float:
         """The widest span between the quantiles, as a logarithm, of what is an estimate."""
-        factors = (self._factors(config, name) for name in self._estimated(known))
-        return max((log(high / low) for low, _, high in factors), default=0.0)
+        spans = (self._span(config, name) for name in self._estimated(known))
+        return max((log(high / low) for low, high in spans), default=0.0)
 
     def lines(self) -> list[str]:
         """What was learnt and how well, for people."""
@@ -160,7 +167,15 @@ class Correction:
         return lines
 
     def _estimated(self, known: Knowledge) -> list[str]:
-        return [name for name in self._models if known.rungs.get(name, Rung.ROUTED) <= Rung.LEARNT]
+        names = {**self.spans, **self._models}
+        return [name for name in names if known.rungs.get(name, Rung.ROUTED) <= Rung.LEARNT]
+
+    def _span(self, config: Config, name: str) -> tuple[float, float]:
+        """Between which factors of the estimate the truth may lie."""
+        if name in self._models:
+            low, middle, high = self._factors(config, name)
+            return low / middle, high / middle
+        return 1 - self.spans[name], 1 + self.spans[name]
 
     def _factors(self, config: Config, name: str) -> tuple[float, float, float]:
         """Lower quantile, median and upper quantile, in this order whatever the trees say."""

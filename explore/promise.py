@@ -13,17 +13,33 @@ from .ladder import Trial
 from .question import Question
 from .rungs import Knowledge, Rung
 
-__all__ = ["MOST_TUNING_GAIN", "hopeful", "uncertain"]
+__all__ = ["expected_gain", "hopeful", "uncertain"]
 
-# The largest share of cycles that a search for schedules has saved is 0.19, of VWW on 2×16×16.
-MOST_TUNING_GAIN = 0.25
+# The largest share of cycles that a search for schedules has saved anywhere is 0.19, of VWW on 2×16×16.
+_MOST_GAIN = 0.25
+_ENOUGH_GAINS, _MARGIN = 16, 1.5
 _TUNED_QUANTITIES = ("cycles", "bytes_read", "bytes_written", "energy")
 
 
-def hopeful(question: Question, timed: Sequence[Trial], best: Sequence[Sequence[float]]) -> list[Trial]:
-    """Of `timed` points those that better schedules may put on the front, whose costs are `best` so far."""
+def expected_gain(gains: Sequence[float]) -> float:
+    """The share of cycles that better schedules may save.
+
+    Half as much again as the most of `gains`, those of points whose schedules were searched for; while these are few,
+    more than was ever seen.
+    """
+    return min(_MARGIN * max(gains), _MOST_GAIN) if len(gains) >= _ENOUGH_GAINS else _MOST_GAIN
+
+
+def hopeful(question: Question, timed: Sequence[Trial], best: Sequence[Sequence[float]], gain: float) -> list[Trial]:
+    """Of `timed` points those that better schedules may put on the front, whose costs are `best` so far.
+
+    Parameters
+    ----------
+    gain
+        The share of cycles, bytes and energy that better schedules may save.
+    """
     reached = [*best, *(question.costs(trial.known) for trial in timed if not question.broken(trial.known))]
-    return [trial for trial in timed if _may_belong(question, _with_best_schedules(trial.known), reached)]
+    return [trial for trial in timed if _may_belong(question, _with_less(trial.known, gain), reached)]
 
 
 def uncertain(
@@ -55,9 +71,9 @@ def _may_belong(question: Question, at_best: Knowledge, best: Sequence[Sequence[
     return not question.broken(at_best) and not dominated_by_any(best, question.costs(at_best))
 
 
-def _with_best_schedules(known: Knowledge) -> Knowledge:
+def _with_less(known: Knowledge, gain: float) -> Knowledge:
     least = {
-        name: value * (1 - MOST_TUNING_GAIN)
+        name: value * (1 - gain)
         for name, value in known.quantities.items()
         if name in _TUNED_QUANTITIES and known.rungs[name] <= Rung.TIMING
     }

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..cache import cache_directory
-from ..compiler.tuning import Tuner, TuningDatabase
+from ..compiler.tuning import Effort, Tuner, TuningDatabase
 from ..config import Config
 from ..simulator.timing import ProgramClock
 
 __all__ = ["tuner"]
 
 _DATABASE = "explore.sqlite"
+# A third of the effort of `-O2`, for most of its gain: a search tunes for hundreds of designs.
+_EFFORT = Effort(level=1, layers=600, network=300, decisions=2, trials=1)
 
 
 @contextmanager
 def tuner(name: str) -> Iterator[Tuner]:
-    """What gives schedules for a network that people call `name`, found with the effort of ``-O2``.
+    """What gives schedules for a network that people call `name`, found by a short search.
 
     What it has timed lies in the cache folder, keyed by layer and configuration. Without that the same schedules are
     found again: the search's effort is counted in instructions.
@@ -26,7 +28,7 @@ def tuner(name: str) -> Iterator[Tuner]:
         The database can't be used.
     """
     with TuningDatabase(cache_directory() / _DATABASE) as database:
-        yield Tuner(database, _clock, search=True, name=name)
+        yield Tuner(database, _clock, search=True, name=name, effort=_EFFORT)
 
 
 def _clock(config: Config) -> ProgramClock:

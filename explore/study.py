@@ -7,7 +7,7 @@ from ..errors import ConfigError
 from .correction import Correction
 from .front import dominated_by_any, non_dominated
 from .ladder import Ladder, Trial
-from .promise import hopeful, uncertain
+from .promise import expected_gain, hopeful, uncertain
 from .question import Candidate, Outcome, Question
 from .rungs import Knowledge, Rung
 from .searchers import Verdict, make_searcher
@@ -62,6 +62,7 @@ class Study:
         self._progress = progress
         self._ladder = Ladder(question, store, workers, self.correction, lambda: progress(self))
         self._known: dict[str, Trial] = {}
+        self._gains: list[float] = []
         self._key = question.key
 
     @property
@@ -184,7 +185,10 @@ class Study:
             self._screen(trial, best)
         self._ladder.measure([trial for trial in fresh.values() if trial.outcome is None], Rung.TIMING)
         timed = [trial for trial in fresh.values() if trial.outcome is None]
-        self._ladder.measure(hopeful(self.question, timed, best), Rung.TUNED)
+        before = {trial.number: trial.known.quantities["cycles"] for trial in timed}
+        tuned = hopeful(self.question, timed, best, expected_gain(self._gains))
+        self._ladder.measure(tuned, Rung.TUNED)
+        self._gains += [1 - trial.known.quantities["cycles"] / before[trial.number] for trial in tuned]
         for trial in fresh.values():
             self._conclude(trial)
         self._known |= fresh
