@@ -49,7 +49,7 @@ def show(name: str, comparisons: list[Comparison]) -> Distribution:
     return found
 
 
-@pytest.mark.parametrize("name", reversed(CONFIGS))  # so that two workers seldom wait for one build
+@pytest.mark.parametrize("name", list(reversed(CONFIGS)))  # so that two workers seldom wait for one build
 def test_random_programs_are_exact(name: str) -> None:
     count = max(20, PROGRAMS // (10 * len(CONFIGS)))
     require_exact(list(compare_random(CONFIGS[name], range(3_000_000, 3_000_000 + count))))
