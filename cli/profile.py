@@ -119,26 +119,11 @@ def _records(
     program: "Program", device: str, arrays: "dict[str, np.ndarray] | None", latency: int
 ) -> "Sequence[StepRecord]":
     if device == _TIMING:
-        return _timed(program, latency)
+        from ..explore.records import timed_records
+
+        return timed_records(program, latency=latency)
     import numpy as np
 
     given = {t.name: np.zeros(t.shape, t.dtype) for t in program.inputs} if arrays is None else arrays
     options = {"latency": latency, "trace": True} if device in CYCLE_DEVICES else {}
     return run_program(program, device, given, options, latency=latency, traced=True)[1]
-
-
-def _timed(program: "Program", latency: int) -> "Sequence[StepRecord]":
-    """Records of the core's runs by the timing model, which needs no inputs."""
-    from ..driver.session import StepRecord, layers_of_step
-    from ..simulator.timing.device import events_of
-    from ..simulator.timing.program import time_program
-
-    timings = {timed.run: timed.timing for timed in time_program(program, latency=latency, trace=True)}
-    records = []
-    for number, step in enumerate(program.steps):
-        layers = layers_of_step(program, number)
-        if step in timings:
-            timing = timings[step]
-            events = events_of(program.instructions[step.first : step.first + step.count], timing)
-            records.append(StepRecord(step, layers, 0.0, timing.counters, events))
-    return records

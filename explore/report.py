@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 
+from ..driver.layers import LayerReport
+from .layers import design_layers
 from .metrics import METRICS, RESOURCES
 from .pictures import parallel_picture, pareto_picture, sensitivity_picture
 from .results import Row, front_rows, point_rows
@@ -17,6 +19,7 @@ _PICTURES = (
     ("Parameters and results", parallel_picture),
     ("What each parameter is worth", sensitivity_picture),
 )
+_MOST_COLUMNS = 12
 
 
 def study_html(study: Study) -> str:
@@ -29,6 +32,7 @@ def study_html(study: Study) -> str:
         _facts(study),
         "<h2>Designs of the front</h2>",
         _table(front_rows(question, study.front()), searched),
+        *_layers(study),
     ]
     if study.front() and len(question.goals) > 1:
         for heading, picture in _PICTURES:
@@ -42,6 +46,36 @@ def study_html(study: Study) -> str:
     )
 
 
+def _layers(study: Study) -> Iterable[str]:
+    """For each model, the share of the multipliers' cycles that each layer used on each design of the front."""
+    front = study.front()[:_MOST_COLUMNS]
+    if not front:
+        return
+    yield "<h2>Multipliers used, layer by layer</h2>"
+    yield "<p>The share of the multipliers' cycles that did a multiplication; below it, what bound the layer.</p>"
+    found = [design_layers(study.question.setting.workload, candidate.config) for candidate in front]
+    heads = "".join(
+        f"<th>{number} {escape(candidate.config.name)}</th>" for number, candidate in enumerate(front, start=1)
+    )
+    for model in found[0]:
+        names = [report.name for report in found[0][model]]
+        by_name = [{report.name: report for report in each[model]} for each in found]
+        rows = "\n".join(
+            f"<tr><td></td><td>{escape(name)}</td>{''.join(_used(each.get(name)) for each in by_name)}</tr>"
+            for name in names
+        )
+        head = f"<thead><tr><th></th><th>{escape(model)}</th>{heads}</tr></thead>"
+        yield f"<div class=wide><table class=layers>{head}<tbody>{rows}</tbody></table></div>"
+
+
+def _used(report: LayerReport | None) -> str:
+    if report is None or report.utilisation is None or report.cycles is None:
+        return "<td></td>"
+    share, bound = report.utilisation, escape(report.bound or "")
+    shade = f"background:rgba(27,120,55,{0.6 * min(share, 1):.2f})"
+    return f'<td style="{shade}" title="{report.cycles:,} cycles">{share:.0%}<small>{bound}</small></td>'
+
+
 def _facts(study: Study) -> str:
     question = study.question
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in study.counted.items() if count)
@@ -49,6 +83,7 @@ def _facts(study: Study) -> str:
         "Objectives": ", ".join(map(str, question.goals)),
         "Constraints": ", ".join(map(str, question.constraints)) or "none",
         "Search": f"{question.searcher}, seed {question.setting.seed}",
+        "Learnt": " ".join(study.correction.lines()) or "nothing: no design had been synthesised",
         "Trials": f"{study.trials:,}, {study.points:,} different designs: {outcomes}",
     }
     return "<dl>" + "".join(f"<dt>{key}</dt><dd>{escape(text)}</dd>" for key, text in facts.items()) + "</dl>"

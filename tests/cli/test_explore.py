@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ FEW = (
 )
 ALONE = ("rows=1", "act_banks=2", "wgt_depth=256", "acc_depth=256", "acc_banks=2", "bus_bits=64", "queue_depth=4")
 SPACE = (*FEW, *(word for value in ALONE for word in ("--vary", value)))
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ASKED = ("explore", "-m", DIGITS, "-b", "ulx3s-85f", *SPACE, "--search", "exhaustive", "--jobs", 1)
 
 
@@ -53,7 +55,8 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
     again = tilewright("explore", "--store", store, "--json", "--report", report)
     assert json.loads(again.out)["front"] == front
     page = report.read_text()
-    assert page.count("<svg") == 3 and page.count("<tr>") == 2 + len(front) + 8 and "{{" not in page
+    layers = page.count("<tr>") - (2 + len(front) + 8)
+    assert page.count("<svg") == 3 and layers > 5 and page.count(' cycles">') >= len(front) and "{{" not in page
     assert not re.search(r'(src|href)="(?!#)', page), "it must need nothing from elsewhere"
     design = tmp_path / "design"
     picked = tilewright("explore", "--store", store, "--pick", 1, "--out", design)
@@ -65,6 +68,22 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
     assert "--board ulx3s-85f --config config.toml" in (design / "build.sh").read_text()
     missing = tilewright("explore", "--store", store, "--pick", 99, "--out", design)
     assert missing.complaint.endswith(f"the design to pick must be a number from 1 to {len(front)}, not 99")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs a browser: apt-get install chromium")
+def test_the_report_in_a_browser(tilewright: Callable[..., Any], store: Path, tmp_path: Path) -> None:
+    report, picture = tmp_path / "report.html", tmp_path / "report.png"
+    assert tilewright(*ASKED, "--store", store, "--report", report).status == 0
+    command = [
+        *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+        *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}"),
+        *(f"--screenshot={picture}", "--window-size=1200,1600", "--dump-dom", report.as_uri()),
+    ]
+    shown = subprocess.run(map(str, command), capture_output=True, text=True, timeout=120)
+    assert shown.returncode == 0, shown.stderr
+    assert "CONSOLE" not in shown.stderr, shown.stderr
+    assert shown.stdout.count("<svg") == 3 and "<h2>Multipliers used, layer by layer</h2>" in shown.stdout
+    assert picture.stat().st_size > 20_000, "it shows next to nothing"
 
 
 def test_the_table_says_where_numbers_are_from(tilewright: Callable[..., Any], store: Path) -> None:
