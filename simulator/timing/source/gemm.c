@@ -59,36 +59,63 @@ uint32_t gemm_banks(const struct core *core, enum gemm_port port, cycle from, cy
     return banks;
 }
 
-static bool overwrites(const struct gemm_work *work, int64_t point)
+/* Whether the step at `point` replaces what it finds, and for how many steps from there on (at least 1) that stays so. */
+static bool overwrites(const struct gemm_work *work, int64_t point, int64_t *steps)
 {
+    const struct nest *nest = &work->nest;
+    *steps = nest->size[0] - point;
     if (work->accumulate)
         return false;
-    for (int d = 0; d < work->nest.dims; d++) {
-        int64_t index = point / work->nest.size[d + 1];
-        point -= index * work->nest.size[d + 1];
-        if (index && work->overwrite_mask >> d & 1)
+    for (int d = 0; d < nest->dims; d++) {
+        int64_t index = point / nest->size[d + 1];
+        point -= index * nest->size[d + 1];
+        if (!(work->overwrite_mask >> d & 1) || nest->bound[d] == 1)
+            continue;
+        if (index) {
+            *steps = MIN(*steps, nest->size[d] - index * nest->size[d + 1] - point);
             return false;
+        }
+        *steps = MIN(*steps, nest->size[d + 1] - point);
     }
     return true;
 }
 
-/* Whether a started nest uses `bank` at `port` in cycle `at`. */
-bool gemm_uses(const struct core *core, enum gemm_port port, unsigned bank, cycle at)
+/* The same of a started nest's use of `bank` at `port`. */
+static bool uses(const struct gemm_work *work, enum gemm_port port, unsigned bank, int64_t point, int64_t *steps)
+{
+    unsigned used;
+    *steps = work->nest.size[0] - point;
+    if (!(port_banks(work, port) >> bank & 1))
+        return false;
+    const struct place *place = port == GEMM_READS_ACT ? &work->act : &work->acc;
+    struct banking banking = banking_of(port == GEMM_READS_ACT ? TW_MEMORY_ACT : TW_MEMORY_ACC);
+    *steps = bank_run(place, &work->nest, point, banking, &used);
+    if (used != bank || port != GEMM_READS_ACC)
+        return used == bank;
+    int64_t alike;
+    bool replaces = overwrites(work, point, &alike);
+    *steps = MIN(*steps, alike);
+    return !replaces;
+}
+
+/* Whether a started nest uses `bank` at `port` in cycle `at`; up to cycle `*until` (at least the next) that stays so,
+ * as long as no other nest starts. */
+bool gemm_uses(const struct core *core, enum gemm_port port, unsigned bank, cycle at, cycle *until)
 {
     cycle issued = at - port_delay(port);
+    *until = NEVER;
     for (uint32_t back = 1; back <= MIN(core->gemm_count, KEPT); back++) {
         uint32_t n = (core->gemm_count - back) % KEPT;
         const struct gemm_work *work = core->gemm_nests[n].work;
-        int64_t point = issued - core->gemm_nests[n].start;
-        if (point < 0)
-            continue;
-        if (point >= work->nest.size[0] || !(port_banks(work, port) >> bank & 1))
-            return false;
-        const struct place *place = port == GEMM_READS_ACT ? &work->act : &work->acc;
-        struct banking banking = banking_of(port == GEMM_READS_ACT ? TW_MEMORY_ACT : TW_MEMORY_ACC);
-        if (bank_of(place_address(place, &work->nest, point), banking) != bank)
-            return false;
-        return port != GEMM_READS_ACC || !overwrites(work, point);
+        int64_t point = issued - core->gemm_nests[n].start, steps;
+        if (point >= work->nest.size[0])
+            break;
+        if (point >= 0) {
+            bool used = uses(work, port, bank, point, &steps);
+            *until = at + steps;
+            return used;
+        }
+        *until = at - point;
     }
     return false;
 }

@@ -107,6 +107,27 @@ static inline void steps_advance(struct steps *steps, const struct place *place,
     }
 }
 
+/* Bounds of the addresses at `count` points from `point` on. */
+static inline void place_range(const struct place *place, const struct nest *nest, int64_t point, int64_t count,
+                               int64_t *low, int64_t *high)
+{
+    int64_t at = place->base;
+    *low = at + place->low[0];
+    *high = at + place->high[0];
+    for (int d = 0; d < nest->dims; d++) {
+        int64_t size = nest->size[d + 1], index = point / size, more;
+        point -= index * size;
+        more = (point + count - 1) / size;
+        at += index * place->stride[d];
+        if (index + more >= nest->bound[d])
+            return;
+        *low = at + place->low[d + 1] + (place->stride[d] < 0 ? more * place->stride[d] : 0);
+        *high = at + place->high[d + 1] + (place->stride[d] > 0 ? more * place->stride[d] : 0);
+        if (more)
+            return;
+    }
+}
+
 /* How many further iterations, `left` at most, keep addresses `low` to `high` in their bank when each adds `stride`. */
 static inline int64_t same_bank_steps(int64_t low, int64_t high, int64_t stride, int64_t left, struct banking banking)
 {

@@ -7,9 +7,10 @@
 
 static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)
 {
+    cycle until;
     if (vector_writes(core, memory, bank, at))
         return true;
-    return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at);
+    return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at, &until);
 }
 
 /* Whether something that is decided may keep a write to `banks` waiting from cycle `from` on. */

@@ -10,8 +10,9 @@ enum {
 
 static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)
 {
+    cycle until;
     enum gemm_port port = memory == TW_MEMORY_ACT ? GEMM_READS_ACT : GEMM_READS_ACC;
-    return gemm_uses(core, port, bank, at) || vector_reads(core, memory, bank, at);
+    return gemm_uses(core, port, bank, at, &until) || vector_reads(core, memory, bank, at);
 }
 
 static bool may_wait(const struct core *core, unsigned memory, uint32_t banks, cycle from)

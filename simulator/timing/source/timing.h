@@ -302,7 +302,7 @@ void completed(struct core *core, unsigned engine, uint32_t nest, cycle at);
 void gemm_start(struct core *core, const struct instruction *instruction, uint32_t nest, cycle now);
 enum gemm_port { GEMM_READS_ACT, GEMM_READS_ACC, GEMM_WRITES_ACC };
 uint32_t gemm_banks(const struct core *core, enum gemm_port port, cycle from, cycle to);
-bool gemm_uses(const struct core *core, enum gemm_port port, unsigned bank, cycle at);
+bool gemm_uses(const struct core *core, enum gemm_port port, unsigned bank, cycle at, cycle *until);
 
 /* vector.c, vector_log.c */
 void vector_start(struct core *core, const struct instruction *instruction, cycle now);

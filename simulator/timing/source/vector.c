@@ -124,18 +124,31 @@ static void write_cycle(struct core *core, cycle now, uint32_t waiting)
     if (!waiting || v->window[v->head % WINDOW].ready > now)
         return;
     const struct pending_result *oldest = &v->window[v->head % WINDOW];
-    if (oldest->memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, oldest->bank, now))
+    cycle until;
+    if (oldest->memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, oldest->bank, now, &until))
         return;
     release(core, now);
 }
 
-/* Whether the step under the cursor goes on in this cycle; reads are noted. */
-static bool try_step(struct core *core, cycle now)
+/* Otherwise sets `*until`: the bank is not free before. */
+static bool can_read(const struct core *core, unsigned memory, unsigned bank, cycle now, cycle *until)
+{
+    cycle change;
+    bool taken = gemm_uses(core, gemm_read_port[memory], bank, now, &change);
+    if (taken)
+        *until = change;
+    return !taken;
+}
+
+/* Whether the step under the cursor goes on in this cycle; reads are noted. Where gemm keeps it waiting, it does so at
+ * least until cycle `*until`. */
+static bool try_step(struct core *core, cycle now, cycle *until)
 {
     struct vector_state *v = &core->vector;
     const struct vector_cursor *at = &core->cursor;
     const struct vector_work *work = &v->work->vector;
     uint32_t pass = pass_of(work, at->index);
+    *until = now;
     if (v->count == VECTOR_WINDOW)
         return false;
     uint8_t bank_a = (uint8_t)bank_of(at->a, banking_of(work->a_memory));
@@ -143,11 +156,11 @@ static bool try_step(struct core *core, cycle now)
     bool b_needed = work->b_always || (work->b_last && at->in_result == work->reduced - 1);
     bool a_now = false, b_now = false;
     if (work->a_needed && !v->a_held && !on_its_way(v, key_of(work->a_memory, at->a, pass)))
-        a_now = !gemm_uses(core, gemm_read_port[work->a_memory], bank_a, now);
+        a_now = can_read(core, work->a_memory, bank_a, now, until);
     bool a_have = v->a_held || !work->a_needed || a_now;
     bool same = a_now && work->a_memory == work->b_memory && bank_a == bank_b;
     if (b_needed && a_have && !same && !on_its_way(v, key_of(work->b_memory, at->b, pass)))
-        b_now = !gemm_uses(core, gemm_read_port[work->b_memory], bank_b, now);
+        b_now = can_read(core, work->b_memory, bank_b, now, until);
     if (a_now)
         vector_note(core, LOG_A, (struct log_entry){now, 1, 1, work->a_memory, bank_a});
     if (b_now)
@@ -157,21 +170,23 @@ static bool try_step(struct core *core, cycle now)
     return issue;
 }
 
-static void one_cycle(struct core *core)
+/* The cycle up to which nothing else happens but that results are written. */
+static cycle one_cycle(struct core *core)
 {
     struct vector_state *v = &core->vector;
     const cycle now = v->time++;
     const uint32_t waiting = v->count;
     bool issue = false;
+    cycle until = now;
     if (v->work && now >= v->begins) {
         if (core->cursor.work != v->work || core->cursor.point != v->point)
             seek(&core->cursor, v->work, v->point);
-        issue = try_step(core, now);
+        issue = try_step(core, now, &until);
         v->stalls += !issue;
     }
     write_cycle(core, now, waiting);
     if (!issue)
-        return;
+        return until;
     const struct vector_work *work = &v->work->vector;
     struct vector_cursor *at = &core->cursor;
     bool last = ++v->point == work->nest.size[0];
@@ -185,13 +200,26 @@ static void one_cycle(struct core *core)
         finish_nest(core, now);
     else
         advance(at);
+    return now;
 }
 
-/* Whether a result on its way lies within `place`; those of the same nest do not count where `own` is false. */
-static bool may_wait_for(const struct vector_state *v, const struct place *place, unsigned memory, bool own)
+struct glide {
+    int64_t points;
+    int period;
+    unsigned bank_a, bank_b, bank_dst;
+};
+
+/* Whether a step of the next `points`, one each `period` cycles, may need a result that is still on its way; those of
+ * the same nest do not count where `own` is false. */
+static bool may_wait_for(const struct vector_state *v, const struct place *place, unsigned memory, bool own,
+                         const struct glide *glide)
 {
+    if (!v->count)
+        return false;
     struct banking banking = banking_of(memory);
-    int64_t low = place->base + place->low[0], high = place->base + place->high[0];
+    cycle latest = v->window[(v->head + v->count - 1) % WINDOW].ready;
+    int64_t low, high, before = (MAX(latest, v->time) - v->time) / glide->period + 1;
+    place_range(place, &v->work->vector.nest, v->point, MIN(before, glide->points), &low, &high);
     if (low < 0 || high >= INT64_C(1) << banking.address_bits)
         low = 0, high = (INT64_C(1) << banking.address_bits) - 1;
     low >>= unit_shift(memory);
@@ -220,11 +248,14 @@ static bool writes_freely(const struct core *core, const struct vector_work *wor
     return !banks || !(gemm_banks(core, GEMM_WRITES_ACC, v->time, to) & banks);
 }
 
-struct glide {
-    int64_t points;
-    int period;
-    unsigned bank_a, bank_b, bank_dst;
-};
+/* The first cycle from `from` on, or else `to`, in which gemm reads from `bank`. */
+static cycle free_until(const struct core *core, unsigned memory, unsigned bank, cycle from, cycle to)
+{
+    cycle until;
+    while (from < to && !gemm_uses(core, gemm_read_port[memory], bank, from, &until))
+        from = until;
+    return MIN(from, to);
+}
 
 /* How far steps go on at an even pace, as far as banks and results on their way are concerned. */
 static bool plan_glide(const struct core *core, struct glide *glide, cycle until)
@@ -246,15 +277,17 @@ static bool plan_glide(const struct core *core, struct glide *glide, cycle until
     }
     bool both = work->a_needed && work->b_always && work->a_memory == work->b_memory;
     glide->period = both && glide->bank_a == glide->bank_b ? 2 : 1;
-    glide->points = points = MIN(points, (until - v->time) / glide->period);
-    cycle end = v->time + points * glide->period;
-    if (points < LEAST_GLIDE || !writes_freely(core, work, glide->bank_dst, end + VECTOR_LATENCY))
+    cycle end = MIN(until, v->time + points * glide->period);
+    if (work->a_needed)
+        end = free_until(core, work->a_memory, glide->bank_a, v->time, end);
+    if (work->b_always)
+        end = free_until(core, work->b_memory, glide->bank_b, v->time, end);
+    glide->points = (end - v->time) / glide->period;
+    end = v->time + glide->points * glide->period;
+    if (glide->points < LEAST_GLIDE || !writes_freely(core, work, glide->bank_dst, end + VECTOR_LATENCY))
         return false;
-    if (work->a_needed && (may_wait_for(v, &work->a, work->a_memory, !work->a_is_dst) ||
-                           gemm_banks(core, gemm_read_port[work->a_memory], v->time, end) >> glide->bank_a & 1))
-        return false;
-    return !work->b_always || !(may_wait_for(v, &work->b, work->b_memory, !work->b_is_dst) ||
-                                gemm_banks(core, gemm_read_port[work->b_memory], v->time, end) >> glide->bank_b & 1);
+    return !(work->a_needed && may_wait_for(v, &work->a, work->a_memory, !work->a_is_dst, glide)) &&
+           !(work->b_always && may_wait_for(v, &work->b, work->b_memory, !work->b_is_dst, glide));
 }
 
 static void glide_results(struct core *core, const struct glide *glide, cycle end)
@@ -282,6 +315,17 @@ static void glide_results(struct core *core, const struct glide *glide, cycle en
                                          .last = result + n + 1 == work->results.size[0]});
         steps_advance(&steps, &work->result, &work->results);
     }
+}
+
+/* Passes cycles in which nothing happens but that results are written. */
+static void stand_still(struct core *core, cycle until)
+{
+    struct vector_state *v = &core->vector;
+    if (v->time >= until || !writes_freely(core, NULL, 0, until))
+        return;
+    release_until(core, until);
+    v->stalls += until - v->time;
+    v->time = until;
 }
 
 static bool glide(struct core *core, cycle until)
@@ -320,7 +364,9 @@ static void simulate(struct core *core, cycle until)
             v->time = v->count ? until : v->last_write + 1;
             continue;
         }
-        one_cycle(core);
+        cycle waits = one_cycle(core);
+        if (waits > v->time)
+            stand_still(core, MIN(waits, until));
     }
 }
 
