@@ -14,7 +14,7 @@ import numpy as np
 from ..config import Config
 from ..fpga.area_model import area_model
 from ..fpga.formula import estimate
-from .clock import estimate_fmax
+from .clock import estimate_fmax, worst_error
 from .rungs import Knowledge, Measurement, Rung
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ class Correction:
                 for name in names:
                     examples.setdefault(name, []).append(Example(config, foretold[name], found[name]))
         known = area_model().errors["formula"].get(question.setting.family, {})
-        return cls.learnt_from(examples, {name: min(error["worst"], _WIDEST) for name, error in known.items()})
+        spans = {name: min(error["worst"], _WIDEST) for name, error in known.items()}
+        return cls.learnt_from(examples, {**spans, "fmax": worst_error()})
 
     @classmethod
     def learnt_from(cls, examples: Mapping[str, Sequence[Example]], spans: Mapping[str, float]) -> "Correction":
