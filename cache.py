@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .errors import DeviceError
 
-__all__ = ["CACHE_VARIABLE", "cache_directory", "cached_build"]
+__all__ = ["CACHE_VARIABLE", "cache_directory", "cached_build", "tell_builds"]
 
 CACHE_VARIABLE = "TILEWRIGHT_CACHE"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -31,7 +31,23 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "tilewright"
 
 
-def cached_build(key_parts: Iterable[bytes | str], build: Callable[[Path], None], *, name: str = "build") -> Path:
+_tell: Callable[[str], object] = str  # nobody asks
+
+
+@contextmanager
+def tell_builds(tell: Callable[[str], object]) -> Iterator[None]:
+    """Within it, `tell` is called at the start of each build that takes long, with what is built and for how long."""
+    global _tell
+    before, _tell = _tell, tell
+    try:
+        yield
+    finally:
+        _tell = before
+
+
+def cached_build(
+    key_parts: Iterable[bytes | str], build: Callable[[Path], None], *, name: str = "build", takes: str | None = None
+) -> Path:
     """The cache entry for `key_parts`; where there is none, `build` makes it.
 
     Parameters
@@ -43,6 +59,8 @@ def cached_build(key_parts: Iterable[bytes | str], build: Callable[[Path], None]
         it may rely on its own absolute path. What it raises passes through and leaves no entry.
     name
         What the entry's directory name starts with, for people who look into the cache.
+    takes
+        For :func:`tell_builds`: what is built and how long that takes, where it is long.
 
     Raises
     ------
@@ -54,6 +72,8 @@ def cached_build(key_parts: Iterable[bytes | str], build: Callable[[Path], None]
     if not entry.is_dir():
         with _locked(cache, entry.name):
             if not entry.is_dir():
+                if takes:
+                    _tell(takes)
                 _build(entry, build)
     for path in (cache, entry, *entry.iterdir()):
         _require_own(path)

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
 from ..driver.device import CYCLE_DEVICES
 
 if TYPE_CHECKING:
@@ -57,6 +59,13 @@ class RunBar:
         if bars is not None:
             self._expected = max(_expected_cycles(program, latency) if timed else self.total, 1)
             self._task = bars.add_task("", total=self._expected, **self._shown())
+
+    def note(self, text: str) -> None:
+        """A line above the bar."""
+        if self._bars is None:
+            click.echo(text, err=True)
+        else:
+            self._bars.console.print(text)
 
     def begin_run(self) -> None:
         """The next run of the core starts."""

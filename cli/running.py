@@ -1,6 +1,7 @@
 """A program on a device: with a bar, and with what was finished where Ctrl-C ends it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +62,15 @@ def run_program(
     Interrupted
         Ctrl-C, once the device has answered it.
     """
+    from ..cache import tell_builds
     from ..driver.device import Traced, open_device
     from ..driver.session import Session
     from ..isa.launch import DEFAULT_WATCHDOG
 
     with run_bar(program, device, latency) as bar:
         watched = dict(options) if bar is None else {**options, "progress": bar.advance}
-        opened = open_device(device, program.config, **watched) if len(program.instructions) else None
+        with tell_builds(partial(click.echo, err=True) if bar is None else bar.note):
+            opened = open_device(device, program.config, **watched) if len(program.instructions) else None
         session = None
         try:
             if traced and not isinstance(opened, Traced):

@@ -99,7 +99,7 @@ DEVICES: dict[str, tuple[str, str]] = {
     "uart": ("driver.board", "BoardDevice"),
     "linux": ("driver.linux", "LinuxDevice"),
 }
-CYCLE_DEVICES = ("cycle", "cycle-fast")  # those with the cycle simulator's options
+CYCLE_DEVICES = ("cycle", "cycle-fast", "netlist")  # those with the cycle simulator's options
 _PLACE = {"uart": "port", "linux": "place"}  # what may follow the name, after a colon
 
 

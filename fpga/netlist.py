@@ -24,6 +24,7 @@ __all__ = ["NetlistSimulator"]
 _FAMILY = FAMILIES["ecp5"]
 _INSTRUCTION_ROOM = 4096
 _RUN_CELLS = 256
+_BUILD_TIME = "five minutes or more"
 
 
 class NetlistSimulator(CycleSimulator):
@@ -49,10 +50,14 @@ class NetlistSimulator(CycleSimulator):
     def _emitted(self, config: Config) -> Emitted:
         require_yosys(_FAMILY)
         design = _verilog(config)
+        takes = (
+            f"Synthesising {config.name} for {_FAMILY.name} and building its simulator: {_BUILD_TIME}, and only once"
+        )
         entry = cached_build(
             synthesis_key(design, _FAMILY, top=NETLIST_TOP, netlist=True),
             lambda work: synthesise(design, _FAMILY, work, top=NETLIST_TOP, netlist=True),
             name=f"netlist-{config.hash}",
+            takes=takes,
         )
         return Emitted(netlist_verilog(entry, top=TOP, gated=_gated()), ())
 

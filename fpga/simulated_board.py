@@ -179,7 +179,8 @@ def _verilog(config: Config, system: SystemConfig) -> str:
         (work / _VERILOG).write_text(to_verilog(System(config, system, gated_clocks=True), name=TOP), encoding="utf-8")
 
     key: list[str | bytes] = [config.canonical_text, repr(asdict(system)), *_sources()]
-    entry = cached_build(key, emit, name=f"system-{config.hash}")
+    takes = f"Building a simulated board with {config.name}: two minutes or more, and only once"
+    entry = cached_build(key, emit, name=f"system-{config.hash}", takes=takes)
     return (entry / _VERILOG).read_text(encoding="utf-8")
 
 

@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tilewright.cache import CACHE_VARIABLE, cache_directory, cached_build
+from tilewright.cache import CACHE_VARIABLE, cache_directory, cached_build, tell_builds
 from tilewright.errors import DeviceError
 
 
@@ -114,3 +114,13 @@ def test_anothers_entry_is_not_used() -> None:
     os.chown(entry, 12345, 12345)
     with pytest.raises(DeviceError, match="must be yours"):
         cached_build(["x"], lambda directory: None)
+
+
+def test_what_takes_long_is_told() -> None:
+    told: list[str] = []
+    with tell_builds(told.append):
+        cached_build(["short"], lambda directory: None)
+        for _ in range(2):
+            cached_build(["long"], lambda directory: None, takes="Building a thing: a minute")
+    cached_build(["later"], lambda directory: None, takes="Building another: a minute")
+    assert told == ["Building a thing: a minute"]

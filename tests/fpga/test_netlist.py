@@ -65,8 +65,8 @@ def test_digits_take_the_same_cycles_as_on_the_verilog() -> None:
     program = compile_model(DIGITS, TINY)
     images = np.load(DIGITS_TEST)["images"][:1]
     found = []
-    for device in (open_device("netlist", TINY), CycleSimulator(TINY)):
+    for device in (open_device("netlist", TINY, trace=True), CycleSimulator(TINY, trace=True)):
         outputs = Session(program, device).run({"image": images})
-        found.append((outputs["probabilities"].tobytes(), dict(device.counters)))
+        found.append((outputs["probabilities"].tobytes(), dict(device.counters), device.events().tobytes()))
         device.close()
     assert found[0] == found[1]
