@@ -38,14 +38,15 @@ static int stop(struct core *core, uint32_t error, uint64_t index)
     return 0;
 }
 
-static int clear_from(const uint8_t *raw, unsigned bit)
+static inline int clear_from(const uint8_t *raw, unsigned bit)
 {
-    if (raw[bit / 8] >> bit % 8)
-        return 0;
-    for (unsigned byte = bit / 8 + 1; byte < TW_INSTRUCTION_BYTES; byte++)
-        if (raw[byte])
-            return 0;
-    return 1;
+    unsigned word = bit / 64 * 8, left = TW_INSTRUCTION_BYTES - word;
+    uint64_t words[TW_INSTRUCTION_BYTES / 8] = {0}, set;
+    memcpy(words, raw + word, left);
+    set = words[0] >> bit % 64;
+    for (unsigned n = 1; n < left / 8; n++)
+        set |= words[n];
+    return !set;
 }
 
 static int bounds_positive(const uint32_t *bound, int dims)
@@ -158,7 +159,6 @@ static int begin(struct core *core, int e)
 static int fetch(struct core *core)
 {
     const struct launch *launch = core->launch;
-    struct entry entry = {.index = (uint32_t)core->next};
     if (core->finished)
         return 0;
     if (core->next >= launch->count)
@@ -167,8 +167,8 @@ static int fetch(struct core *core)
     if (address < launch->dram_base || launch->dram_size < TW_INSTRUCTION_BYTES ||
         address - launch->dram_base > launch->dram_size - TW_INSTRUCTION_BYTES)
         return stop(core, TW_ERROR_BUS_READ, core->next);
-    memcpy(entry.raw, launch->dram + (address - launch->dram_base), TW_INSTRUCTION_BYTES);
-    int e = engine_of(entry.raw);
+    const uint8_t *raw = launch->dram + (address - launch->dram_base);
+    int e = engine_of(raw);
     if (e < 0)
         return stop(core, TW_ERROR_ILLEGAL_INSTRUCTION, core->next);
     if (e == NO_ENGINE)
@@ -176,10 +176,11 @@ static int fetch(struct core *core)
     struct engine *engine = &core->engine[e];
     if (engine->queued == QUEUE_DEPTH)
         return 0;
-    entry.wait = tw_sync_wait(entry.raw);
-    entry.signal = tw_sync_signal(entry.raw);
-    engine->queue[(engine->head + engine->queued++) % QUEUE_DEPTH] = entry;
-    core->next++;
+    struct entry *entry = &engine->queue[(engine->head + engine->queued++) % QUEUE_DEPTH];
+    memcpy(entry->raw, raw, TW_INSTRUCTION_BYTES);
+    entry->wait = tw_sync_wait(raw);
+    entry->signal = tw_sync_signal(raw);
+    entry->index = (uint32_t)core->next++;
     return 1;
 }
 

@@ -7,16 +7,30 @@
 typedef int8_t granule_t __attribute__((vector_size(GRANULE)));
 typedef operand_t granule_operands_t __attribute__((vector_size(GRANULE * sizeof(operand_t))));
 
+/* LINE values at a time where a run is long, then granules. */
+#define LINE 64
+typedef int8_t line_t __attribute__((vector_size(LINE)));
+typedef operand_t line_operands_t __attribute__((vector_size(LINE * sizeof(operand_t))));
+
+#define CONVERT(values_type, operands_type) \
+    do { \
+        values_type values; \
+        memcpy(&values, from, sizeof values); \
+        operands_type operands = __builtin_convertvector(values, operands_type) + (operand_t)OPERAND_BIAS; \
+        memcpy(to, &operands, sizeof operands); \
+        from += sizeof values, to += sizeof values, left -= sizeof values; \
+    } while (0)
+
 static inline void write_act(struct machine *m, int row, size_t granule, size_t count, const uint8_t *from)
 {
     operand_t *to = m->act[row] + granule * GRANULE;
-    for (; count--; from += GRANULE, to += GRANULE) {
-        granule_t values;
-        memcpy(&values, from, sizeof values);
-        granule_operands_t operands = __builtin_convertvector(values, granule_operands_t) + (operand_t)OPERAND_BIAS;
-        memcpy(to, &operands, sizeof operands);
-    }
+    size_t left = count * GRANULE;
+    while (left >= LINE)
+        CONVERT(line_t, line_operands_t);
+    while (left)
+        CONVERT(granule_t, granule_operands_t);
 }
+#undef CONVERT
 
 static inline void read_act(const struct machine *m, int row, size_t granule, size_t count, uint8_t *to)
 {

@@ -4,6 +4,7 @@
 
 #define OUTER (TW_TRANSFER_DIMS - 1)
 #define PREFETCH_BYTES 1024
+#define PREFETCH_RUNS 6
 
 /* `rows`: the mask of a LOAD, the row of a STORE. */
 struct transfer {
@@ -52,8 +53,6 @@ static inline void load_cells(struct machine *m, uint32_t memory, int row, uint3
                               const uint8_t *from)
 {
     struct storage s = storage_of(m, memory, row);
-    for (size_t byte = 0; byte < (size_t)count * s.cell_bytes; byte += 64)
-        __builtin_prefetch(from + PREFETCH_BYTES + byte);
     switch (memory) {
     case TW_MEMORY_ACT: write_act(m, row, cell, count, from); break;
     case TW_MEMORY_WGT:
@@ -78,8 +77,18 @@ static inline void load_run(struct machine *m, const struct transfer *t, int row
                    from + (size_t)i * s.cell_bytes);
 }
 
+/* What comes next: further on in a long run, or some runs ahead. */
+static inline void prefetch(const struct transfer *t, const uint8_t *from, size_t length)
+{
+    ptrdiff_t ahead = length < PREFETCH_BYTES ? (ptrdiff_t)t->dram_stride[OUTER - 1] * PREFETCH_RUNS : PREFETCH_BYTES;
+    uintptr_t next = (uintptr_t)from + (uintptr_t)ahead;
+    for (size_t byte = 0; byte < length; byte += 64)
+        __builtin_prefetch((const void *)(next + byte));
+}
+
 static inline void load_run_to_rows(struct machine *m, const struct transfer *t, uint32_t address, uint8_t *from)
 {
+    prefetch(t, from, (size_t)t->bound[OUTER] * storage_of(m, t->memory, 0).cell_bytes);
     if (t->memory != TW_MEMORY_ACT && t->memory != TW_MEMORY_ACC)
         load_run(m, t, 0, address, from);
     else

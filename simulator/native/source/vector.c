@@ -130,6 +130,73 @@ static inline void finish(struct machine *m, const struct vector_nest *n, struct
         narrow(m, n, row, (size_t)(at->dst & ACT_MASK) * GRANULE + (size_t)first, t);
 }
 
+/* What becomes of a sum; ROUNDING_MIXED where some channels round once and others twice. */
+enum rounding { ROUNDING_NONE, ROUNDING_ONCE, ROUNDING_TWICE, ROUNDING_MIXED };
+
+static enum rounding rounding_of(const struct vector_nest *n, const struct scale_cell *scale)
+{
+    return !n->scale_enable ? ROUNDING_NONE : !scale->singles ? ROUNDING_TWICE :
+           scale->singles == BLOCK_OUT ? ROUNDING_ONCE : ROUNDING_MIXED;
+}
+
+static inline lanes_t round_lanes(const struct scale_lanes *part, enum rounding rounding, lanes_t t)
+{
+    lanes_t x = lanes_shift_left(t, part->left);
+    switch (rounding) {
+    case ROUNDING_ONCE: return lanes_far_product(x, &part->scaling);
+    case ROUNDING_TWICE: return round_twice(part, x);
+    default: return lanes_choose(part->single, lanes_far_product(x, &part->scaling), round_twice(part, x));
+    }
+}
+
+/* The innermost loop of sums of one step whose channels stay: one part of the cells in one row. Rounding is a constant,
+ * so that all that does not change stays in registers. */
+static inline __attribute__((always_inline)) void run_line(struct machine *m, const struct vector_nest *n, const struct form form,
+                                                           const enum rounding rounding, int row, int first, struct place at,
+                                                           const struct scale_lanes part, int loop)
+{
+    const lanes_t zero = lanes_set(n->a_zero), residual_zero = lanes_set(n->residual_zero);
+    const lanes_t low = lanes_set(n->minimum - n->zero_point), high = lanes_set(n->maximum - n->zero_point);
+    const lanes_t offset = lanes_set(n->zero_point + OPERAND_BIAS);
+    const uint32_t residual = n->residual, b_in_acc = n->b_in_acc;
+    const uint32_t a_stride = (uint32_t)n->a_stride[loop], b_stride = (uint32_t)n->b_stride[loop];
+    const uint32_t dst_stride = (uint32_t)n->dst_stride[loop];
+    lanes_t bias = lanes_subtract(lanes_set(0), zero);
+    if (n->bias_enable)
+        bias = lanes_add(bias, lanes_load(m->bias[(n->bias_base + at.channel) & (BIAS_DEPTH - 1)] + first));
+    for (uint32_t i = n->bound[loop]; i; i--) {
+        lanes_t t = lanes_add(read_operand(m, form.a_in_acc, row, at.a, first), bias);
+        if (rounding != ROUNDING_NONE)
+            t = round_lanes(&part, rounding, t);
+        if (residual)
+            t = lanes_add(t, lanes_subtract(read_operand(m, b_in_acc, row, at.last_b, first), residual_zero));
+        if (form.dst_in_acc)
+            lanes_store(m->acc[row][at.dst & (ACC_DEPTH - 1)] + first, t);
+        else
+            operands_store(m->act[row] + (size_t)(at.dst & ACT_MASK) * GRANULE + (size_t)first,
+                           lanes_add(lanes_min(lanes_max(t, low), high), offset));
+        at.a += a_stride;
+        at.last_b += b_stride;
+        at.dst += dst_stride;
+    }
+}
+
+static inline __attribute__((always_inline)) void run_lines(struct machine *m, const struct vector_nest *n, const struct form form,
+                                                            const struct place *at, const struct scale_cell *scale, int loop)
+{
+    enum rounding rounding = rounding_of(n, scale);
+    for (int row = 0; row < ROWS; row++)
+        for (int first = 0; first < BLOCK_OUT && n->row_mask >> row & 1; first += LANES) {
+            const struct scale_lanes part = scale->part[first / LANES];
+            switch (rounding) {
+            case ROUNDING_NONE: run_line(m, n, form, ROUNDING_NONE, row, first, *at, part, loop); break;
+            case ROUNDING_ONCE: run_line(m, n, form, ROUNDING_ONCE, row, first, *at, part, loop); break;
+            case ROUNDING_TWICE: run_line(m, n, form, ROUNDING_TWICE, row, first, *at, part, loop); break;
+            case ROUNDING_MIXED: run_line(m, n, form, ROUNDING_MIXED, row, first, *at, part, loop); break;
+            }
+        }
+}
+
 /* All results, with `form` a constant. A cell's parts can be done one after another: no part reads another. */
 static inline __attribute__((always_inline)) void run_results(struct machine *m, const struct vector_nest nest,
                                                               struct place begin, const struct form form)
@@ -145,6 +212,13 @@ static inline __attribute__((always_inline)) void run_results(struct machine *m,
             address_of(begin.last_b, n->b_stride, index, inner), address_of(begin.dst, n->dst_stride, index, inner),
             address_of(begin.channel, n->channel_stride, index, inner),
         };
+        if (form.single_step && n->results && !n->channel_stride[inner] && !n->table_enable) {
+            uint32_t cell = (n->scale_base + (n->scale_shared ? 0 : at.channel)) & (SCALE_DEPTH - 1);
+            if (n->scale_enable && cell != held)
+                read_scale(m, held = cell, &scale);
+            run_lines(m, n, form, &at, &scale, inner);
+            continue;
+        }
         for (uint32_t i = n->results ? n->bound[inner] : 1; i; i--) {
             uint32_t cell = (n->scale_base + (n->scale_shared ? 0 : at.channel)) & (SCALE_DEPTH - 1);
             if (n->scale_enable && cell != held)
@@ -221,7 +295,8 @@ static void list_steps(struct vector_nest *n, struct window *window)
     n->window = window;
     for (int d = n->results; d < TW_VECTOR_DIMS; d++)
         n->steps *= n->bound[d];
-    if (n->steps > WINDOW)
+    window->a[0] = window->b[0] = 0;
+    if (n->steps == 1 || n->steps > WINDOW)
         return;
     do {
         window->a[k] = address_of(0, n->a_stride + n->results, index, dims);
