@@ -15,6 +15,7 @@ from tilewright.explore.study import Study
 from tilewright.explore.workers import Job
 
 Ask = Callable[..., Question]
+VERIFIED = (Rung.TUNED, Rung.RTL, Rung.SYNTHESIS)
 
 
 def searched(question: Question, workers: Any, points: int = 10_000, store: Store | None = None) -> Study:
@@ -146,6 +147,54 @@ def test_the_front_climbs_until_all_of_it_is_known(ask: Ask, formula_workers: An
     assert all(candidate.known.rungs["lut"] is Rung.SYNTHESIS for candidate in after)
     assert all(candidate.known.quantities["lut"] == 1000 for candidate in after)
     assert study.counted[Outcome.BROKEN] and study.counted[Outcome.EVALUATED]
+
+
+def test_a_design_that_fails_in_verilog_is_said_to_and_leaves_the_front(
+    ask: Ask, formula_workers: Any, tmp_path: Path
+) -> None:
+    class Failing(formula_workers):  # type: ignore[misc]
+        """The fastest design takes 3% more cycles in Verilog than foretold, the next one computes something else."""
+
+        def _measured(self, job: Job) -> Measurement:
+            found = replace(super()._measured(job), rung=job.rung)
+            if job.rung is Rung.RTL and job.config.hash == wrong[0]:
+                return replace(found, quantities={"cycles": 1.03 * found.quantities["cycles"]})
+            if job.rung is Rung.RTL and job.config.hash == wrong[1]:
+                return Measurement(Rung.RTL, refused=f"{job.config.name}: output y differs")
+            return found
+
+    path, workers = tmp_path / "explore.db", Failing()
+    with Store(path) as store:
+        study = searched(ask("exhaustive"), workers, store=store)
+        wrong = [key for key, _ in front(study)[:2]]
+        study.climb(VERIFIED)
+        expected = front(study)
+        failed = {config.hash: reason for _, config, _, outcome, reason in study.looked_at() if outcome == "failed"}
+    assert set(failed) == set(wrong) and study.counted[Outcome.FAILED] == 2
+    assert failed[wrong[0]].startswith("the Verilog must take the ") and "output y differs" in failed[wrong[1]]
+    synthesised = {job.config.hash for job in workers.jobs if job.rung is Rung.SYNTHESIS}
+    assert synthesised.issuperset(key for key, _ in expected) and not synthesised & set(wrong)
+
+    again = Failing()
+    with Store(path) as store:
+        repeated = searched(ask("exhaustive"), again, store=store)
+        repeated.climb(VERIFIED)
+        restored = Study(repeated.question, store, again)
+        restored.restore()
+    assert not again.jobs, "evaluated twice"
+    assert front(repeated) == front(restored) == expected
+
+
+def test_a_search_keeps_to_what_it_had_learnt_when_it_began(ask: Ask, formula_workers: Any, tmp_path: Path) -> None:
+    with Store(tmp_path / "explore.db") as store:
+        first = ask("nsga2").continued(store.studies(), 0)
+        searched(first, formula_workers(), points=20, store=store).climb((Rung.SYNTHESIS,))
+        asked = first.setting.asked(Rung.SYNTHESIS)
+        last = max(number for number, *_ in store.results(asked))
+        assert ask("nsga2").continued(store.studies(), last) == first
+        anew = ask("nsga2", seed=2).continued(store.studies(), last)
+        assert anew.learnt_from == last > 0 == first.learnt_from
+        assert Question.from_json(anew.to_json()).key == anew.key
 
 
 def test_presets_are_tried_first(ask: Ask, formula_workers: Any) -> None:
