@@ -1,16 +1,15 @@
 """A board at the end of a serial line, as a device."""
 
-from collections.abc import Mapping
 from time import sleep
 
 import numpy as np
 
 from ..config import Config
 from ..errors import DeviceError
-from ..isa.launch import Launch, Outcome
-from ..isa.registers import SEGMENT_ALIGNMENT
+from ..isa.launch import Launch
 from .frames import PAYLOAD_BYTES, SYSTEM_PAGE, System
 from .link import HostLink, Line
+from .operated import OperatedDevice
 from .registers import RegisterDriver
 
 __all__ = ["BoardDevice"]
@@ -18,7 +17,7 @@ __all__ = ["BoardDevice"]
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.0002, 0.02
 
 
-class BoardDevice:
+class BoardDevice(OperatedDevice):
     """The system of ``fpga/soc`` behind a serial port.
 
     Parameters
@@ -48,52 +47,25 @@ class BoardDevice:
     name = "uart"
 
     def __init__(self, config: Config, *, port: str = "", baud: int = 3_000_000, patience: float = 5.0) -> None:
-        self.config = config
-        self.counters: Mapping[str, int] = {}
-        self._started: Launch | None = None
+        self._look = _SHORTEST_LOOK
         self._link = HostLink(_open_line(port, baud), baud=baud, patience=patience, name=port)
         try:
-            self._base, self._size, self._word, self.clock_hz = (
-                self._link.read32(SYSTEM_PAGE + place) for place in System
-            )
-            self._driver = RegisterDriver(self._link, config, idle=self._idle, interrupt=True)
-            self._driver.reset()  # whatever the last session left
+            base, size, self._word, self.clock_hz = (self._link.read32(SYSTEM_PAGE + place) for place in System)
+            driver = RegisterDriver(self._link, config, idle=self._idle, interrupt=True)
+            driver.reset()  # whatever the last session left
         except BaseException:
             self._link.close()
             raise
-        self._next, self._look = 0, _SHORTEST_LOOK
+        super().__init__(driver, base=base, size=size, way_out="take a smaller network, or a system with more memory")
 
     @property
     def repeats(self) -> int:
         return self._link.repeats
 
-    def __enter__(self) -> "BoardDevice":
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
-
-    def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
-        """Address of `nbytes` bytes of the board's memory.
-
-        Raises
-        ------
-        DeviceError
-            There are not enough.
-        """
-        start = -(-self._next // alignment) * alignment
-        if start + nbytes > self._size:
-            raise DeviceError(
-                f"the board's memory must hold {start + nbytes} bytes for this program, but has {self._size}: "
-                "take a smaller network, or a system with more memory"
-            )
-        self._next = start + nbytes
-        return self._base + start
-
     def write(self, address: int, data: bytes | np.ndarray) -> None:
         """Put the bytes of `data`, an array's in C order, into the board's memory."""
         raw = data if isinstance(data, bytes) else np.ascontiguousarray(data).tobytes()
-        self._require_inside(address, len(raw))
+        self._offset(address, len(raw))
         while raw:
             head = address % self._word
             part, raw = raw[: PAYLOAD_BYTES - head], raw[PAYLOAD_BYTES - head :]
@@ -103,7 +75,7 @@ class BoardDevice:
 
     def read(self, address: int, nbytes: int) -> np.ndarray:
         """A copy of the board's memory, uint8, shape (nbytes,)."""
-        self._require_inside(address, nbytes)
+        self._offset(address, nbytes)
         first, end = address - address % self._word, -(-(address + nbytes) // self._word) * self._word
         steps = range(first, end, PAYLOAD_BYTES)
         parts = [self._link.read_memory(place, min(PAYLOAD_BYTES, end - place)) for place in steps]
@@ -117,31 +89,8 @@ class BoardDevice:
         DeviceError
             The one before has not been waited for, or the link is lost.
         """
-        if self._started is not None:
-            raise DeviceError(f"device {self.name} must end its run before the next one: wait for it")
-        self._driver.start(launch)
-        self._started = launch
         self._look = _SHORTEST_LOOK
-
-    def wait(self) -> Outcome:
-        """Stay until the started program ends. Its own errors are in the outcome.
-
-        Raises
-        ------
-        DeviceError
-            Nothing was started, or the link is lost: the program must then be loaded again.
-        """
-        if self._started is None:
-            raise DeviceError(f"device {self.name} must be started before it is waited for")
-        self._started = None
-        outcome = self._driver.wait()
-        self.counters = outcome.counters
-        return outcome
-
-    def run(self, launch: Launch) -> Outcome:
-        """Start and wait."""
-        self.start(launch)
-        return self.wait()
+        super().start(launch)
 
     def close(self) -> None:
         self._link.close()
@@ -149,12 +98,6 @@ class BoardDevice:
     def _idle(self) -> None:
         sleep(self._look)
         self._look = min(1.5 * self._look, _LONGEST_LOOK)
-
-    def _require_inside(self, address: int, nbytes: int) -> None:
-        if not self._base <= address <= address + nbytes <= self._base + self._size:
-            raise DeviceError(
-                f"the board's memory ends at {self._base + self._size:#x}; {address:#x}+{nbytes} is outside"
-            )
 
 
 def _open_line(port: str, baud: int) -> Line:

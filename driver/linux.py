@@ -53,12 +53,6 @@ class MappedDevice(OperatedDevice):
         way_out = "set aside a larger buffer, or take a smaller network"
         super().__init__(driver, base=buffer.address, size=buffer.size, way_out=way_out)
 
-    def __enter__(self) -> "MappedDevice":
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
-
     def write(self, address: int, data: bytes | np.ndarray) -> None:
         """Put the bytes of `data`, an array's in C order, into the buffer."""
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data).reshape(-1)

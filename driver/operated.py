@@ -1,6 +1,7 @@
 """What devices behind a register driver do alike: memory from one region, and a run in two halves."""
 
 from collections.abc import Mapping
+from typing import Self
 
 from ..errors import DeviceError
 from ..isa.launch import Launch, Outcome
@@ -11,7 +12,7 @@ __all__ = ["OperatedDevice"]
 
 
 class OperatedDevice:
-    """A core that a RegisterDriver operates. A subclass gives the accesses to its memory.
+    """A core that a RegisterDriver operates. A subclass gives the accesses to its memory, and what `close` does.
 
     Parameters
     ----------
@@ -37,6 +38,16 @@ class OperatedDevice:
         self._base, self._size, self._way_out = base, size, way_out
         self._next = base
         self._started = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the core and of what leads to it."""
+        raise NotImplementedError
 
     def allocate(self, nbytes: int, alignment: int = SEGMENT_ALIGNMENT) -> int:
         """Address of `nbytes` bytes of the device's memory.

@@ -104,7 +104,7 @@ def test_digits_through_the_whole_system() -> None:
 
 
 @pytest.mark.skipif(not (SOAK and (MODELS / KWS).is_file()), reason="in make soak, with the networks in shared/models")
-@pytest.mark.parametrize("memory_bytes", [1 << 17, None])
+@pytest.mark.parametrize("memory_bytes", [1 << 18, None], ids=["block-ram", "sdram"])
 def test_kws_in_block_ram_and_in_sdram(memory_bytes: int | None) -> None:
     program = compile_model(MODELS / KWS, TINY)
     device = open_device("soc", TINY, memory_bytes=memory_bytes)
@@ -126,10 +126,12 @@ def test_memory_and_its_end(quiet: SimulatedBoard) -> None:
         assert (device.read(base, 10_000) == copy).all()
         assert (device.read(base + 4097, 13) == copy[4097 : 4097 + 13]).all()
         with pytest.raises(
-            DeviceError, match=r"the board's memory must hold .* bytes for this program, but has 262144"
+            DeviceError, match=r"the memory of device uart must hold .* bytes for this program, but has 262144"
         ):
             device.allocate(1 << 18)
-        with pytest.raises(DeviceError, match=r"the board's memory ends at 0x40040000; 0x4003ffff.2 is outside"):
+        with pytest.raises(
+            DeviceError, match=r"memory of device uart is from 0x40000000 to 0x40040000; 0x4003ffff.2 is out"
+        ):
             device.read(0x4003_FFFF, 2)
 
 
