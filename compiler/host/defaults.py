@@ -12,6 +12,7 @@ from ..te.tensor import Tensor
 __all__ = ["default_schedule"]
 
 _DEEPEST = 24  # stages inlined into one another; expressions are walked recursively
+_REPEATED = 2  # results for each element of a costly stage from which on it is computed once, and kept
 _LARGEST = 1 << 11  # nodes of an expression, those that it holds more than once counted as often
 
 
@@ -45,7 +46,8 @@ def _inline(schedule: Schedule, readers: dict[Tensor, list[Tensor]]) -> None:
             continue
         (reader,) = readers[tensor]
         size = sizes[reader] + _tree_size(reader, only=tensor) * sizes[tensor]
-        if depths[tensor] <= _DEEPEST and size <= _LARGEST and not (reader.reduce_axes and costly[tensor]):
+        repeated = reader.reduce_axes or reader.size > _REPEATED * tensor.size
+        if depths[tensor] <= _DEEPEST and size <= _LARGEST and not (repeated and costly[tensor]):
             stage.inline()
             sizes[reader] = size
             depths[reader] += depths[tensor]
