@@ -49,7 +49,7 @@ def run(
 ) -> None:
     """Run PROGRAM on a device with inputs from a file; without instructions it needs none.
 
-    Ctrl-C ends a run cleanly on the oracle and the cycle simulator: layers that were finished are listed, and with
+    Ctrl-C ends a run on a simulator cleanly: layers that were finished are listed, and with
     --out those of their results that DRAM still holds are written.
     """
     given = _device_options(device, options)

@@ -1,7 +1,7 @@
 """Bars for what takes long: on a terminal only, and gone when it is over."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +10,7 @@ import click
 from ..driver.device import CYCLE_DEVICES
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
     from ..driver.session import Session
     from ..isa.program import Program, Run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["RunBar", "each_of", "run_bar", "run_steps", "stages"]
 
 Item = TypeVar("Item")
-_WATCHED = (*CYCLE_DEVICES, "oracle")
+_WATCHED = (*CYCLE_DEVICES, "oracle", "native")
 
 
 @contextmanager
@@ -42,13 +42,20 @@ class RunBar:
 
     Parameters
     ----------
+    open_bars
+        Called when there is something to show, which a short run never has; None where nobody would see it.
     timed
         Whether the device counts cycles; then the bar and the time left go by those that the timing model expects.
     """
 
-    def __init__(self, program: "Program", bars: "Progress | None", *, timed: bool, latency: int | None) -> None:
+    def __init__(
+        self, program: "Program", open_bars: "Callable[[], Progress | None]", *, timed: bool, latency: int | None
+    ) -> None:
         self._program = program
-        self._bars = bars
+        self._open_bars = open_bars
+        self._latency = latency
+        self._bars: Progress | None = None
+        self._opened = False
         self._runs = _runs(program)
         self.total = sum(run.count - 1 for run in self._runs)
         self._done = self._cycles = 0
@@ -56,9 +63,6 @@ class RunBar:
         self._place = -1
         self._began = monotonic()
         self._timed = timed
-        if bars is not None:
-            self._expected = max(_expected_cycles(program, latency) if timed else self.total, 1)
-            self._task = bars.add_task("", total=self._expected, **self._shown())
 
     def note(self, text: str) -> None:
         """A line above the bar."""
@@ -78,9 +82,19 @@ class RunBar:
     def advance(self, instructions: int, cycles: int) -> None:
         """What a device reports: how many instructions of the run are done, after how many cycles."""
         self._current = (instructions, cycles)
+        if not self._opened:
+            self._open()
         if self._bars is not None:
             done = self._cycles + cycles if self._timed else self._done + instructions
             self._bars.update(self._task, completed=min(done, self._expected), **self._shown())
+
+    def _open(self) -> None:
+        self._opened = True
+        self._bars = self._open_bars()
+        if self._bars is not None:
+            expected = _expected_cycles(self._program, self._latency) if self._timed else self.total
+            self._expected = max(expected, 1)
+            self._task = self._bars.add_task("", total=self._expected, **self._shown())
 
     @property
     def instructions(self) -> int:
@@ -121,13 +135,21 @@ def run_bar(program: "Program", device: str, latency: int | None = None) -> "Ite
     if device not in _WATCHED or not _runs(program):
         yield None
         return
+    with ExitStack() as stack:
+
+        def open_bars() -> "Progress | None":
+            return stack.enter_context(_terminal_bars(*_run_columns()))
+
+        yield RunBar(program, open_bars, timed=device in CYCLE_DEVICES, latency=latency)
+
+
+def _run_columns() -> "tuple[ProgressColumn, ...]":
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
     layer = TextColumn("{task.fields[layer]}", table_column=Column(max_width=28, no_wrap=True, overflow="ellipsis"))
     texts = (TextColumn("{task.fields[count]}"), TextColumn("{task.fields[speed]}"), TimeRemainingColumn(compact=True))
-    with _terminal_bars(layer, BarColumn(20), *texts) as bars:
-        yield RunBar(program, bars, timed=device in CYCLE_DEVICES, latency=latency)
+    return layer, BarColumn(20), *texts
 
 
 def run_steps(session: "Session", inputs: Any, bar: RunBar | None) -> dict[str, Any]:

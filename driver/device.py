@@ -9,12 +9,12 @@ from ..config import Config
 from ..errors import DeviceError
 from ..isa.launch import Launch, Outcome
 from ..isa.registers import SEGMENT_ALIGNMENT
-from ..isa.table import Memory
+from ..isa.table import Engine, Memory
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CYCLE_DEVICES", "DEVICES", "Device", "Shared", "Simulator", "Traced", "open_device"]
+__all__ = ["CYCLE_DEVICES", "DEVICES", "Device", "Shared", "Simulator", "Stoppable", "Traced", "open_device"]
 
 
 @runtime_checkable
@@ -86,6 +86,14 @@ class Traced(Protocol):
 
     def events(self) -> "np.ndarray":
         """Of the last run: fields `cycle`, `index` (of the instruction), `engine`, `retired` (0 started, 1 retired)."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A device whose run Ctrl-C may end between two instructions."""
+
+    def unfinished(self) -> Mapping[Engine, int]:
+        """Where the last run stands: the index of each engine's oldest instruction that has not retired."""
 
 
 DEVICES: dict[str, tuple[str, str]] = {

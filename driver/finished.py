@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..isa.program import Layer, Program, Run, Tensor
+from ..isa.tokens import engines_of
 from ..isa.until import ended_after
 from .session import Session, StepRecord
 
@@ -47,7 +48,7 @@ def finished(session: Session) -> Finished:
     records = session.records
     if cut is not None:
         done += cut.counters.get("instructions", 0)
-        over |= set(_layers_done(cut))
+        over |= set(_layers_done(program, cut))
     count = next((n for n, layer in enumerate(program.layers) if layer not in over), len(program.layers))
     ended = ended_after(program, count - 1) if count else None
     if ended is not None and cut is not None and len(ended.steps) > len(records):
@@ -58,13 +59,16 @@ def finished(session: Session) -> Finished:
     return Finished(ended, tuple(records), results, done, sum(run.count - 1 for run in runs), cycles)
 
 
-def _layers_done(cut: StepRecord) -> Iterator[Layer]:
-    """Those of which every instruction had retired. Without events nobody knows."""
+def _layers_done(program: Program, cut: StepRecord) -> Iterator[Layer]:
+    """Those of which every instruction had retired, where the device knows that."""
     assert isinstance(cut.step, Run)
-    if cut.events is None:
-        return
     retired = np.zeros(cut.step.count, bool)
-    retired[cut.events["index"][cut.events["retired"] == 1]] = True
+    if cut.events is not None:
+        retired[cut.events["index"][cut.events["retired"] == 1]] = True
+    if cut.unfinished is not None:
+        engines = engines_of(program.instructions[cut.step.first : cut.step.first + cut.step.count])
+        for engine, oldest in cut.unfinished.items():
+            retired[:oldest] |= engines[:oldest] == engine
     for layer in cut.layers:
         first = layer.first - cut.step.first
         if retired[first : min(first + layer.count, cut.step.count - 1)].all():
@@ -73,9 +77,11 @@ def _layers_done(cut: StepRecord) -> Iterator[Layer]:
 
 def _cut_short(cut: StepRecord, step: object) -> StepRecord:
     """As if the run had ended with the last instruction of `step`."""
-    assert isinstance(step, Run) and cut.events is not None
-    events = cut.events[cut.events["index"] < step.count - 1]
+    assert isinstance(step, Run)
     layers = tuple(layer for layer in cut.layers if layer.first < step.first + step.count - 1)
+    if cut.events is None:
+        return StepRecord(step, layers, cut.seconds)
+    events = cut.events[cut.events["index"] < step.count - 1]
     return StepRecord(step, layers, cut.seconds, {"cycles": int(events["cycle"].max(initial=0))}, events)
 
 

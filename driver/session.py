@@ -12,8 +12,8 @@ from ..errors import DeviceError, ProgramError
 from ..isa.columns import column, opcodes
 from ..isa.launch import DEFAULT_WATCHDOG, Launch, Outcome
 from ..isa.program import Call, Layer, Program, Run, Tensor
-from ..isa.table import INSTRUCTION_BYTES, INSTRUCTIONS, ErrorCode, Opcode
-from .device import Device, Traced
+from ..isa.table import INSTRUCTION_BYTES, INSTRUCTIONS, Engine, ErrorCode, Opcode
+from .device import Device, Stoppable, Traced
 from .host_memory import HostMemory
 from .matching import require_same
 from .mirror import SegmentMirror, aligned_bytes
@@ -42,6 +42,8 @@ class StepRecord:
         The core's, by the names of ``registers.COUNTERS``, as far as the device knows them; empty for a Call.
     events
         What started and retired when, where the device records it (see ``CycleSimulator.events``).
+    unfinished
+        Of a run that Ctrl-C has ended, where the device knows: each engine's oldest instruction that had not retired.
     """
 
     step: Run | Call
@@ -49,6 +51,7 @@ class StepRecord:
     seconds: float
     counters: Mapping[str, int] = field(default_factory=dict)
     events: np.ndarray | None = None
+    unfinished: Mapping[Engine, int] | None = None
 
 
 class Session:
@@ -173,7 +176,9 @@ class Session:
         except KeyboardInterrupt:
             seconds = perf_counter() - started
             if ran:
-                self.interrupted = StepRecord(step, layers, seconds, self.device.counters, self._events())
+                device = self.device
+                unfinished = device.unfinished() if isinstance(device, Stoppable) else None
+                self.interrupted = StepRecord(step, layers, seconds, device.counters, self._events(), unfinished)
             raise
         seconds = perf_counter() - started
         self.records.append(StepRecord(step, layers, seconds, counters, self._events() if ran else None))

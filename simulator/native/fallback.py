@@ -3,12 +3,10 @@
 import logging
 from functools import cache
 
-from ...config import Config
 from ...isa.instruction import Instruction
 from ...isa.launch import Launch
 from ...isa.table import Opcode
 from ...toolchain import COMPILERS
-from ..dram import Dram
 from ..oracle import OracleSimulator
 from .product import multiply
 
@@ -19,9 +17,6 @@ class NumpySimulator(OracleSimulator):
     """Exact, and many times slower than C."""
 
     name = "native"
-
-    def __init__(self, config: Config, *, dram: Dram | None = None) -> None:
-        super().__init__(config, dram=dram)
 
     def _carry_out(self, launch: Launch, instruction: Instruction) -> None:
         if instruction.opcode is not Opcode.GEMM or not multiply(self.memories, instruction):

@@ -1,6 +1,7 @@
 """The device on top of the compiled simulator."""
 
 import ctypes
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,12 +9,14 @@ from ...config import Config
 from ...errors import DeviceError
 from ...isa.launch import Launch, Outcome
 from ...isa.memories import memory_shape
-from ...isa.table import SEGMENTS, ErrorCode, Memory
+from ...isa.table import ENGINES, SEGMENTS, Engine, ErrorCode, Memory
 from ..attached import AttachedSimulator
 from ..dram import Dram
 from .compile import load_library
 
 __all__ = ["NativeSimulator"]
+
+_CHUNK_SECONDS = 0.1  # after which Python may be interrupted
 
 
 class _Launch(ctypes.Structure):
@@ -29,7 +32,12 @@ class _Launch(ctypes.Structure):
 
 
 class _Outcome(ctypes.Structure):
-    _fields_ = (("error", ctypes.c_uint32), ("index", ctypes.c_uint32), ("retired", ctypes.c_uint64))
+    _fields_ = (
+        ("error", ctypes.c_uint32),
+        ("index", ctypes.c_uint32),
+        ("retired", ctypes.c_uint64),
+        ("oldest", ctypes.c_uint32 * len(ENGINES)),
+    )
 
 
 class NativeSimulator(AttachedSimulator):
@@ -49,6 +57,8 @@ class NativeSimulator(AttachedSimulator):
     cpu
         What the compiler may use: ``native`` for all that this CPU has, ``avx2`` for no more than that, ``portable``
         for C alone. None: what the environment variable TILEWRIGHT_CPU says, else ``native``.
+    progress
+        Called about every tenth of a second of a run with the instructions retired so far, and 0.
     sanitize
         Compile with AddressSanitizer and UndefinedBehaviorSanitizer. For tests.
 
@@ -61,9 +71,17 @@ class NativeSimulator(AttachedSimulator):
     name = "native"
 
     def __init__(
-        self, config: Config, *, dram: Dram | None = None, cpu: str | None = None, sanitize: bool = False
+        self,
+        config: Config,
+        *,
+        dram: Dram | None = None,
+        cpu: str | None = None,
+        progress: Callable[[int, int], object] | None = None,
+        sanitize: bool = False,
     ) -> None:
         super().__init__(config, dram)
+        self._progress = progress
+        self._outcome = _Outcome()
         self._library = _declare(load_library(config, cpu=cpu, sanitize=sanitize))
         self._machine = self._library.machine_create()
         if not self._machine:
@@ -89,10 +107,22 @@ class NativeSimulator(AttachedSimulator):
             (ctypes.c_uint64 * SEGMENTS)(*bases),
             (ctypes.c_uint64 * SEGMENTS)(*limits),
         )
-        outcome = _Outcome()
-        self._library.machine_run(self._open(), ctypes.byref(native), ctypes.byref(outcome))
+        self._outcome = outcome = _Outcome()
+        if not self._library.machine_begin(self._open(), ctypes.byref(native)):
+            raise DeviceError("the native simulator must have memory for a run, and got none: end other programs")
+        try:
+            while self._library.machine_continue(self._open(), _CHUNK_SECONDS, ctypes.byref(outcome)):
+                if self._progress is not None:
+                    self._progress(outcome.retired, 0)
+        except KeyboardInterrupt:
+            self.counters = {"instructions": outcome.retired}
+            raise
         counters = {"instructions": outcome.retired}
         return Outcome(error=ErrorCode(outcome.error), index=outcome.index, counters=counters)
+
+    def unfinished(self) -> dict[Engine, int]:
+        """Where the last run stands: the index of each engine's oldest instruction that has not retired."""
+        return {engine: self._outcome.oldest[engine] for engine in ENGINES}
 
     def peek(self, memory: Memory, row: int = 0) -> np.ndarray:
         """A copy of an on-chip memory, uint8, shape (depth, cell_bytes)."""
@@ -137,6 +167,6 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         back_door.restype = None
     library.machine_destroy.argtypes = (pointer,)
     library.machine_destroy.restype = None
-    library.machine_run.argtypes = (pointer, pointer, pointer)
-    library.machine_run.restype = None
+    library.machine_begin.argtypes = (pointer, pointer)
+    library.machine_continue.argtypes = (pointer, ctypes.c_double, pointer)
     return library

@@ -1,5 +1,6 @@
 """What is shown while a long run is on, and what is kept of it where Ctrl-C ends it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tilewright.driver.session import Session
 from tilewright.isa.program import Program
 from tilewright.models import DIGITS
 from tilewright.simulator.cycle import CycleSimulator, device
+from tilewright.simulator.native import simulator
 
 LAYERS = ["stem.sum", "left1.sum", "right", "left2"]
 
@@ -114,6 +116,36 @@ def test_ctrl_c_on_the_oracle(
     assert ended.status == 130
     assert ended.err.split("\n\n") == ["stopped after 9 of 148 instructions", "tilewright: interrupted\n"]
     assert "image.q" in ended.out and "stem.sum " not in ended.out
+
+
+@pytest.fixture
+def in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The native simulator reports as often as it can."""
+    monkeypatch.setattr(simulator, "_CHUNK_SECONDS", 0.0)
+
+
+def test_a_run_on_the_native_simulator(
+    tilewright: Callable, digits: Path, image: Path, bars: list[dict], in_steps: None
+) -> None:
+    assert tilewright("run", digits, "-i", image).status == 0
+    done = [bar["done"] for bar in bars]
+    assert done == sorted(done) and 0 < done[0] <= done[-1] <= bars[-1]["total"] and bars[-1]["speed"] == ""
+
+
+def test_ctrl_c_on_the_native_simulator(
+    tilewright: Callable, digits: Path, image: Path, interrupt: Callable[[int], None], in_steps: None, tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole.npz", tmp_path / "some.npz"
+    assert tilewright("run", digits, "-i", image, "--until", "left1.sum", "-o", whole).status == 0
+    interrupt(70)
+    ended = tilewright("run", digits, "-i", image, "-o", out)
+    assert ended.status == 130
+    first, *others = ended.err.splitlines()
+    stopped = re.fullmatch(r"stopped after (\d+) of 148 instructions", first)
+    assert stopped and 70 <= int(stopped[1]) < 120
+    assert others[-1] == "tilewright: interrupted"
+    assert "left1.sum" in ended.out and "left2" not in ended.out
+    np.testing.assert_array_equal(np.load(out)["left1.q/integer"], np.load(whole)["left1.q/integer"])
 
 
 def test_ctrl_c_while_profiling(tilewright: Callable, digits: Path, interrupt: Callable[[int], None]) -> None:

@@ -2,11 +2,15 @@
  *
  * The order is greedy: before each fetch the engines do all they can. Which instructions can ever run does not
  * depend on the order, and neither do the results of a program without races. */
+#include <stdlib.h>
+#include <time.h>
+
 #include "decode.h"
 #include "machine.h"
 
 #define TOKEN_LIMIT ((1u << TOKEN_BITS) - 1)
 #define NO_ENGINE TW_ENGINES
+#define STEPS_PER_LOOK 64 /* at the clock */
 
 struct entry {
     uint32_t index, wait, signal;
@@ -23,7 +27,7 @@ struct engine {
 
 struct core {
     struct machine *machine;
-    const struct launch *launch;
+    struct launch launch;
     struct engine engine[TW_ENGINES];
     uint32_t tokens[TW_ENGINES][TW_ENGINES]; /* from, to */
     uint64_t next;
@@ -107,8 +111,8 @@ static int engine_of(const uint8_t *raw)
 static uint32_t execute(struct core *core, const uint8_t *raw)
 {
     switch (tw_finish_opcode(raw)) {
-    case TW_OPCODE_LOAD: return run_load(core->machine, core->launch, raw);
-    case TW_OPCODE_STORE: return run_store(core->machine, core->launch, raw);
+    case TW_OPCODE_LOAD: return run_load(core->machine, &core->launch, raw);
+    case TW_OPCODE_STORE: return run_store(core->machine, &core->launch, raw);
     case TW_OPCODE_GEMM: run_gemm(core->machine, raw); break;
     case TW_OPCODE_VECTOR: run_vector(core->machine, raw); break;
     default: break;
@@ -158,7 +162,7 @@ static int begin(struct core *core, int e)
 /* Puts the next instruction into its queue; 0 where that is full, after FINISH, and at an error. */
 static int fetch(struct core *core)
 {
-    const struct launch *launch = core->launch;
+    const struct launch *launch = &core->launch;
     if (core->finished)
         return 0;
     if (core->next >= launch->count)
@@ -184,32 +188,62 @@ static int fetch(struct core *core)
     return 1;
 }
 
+static uint32_t oldest_of(const struct core *core, int e)
+{
+    const struct engine *engine = &core->engine[e];
+    uint32_t waiting = engine->queued ? engine->queue[engine->head].index : (uint32_t)core->next;
+    return engine->ran ? engine->index : waiting;
+}
+
 /* Nothing can go on: that is the end, or a deadlock. */
 static void conclude(struct core *core)
 {
-    uint32_t oldest = UINT32_MAX;
-    for (int e = 0; e < TW_ENGINES; e++) {
-        const struct engine *engine = &core->engine[e];
-        uint32_t waiting = engine->queued ? engine->queue[engine->head].index : UINT32_MAX;
-        uint32_t index = engine->ran ? engine->index : waiting;
-        oldest = index < oldest ? index : oldest;
-    }
-    if (oldest != UINT32_MAX)
+    uint32_t oldest = (uint32_t)core->next;
+    for (int e = 0; e < TW_ENGINES; e++)
+        oldest = oldest_of(core, e) < oldest ? oldest_of(core, e) : oldest;
+    if (oldest != core->next)
         stop(core, TW_ERROR_WATCHDOG, oldest);
 }
 
-void machine_run(struct machine *m, const struct launch *launch, struct outcome *outcome)
+/* Carries out all that can be; 0 where there is nothing. */
+static int advance(struct core *core)
 {
-    struct core core = {.machine = m, .launch = launch};
-    int going;
-    do {
-        going = 0;
-        for (int e = 0; e < TW_ENGINES && !core.outcome.error; e++)
-            going |= retire(&core, e) | begin(&core, e);
-        if (!going && !core.outcome.error)
-            going = fetch(&core);
-    } while (going && !core.outcome.error);
-    if (!core.outcome.error)
-        conclude(&core);
-    *outcome = core.outcome;
+    int going = 0;
+    for (int e = 0; e < TW_ENGINES && !core->outcome.error; e++)
+        going |= retire(core, e) | begin(core, e);
+    if (!going && !core->outcome.error)
+        going = fetch(core);
+    return going && !core->outcome.error;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* Takes a program, whatever became of the one before; 0 where there is no memory for it. */
+int machine_begin(struct machine *m, const struct launch *launch)
+{
+    if (!m->core && !(m->core = malloc(sizeof *m->core)))
+        return 0;
+    *m->core = (struct core){.machine = m, .launch = *launch};
+    return 1;
+}
+
+/* Goes on for about so many seconds; whether there is more to do. */
+int machine_continue(struct machine *m, double seconds, struct outcome *outcome)
+{
+    struct core *core = m->core;
+    double end = now() + seconds;
+    int going, steps = 0;
+    while ((going = advance(core)) && (++steps % STEPS_PER_LOOK || now() < end))
+        ;
+    if (!going && !core->outcome.error)
+        conclude(core);
+    *outcome = core->outcome;
+    for (int e = 0; e < TW_ENGINES; e++)
+        outcome->oldest[e] = oldest_of(core, e);
+    return going;
 }

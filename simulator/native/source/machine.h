@@ -35,6 +35,7 @@ struct machine {
     _Alignas(64) int32_t excess[WGT_DEPTH][BLOCK_OUT]; /* what the bias of operands adds to each channel's sum */
 #endif
     struct gemm_plan *plans[PLANS];
+    struct core *core; /* what runs, between two stretches of a run */
 };
 
 /* A copy of a memory; `bytes` is NULL where it is not held as in DRAM. */
@@ -61,9 +62,11 @@ struct launch {
     uint64_t segment_base[TW_SEGMENTS], segment_limit[TW_SEGMENTS];
 };
 
+/* Of the run so far: retired instructions, and each engine's oldest that has not. */
 struct outcome {
     uint32_t error, index;
     uint64_t retired;
+    uint32_t oldest[TW_ENGINES];
 };
 
 /* Each runs one legal instruction (`raw` as in decode.h) and returns an error code. */

@@ -20,6 +20,7 @@ struct machine *machine_create(void)
 void machine_destroy(struct machine *m)
 {
     gemm_plans_forget(m);
+    free(m->core);
     free(m);
 }
 
