@@ -8,7 +8,7 @@ import click
 from ..config import load_config
 from ..errors import DeviceError
 from ..files import write_file
-from ..fpga.boards import BOARDS
+from ..fpga.boards import BOARDS, boards_with_bitstreams
 from .devices import memory_option
 from .files import config_option, out_option
 
@@ -18,7 +18,7 @@ _MEGA = 1_000_000
 
 
 @click.command()
-@click.option("--board", "-b", type=click.Choice(sorted(n for n, b in BOARDS.items() if b.platform)), required=True)
+@click.option("--board", "-b", type=click.Choice(boards_with_bitstreams()), required=True)
 @config_option
 @out_option(True, "the bitstream")
 @click.option("--clock", type=click.IntRange(12, 200), default=25, show_default=True, help="The system's clock, MHz.")
@@ -43,14 +43,9 @@ def bitstream(
     """Make the file that configures a board's FPGA with the accelerator, its memory and its host link."""
     chosen = load_config(config)
     from ..fpga.bitstream import build_bitstream
-    from ..fpga.system_config import SystemConfig
+    from ..fpga.board_system import board_system
 
-    chip = BOARDS[board].sdram if memory is None else None
-    if memory is None:
-        if chip is None:
-            raise DeviceError(f"board {board} must have SDRAM for --memory sdram, and has none: give a number of KiB")
-        memory = chip.size
-    system = SystemConfig(memory_bytes=memory, clock_hz=clock * _MEGA, baud=baud, sdram=chip)
+    system = board_system(BOARDS[board], memory_bytes=memory, clock_hz=clock * _MEGA, baud=baud)
     content, made = build_bitstream(
         chosen,
         system,

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..config import load_config
 from ..errors import TilewrightError
+from ..fpga.boards import BOARDS, boards_with_bitstreams
+from .devices import memory_option
 from .files import config_option, dense_rounding_option, out_option, read_arrays
 from .graphs import dump_option
 from .host_target import host_options
@@ -44,6 +47,8 @@ __all__ = ["compile_model"]
 @host_options
 @dense_rounding_option
 @tuning_options
+@click.option("--board", type=click.Choice(boards_with_bitstreams()), help="Refuse what its memory can't hold.")
+@memory_option(64)
 @click.option(
     "--check/--no-check", default=True, show_default=True, help="Prove that tokens order all that meets in a memory."
 )
@@ -59,6 +64,8 @@ def compile_model(
     dense_rounding: str,
     check: bool,
     tuning: TuningOptions,
+    board: str | None,
+    memory: int | None,
     **calibration: Any,
 ) -> None:
     """Compile MODEL to a program file.
@@ -67,6 +74,7 @@ def compile_model(
     """
     chosen, calibrated = load_config(config), CalibrationOptions(**calibration)
     calibrated.require_sense()
+    _require_board(board)
     if target == "host":
         if calibrated.calibrate is not None:
             raise TilewrightError("--calibrate must go with --target accelerator: leave one of them out")
@@ -85,6 +93,10 @@ def compile_model(
     shown = nullcontext(dump) if tuning.searches else _shown(model.name, dump)
     with tuning.tuner(model.name) as tuner, shown as seen:
         program = compile_graph(graph, chosen, host=host, dump=seen, check=check, scheduler=tuner)
+    if board is not None:
+        from ..fpga.board_system import board_system, require_room
+
+        require_room(program, BOARDS[board], board_system(BOARDS[board], memory_bytes=memory))
     program.save(out)
     layers = counted(len(program.layers), "layer")
     if not len(program.instructions):
@@ -104,6 +116,12 @@ def compile_model(
         click.echo(
             f"tuned: {entry.cycles:,} cycles instead of {entry.heuristic:,} by heuristics, {entry.gain:.1%} fewer"
         )
+
+
+def _require_board(board: str | None) -> None:
+    given = click.get_current_context().get_parameter_source("memory")
+    if board is None and given is not ParameterSource.DEFAULT:
+        raise TilewrightError("--memory must go with --board: add it, or leave it out")
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from ..config import load_config
+from ..config import Config, load_config
 from ..errors import DeviceError
+from ..fpga.boards import BOARDS
 from .files import config_option
 
 __all__ = ["export"]
@@ -28,6 +29,8 @@ def export(vivado: bool, fusesoc: bool, config: str, out: Path, clock: int, jobs
     chosen = load_config(config)
     from ..fpga.export.package import exported_files, make_folder, write_files
 
+    if vivado:
+        _require_fit(chosen)
     make_folder(out)
     click.echo(f"Emitting the Verilog of {chosen.name}: some seconds.", err=True)
     files = exported_files(
@@ -38,3 +41,13 @@ def export(vivado: bool, fusesoc: bool, config: str, out: Path, clock: int, jobs
         click.echo(f"{out / path}: {len(content):,} bytes")
     if vivado:
         click.echo(f"Build it with: vivado -mode batch -source {out / 'build.tcl'}")
+
+
+def _require_fit(config: Config) -> None:
+    """The design that Vivado builds is for one board; a FuseSoC core file is for whatever its user has."""
+    from ..fpga.export.vivado import PYNQ_Z2
+    from ..fpga.fitting import least_by_formula, require_fit
+
+    board = BOARDS[PYNQ_Z2.name]
+    way_out = "take a smaller configuration, or --fusesoc for a larger FPGA"
+    require_fit(least_by_formula(config, board), board, name=f"configuration {config.name}", way_out=way_out)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from .families import Resources
 from .sdram_chip import SdramChip
 
-__all__ = ["BOARDS", "Board"]
+__all__ = ["BOARDS", "Board", "boards_with_bitstreams"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +79,8 @@ BOARDS = {
         Board(name="arty-a7-35", family="xilinx7", device="XC7A35T", package="CSG324", speed="1L", has=_XC7A35T),
     )
 }
+
+
+def boards_with_bitstreams() -> list[str]:
+    """Names of those that bitstreams can be made for."""
+    return sorted(name for name, board in BOARDS.items() if board.platform)

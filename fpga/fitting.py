@@ -1,18 +1,23 @@
 """What a system takes of an FPGA at the very least, known before anything is synthesised."""
 
+import math
+
 from ..config import Config
 from ..errors import ConfigError
 from ..isa.memories import memory_shape
 from ..isa.table import Memory
+from .area_model import area_model
 from .boards import Board
 from .families import Resources
+from .formula import formula_inventory
 from .system_config import SystemConfig
 
-__all__ = ["least_resources", "require_fit"]
+__all__ = ["least_by_formula", "least_resources", "require_fit"]
 
 _BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _WORDS_IN_LUTS = 64
 _DSP_BITS = 18
+_LUTS_OF_A_PRODUCT = 40  # of 8 × 8 bits, at the very least
 _NAMES = {"lut": "look-up tables", "ff": "flip-flops", "dsp": "multipliers (DSP)", "block_ram": "block RAMs of 18 kbit"}
 
 
@@ -29,6 +34,18 @@ def least_resources(config: Config, system: SystemConfig) -> Resources:
         words = shape.depth * shape.cell_bytes // word_bytes // count
         blocks += shape.rows * count * block_rams(words, 8 * word_bytes)
     return Resources(dsp=dsp, block_ram=blocks)
+
+
+def least_by_formula(config: Config, board: Board) -> Resources:
+    """A lower bound for the core alone: what the closed form estimates, less the largest error found in it.
+
+    Multipliers beyond those that the FPGA has can be made of look-up tables, and are counted so.
+    """
+    model = area_model()
+    takes, errors = model.takes(formula_inventory(config), board.family), model.errors["formula"][board.family]
+    sure = {kind: math.floor(count / (1 + errors[kind]["worst"])) for kind, count in takes.items()}
+    soft = max(sure["dsp"] - board.has.dsp, 0)
+    return Resources(**sure | {"dsp": sure["dsp"] - soft, "lut": sure["lut"] + soft * _LUTS_OF_A_PRODUCT})
 
 
 def block_rams(words: int, bits: int) -> int:

@@ -12,6 +12,7 @@ from ..errors import ProgramError
 from ..files import write_file
 from . import container
 from .instruction import Instruction, decode
+from .registers import SEGMENT_ALIGNMENT
 from .table import INSTRUCTION_BYTES, SEGMENTS, Opcode
 
 __all__ = [
@@ -312,6 +313,12 @@ class Program:
     def _check_range(what: str, first: int, count: int, end: int) -> None:
         inside = first >= 0 and count >= 0 and first + count <= end
         _require(inside, f"{what} must lie within 0 to {end}, not {first} to {first + count}")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of a device's memory that it takes: segments and instructions, each aligned as a segment must be."""
+        sizes = (*(segment.size for segment in self.segments), self.instructions.size)
+        return sum(-(-size // SEGMENT_ALIGNMENT) * SEGMENT_ALIGNMENT for size in sizes)
 
     def decoded(self, run: Run | None = None) -> list[Instruction]:
         """The instructions of `run`, or all."""

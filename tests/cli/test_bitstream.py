@@ -1,7 +1,10 @@
 """The commands for boards."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+
+from tilewright.models import DIGITS
 
 
 def test_what_can_not_fit_is_one_line(tilewright: Callable, tmp_path: Path) -> None:
@@ -34,3 +37,17 @@ def test_a_board_that_is_not_there(tilewright: Callable, digits: Path, image: Pa
 def test_the_netlist_and_a_board_are_offered(tilewright: Callable) -> None:
     assert "|netlist|soc|uart" in tilewright("run", "--help").out
     assert "serial port is printed" in " ".join(tilewright("simulate-board", "--help").out.split())
+
+
+def test_a_board_without_the_memory_that_a_network_needs(tilewright: Callable, tmp_path: Path) -> None:
+    out = tmp_path / "digits.tw"
+    command = ("compile", DIGITS, "--config", "tiny", "-o", out)
+    told = tilewright(*command, "--board", "ulx3s-85f", "--memory", "16").complaint
+    assert re.search(
+        r"the memory of board ulx3s-85f must hold [\d,]+ bytes for this program, but has 16,384: take --memory sdram",
+        told,
+    )
+    assert "--memory must go with --board" in tilewright(*command, "--memory", "16").complaint
+    assert not out.exists()
+    assert tilewright(*command, "--board", "ulx3s-85f", "--memory", "sdram").status == 0
+    assert tilewright(*command, "--board", "icepi-zero").status == 0
