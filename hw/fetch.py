@@ -119,7 +119,9 @@ class Fetch(Component):
     def _check(self, m: Module, assembled: Any) -> Any:
         """A register stage that knows what each instruction is."""
         m.submodules.legality = legality = Legality()
-        layout = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1, "legal": 1, "finish": 1, "engine": Engine})
+        layout = data.StructLayout(
+            {"word": INSTRUCTION_BITS, "error": 1, "legal": 1, "finish": 1, "passes": 1, "engine": Engine}
+        )
         out = stream.Signature(layout).create(path=("checked",))
         checked = Signal(layout, name="checked_q", reset_less=True)
         m.d.comb += [
@@ -134,6 +136,7 @@ class Fetch(Component):
         with m.If(assembled.ready & assembled.valid):
             m.d.sync += [checked.word.eq(assembled.p.word), checked.error.eq(assembled.p.error)]
             m.d.sync += [checked[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")]
+            m.d.sync += checked.passes.eq(legality.legal & ~legality.finish & ~assembled.p.error)
         return out
 
     def _control(self, m: Module, prefetcher: Any, checked: Any, turns: Signal) -> Signal:
@@ -180,7 +183,7 @@ class Fetch(Component):
         ends = self.fault.valid | self.finished | (checked.valid & checked.p.finish & (state == _State.RUN))
         m.d.comb += turns.eq(begin | self.halt | ends | (state == _State.DRAIN))
         may_go = Signal()
-        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & ~none_left & ~wrong & ~checked.p.finish)
+        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & ~none_left & checked.p.passes)
         return may_go
 
     def _dispatch(self, m: Module, checked: Any, may_go: Signal) -> None:

@@ -14,10 +14,10 @@ __all__ = ["AheadWalker", "Upcoming"]
 
 
 class Upcoming(data.StructLayout):
-    """Each operand's address, and the context, of the point that comes when the present one goes."""
+    """The point that comes when the present one goes: as :class:`Point`, without `last`."""
 
-    def __init__(self, operands: Mapping[str, int], context: ShapeLike) -> None:
-        super().__init__({**operands, "context": context})
+    def __init__(self, dims: int, operands: Mapping[str, int], context: ShapeLike) -> None:
+        super().__init__({**operands, "zero": dims, "end": dims, "context": context})
 
 
 class AheadWalker(Component):
@@ -48,7 +48,7 @@ class AheadWalker(Component):
                 "start": In(stream.Signature(NestStart(dims, bound_bits, operands, context))),
                 "point": Out(stream.Signature(Point(dims, operands, context))),
                 "moves": Out(1),
-                "upcoming": Out(Upcoming(operands, context)),
+                "upcoming": Out(Upcoming(dims, operands, context)),
             }
         )
 
@@ -87,9 +87,10 @@ class AheadWalker(Component):
         shown_zero = Signal(self._dims, reset_less=True)
         shown_end = Signal(self._dims, reset_less=True)
         m.d.comb += [self.point.p.zero.eq(shown_zero), self.point.p.end.eq(shown_end)]
-        zero = Mux(fresh, ~0, zero_q)
+        upcoming = self.upcoming
+        m.d.comb += [upcoming.zero.eq(Mux(fresh, (1 << self._dims) - 1, zero_q)), upcoming.end.eq(end)]
         with m.If(self.moves):
-            m.d.sync += [shown_zero.eq(zero), shown_end.eq(end)]
+            m.d.sync += [shown_zero.eq(upcoming.zero), shown_end.eq(end)]
         for d in range(self._dims):
             bound = self.start.p.bound[d]
             full, left = (Signal(self._bound_bits, name=f"{name}{d}", reset_less=True) for name in ("full", "left"))

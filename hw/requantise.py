@@ -62,12 +62,13 @@ class Requantiser(Component):
         return m
 
     def _controls(self, m: Module, lane: int, stages: list[Any]) -> dict[int, Any]:
-        """Right shift and rounding mode beside the value, stage by stage."""
+        """Right shift and rounding mode beside the value, stage by stage; at last also a 1 for each bit shifted out."""
         layout = data.StructLayout({"right": 5, "single": 1})
+        last = data.StructLayout({**layout.members, "cut_off": _MAX_SHIFT})
         entry = self.scale[lane]
         controls: dict[int, Any] = {}
         for n in range(1, 5):
-            control = Signal(layout, name=f"control{lane}_{n}", reset_less=True)
+            control = Signal(last if n == 4 else layout, name=f"control{lane}_{n}", reset_less=True)
             with m.If(stages[n - 1]):
                 if n == 1:
                     with m.If(self.enable):
@@ -75,7 +76,10 @@ class Requantiser(Component):
                     with m.Else():
                         m.d.sync += [control.right.eq(0), control.single.eq(1)]
                 else:
-                    m.d.sync += control.eq(controls[n - 1])
+                    before = controls[n - 1]
+                    m.d.sync += [control.right.eq(before.right), control.single.eq(before.single)]
+                    if n == 4:
+                        m.d.sync += control.cut_off.eq(Const((1 << _MAX_SHIFT) - 1) >> ~before.right)
             controls[n] = control
         return controls
 
@@ -108,8 +112,7 @@ class Requantiser(Component):
         sign = Mux(at3.single, high[32], high[31])
         h = register(4, "high", signed(33), Cat(high[:32], sign).as_signed())
         at4 = controls[4]
-        cut_off = Signal(_MAX_SHIFT, name=f"cut_off_{name}")
-        m.d.comb += cut_off.eq(Const((1 << _MAX_SHIFT) - 1) >> ~at4.right)
+        cut_off = at4.cut_off
         half, sticky = (h[:_MAX_SHIFT] & cut_off & ~(cut_off >> 1)).any(), (h[: _MAX_SHIFT - 1] & (cut_off >> 1)).any()
         floor = register(5, "floor", signed(33), h >> at4.right)
         round_up = register(5, "round_up", 1, half & (at4.single | ~h[32] | sticky))

@@ -102,6 +102,6 @@ class Scratchpad(Component):
                 wanted.eq(Cat(bank == b for b in range(count)) if count > 1 else 1),
                 request.ready.eq(~(wanted & taken).any()),
                 granted.eq(wanted & ~taken & request.valid.replicate(count)),
-                claimed.eq(taken | granted),
+                claimed.eq(taken | (wanted & request.valid.replicate(count))),
             ]
             taken = claimed

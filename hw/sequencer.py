@@ -47,16 +47,18 @@ class Sequencer(Component):
         entry = data.StructLayout({"index": INDEX_BITS, "signal": len(ENGINES), "sync": 1})
         m.submodules.retire = retire = fifo.SyncFIFOBuffered(width=entry.size, depth=_IN_FLIGHT)
         head = self.instruction.payload
-        acquired, granted, go, is_sync = Signal(), Signal(), Signal(), Signal()
+        acquired, able, go, is_sync = Signal(), Signal(), Signal(), Signal()
+        granted = Signal()
         acquire, nest = self.tokens.acquire, self.nest
         m.d.comb += [
             is_sync.eq(head.word.opcode == Opcode.SYNC),
             acquire.valid.eq(self.instruction.valid & ~acquired & ~self.halt),
             acquire.payload.eq(head.word.wait),
             granted.eq(acquired | (acquire.valid & acquire.ready)),
-            nest.valid.eq(self.instruction.valid & granted & ~is_sync & retire.w_rdy & ~self.halt),
+            able.eq(self.instruction.valid & ~self.halt & retire.w_rdy & (acquired | acquire.ready)),
+            nest.valid.eq(able & ~is_sync),
             nest.payload.eq(head),
-            go.eq(self.instruction.valid & granted & retire.w_rdy & ~self.halt & (is_sync | nest.ready)),
+            go.eq(able & (is_sync | nest.ready)),
             self.instruction.ready.eq(go),
             self.started.eq(go),
             self.started_index.eq(head.index),

@@ -50,12 +50,13 @@ class Tokens(Component):
                 m.d.comb += give.eq(giver.valid & giver.ready & giver.payload[target])
                 m.d.comb += take.eq(taker.valid & taker.ready & taker.payload[source])
                 moves += [give, take]
+                none, full = Signal(init=1, name=f"no_{count.name}"), Signal(name=f"all_{count.name}")
                 with m.If(give & ~take):
-                    m.d.sync += count.eq(count + 1)
+                    m.d.sync += [count.eq(count + 1), none.eq(0), full.eq((count + 1)[: self._bits].all())]
                 with m.Elif(take & ~give):
-                    m.d.sync += count.eq(count - 1)
-                enough[target].append(~taker.payload[source] | count.any())
-                room[source].append(~giver.payload[target] | ~count.all())
+                    m.d.sync += [count.eq(count - 1), none.eq(count == 1), full.eq(0)]
+                enough[target].append(~taker.payload[source] | ~none)
+                room[source].append(~giver.payload[target] | ~full)
         for engine in ENGINES:
             m.d.comb += self._link(engine).acquire.ready.eq(Cat(enough[engine]).all())
             m.d.comb += self._link(engine).release.ready.eq(Cat(room[engine]).all())

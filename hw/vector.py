@@ -72,11 +72,11 @@ class VectorEngine(Component):
             m.d.comb += getattr(self, name).eq(getattr(sequencer, name))
         m.d.comb += sequencer.halt.eq(self.halt)
         walker = self._walker(m, sequencer)
+        written = data.StructLayout({"memory": 1, "address": self._unit_bits, "rows": config.rows, "last": 1})
         m.submodules.window = window = VectorWindow(
-            memory_bits=1, address_bits=self._unit_bits, rows=config.rows, depth=RESULTS
+            place_bits=1 + self._cell_bits + log2(self._beats), written=written, depth=RESULTS
         )
-        self._look_ahead(m, walker, window)
-        issue, step = self._issue(m, walker.point, window)
+        issue, step = self._issue(m, walker, window)
         path = self._connect(m, step, self._pipe(m, walker.point, step.result))
         self._write(m, path, window, sequencer)
         m.d.comb += [
@@ -125,81 +125,101 @@ class VectorEngine(Component):
         m.d.comb += start.p.context.row_mask.eq(word.row_mask)
         return walker
 
-    def _unit(self, m: Module, name: str, point: Any, operand: str, memory: Any) -> Signal:
+    def _unit(self, m: Module, point: Any, operand: str, memory: Any) -> Signal:
         """Address of an operand in units of lanes, of ACT or ACC."""
         config = self._config
-        beat = point.beat if self._beats > 1 else None
-        address = point[operand]
+        beat = point.p.beat if self._beats > 1 else None
+        address = point.p[operand]
         group = address[log2(config.block_out // config.granule) : log2(config.act_depth)]
-        unit = Signal(self._unit_bits, name=name)
+        unit = Signal(self._unit_bits, name=f"{operand}_unit")
         cell = address[: log2(config.acc_depth)]
         join = (lambda high: high) if beat is None else (lambda high: Cat(beat, high))
         m.d.comb += unit.eq(Mux(memory == Memory.ACC, join(cell), join(group)))
         return unit
 
-    def _look_ahead(self, m: Module, walker: AheadWalker, window: VectorWindow) -> None:
-        """Which results on their way the step that comes next has to wait for."""
-        coming = walker.upcoming
-        m.d.comb += window.move.eq(walker.moves)
-        for operand in "ab":
-            memory, place = coming.context[f"{operand}_memory"], getattr(window, f"next_{operand}")
-            unit = self._unit(m, f"next_{operand}_unit", coming, operand, memory)
-            m.d.comb += [place.memory.eq(memory), place.address.eq(unit)]
+    def _place(self, point: Any, operand: str) -> Any:
+        """The same for every address of one unit: what does not count in the memory's addresses is 0."""
+        config = self._config
+        memory, beat = point.context[f"{operand}_memory"], [point.beat] if self._beats > 1 else []
+        units = config.block_out // config.granule
+        address = Mux(
+            memory == Memory.ACC,
+            point[operand] & (config.acc_depth - 1),
+            point[operand] & (config.act_depth - units),
+        )
+        return Cat(*beat, address[: self._cell_bits], memory)
 
-    def _issue(self, m: Module, point: Any, window: VectorWindow) -> tuple[Signal, Any]:
+    def _prepare(self, m: Module, walker: AheadWalker, window: VectorWindow, a_now: Signal) -> Any:
+        """Registers with what the present step does and needs: found out while the step before it is there."""
+        coming, flags = walker.upcoming, walker.upcoming.context
+        first = (coming.zero[-VECTOR_DIMS:] | ~flags.reduced).all()
+        last = (coming.end[-VECTOR_DIMS:] | ~flags.reduced).all()
+        needs = Signal(data.StructLayout({"first": 1, "last": 1, "a": 1, "b": 1}))
+        m.d.comb += [
+            window.move.eq(walker.moves),
+            window.next_a.eq(self._place(coming, "a")),
+            window.next_b.eq(self._place(coming, "b")),
+        ]
+        with m.If(walker.moves):
+            m.d.sync += [
+                needs.first.eq(first),
+                needs.last.eq(last),
+                needs.a.eq(flags.function != Function.ZERO),
+                needs.b.eq((flags.function == Function.MAC) | (flags.residual & last)),
+            ]
+        with m.Elif(a_now):
+            m.d.sync += needs.a.eq(0)
+        return needs
+
+    def _issue(self, m: Module, walker: AheadWalker, window: VectorWindow) -> tuple[Signal, Any]:
         """Ask for operands; a step goes on when it has all of them.
 
         Operand B is asked for with A or after it: where both lie in one bank, A comes first and is held.
         """
+        point = walker.point
         flags = point.p.context
-        reduced = flags.reduced
-        first = (point.p.zero[-VECTOR_DIMS:] | ~reduced).all()
-        last = (point.p.end[-VECTOR_DIMS:] | ~reduced).all()
-        a_needed = Signal()
-        b_needed = Signal()
-        a_unit = self._unit(m, "a_unit", point.p, "a", flags.a_memory)
-        b_unit = self._unit(m, "b_unit", point.p, "b", flags.b_memory)
-        dst_unit = self._unit(m, "dst_unit", point.p, "dst", flags.dst_memory)
-        may = Signal()
-        a_done, a_now, a_have, b_now, issue = Signal(), Signal(), Signal(), Signal(), Signal()
+        may, a_ask, b_ask = Signal(), Signal(), Signal()
+        a_now, a_have, a_can, b_can, issue = Signal(), Signal(), Signal(), Signal(), Signal()
+        needs = self._prepare(m, walker, window, a_now)
         m.d.comb += [
-            a_needed.eq(flags.function != Function.ZERO),
-            b_needed.eq((flags.function == Function.MAC) | (flags.residual & last)),
             may.eq(point.valid & window.room & ~self.halt),
-        ]
-        a_ask, b_ask = Signal(), Signal()
-        m.d.comb += [
-            a_ask.eq(may & a_needed & ~a_done & ~window.hit_a),
-            a_have.eq(a_done | ~a_needed | a_now),
-            b_ask.eq(may & b_needed & ~window.hit_b & a_have),
-            issue.eq(may & a_have & (~b_needed | b_now)),
+            a_ask.eq(may & needs.a & ~window.hit_a),
+            a_have.eq(~needs.a | a_now),
+            b_ask.eq(may & needs.b & ~window.hit_b & a_have),
+            issue.eq(may & (~needs.a | a_can) & (~needs.b | b_can)),
             point.ready.eq(issue),
         ]
-        m.d.sync += a_done.eq(~issue & (a_done | a_now))
-        self._ask(m, "a", flags.a_memory, a_unit, a_ask, a_now)
-        self._ask(m, "b", flags.b_memory, b_unit, b_ask, b_now)
+        a_served = self._ask(m, "a", flags.a_memory, self._unit(m, point, "a", flags.a_memory), a_ask)
+        b_served = self._ask(m, "b", flags.b_memory, self._unit(m, point, "b", flags.b_memory), b_ask)
         m.d.comb += [
-            window.claim.eq(issue & last),
+            a_now.eq(a_ask & a_served),
+            a_can.eq(~window.hit_a & a_served),
+            b_can.eq(~window.hit_b & b_served),
+        ]
+        m.d.comb += [
+            window.claim.eq(issue & needs.last),
+            window.place.eq(self._place(point.p, "dst")),
             window.claimed.memory.eq(flags.dst_memory),
-            window.claimed.address.eq(dst_unit),
+            window.claimed.address.eq(self._unit(m, point, "dst", flags.dst_memory)),
             window.claimed.rows.eq(flags.row_mask),
             window.claimed.last.eq(point.p.last),
         ]
         step = Signal(VectorStep())
-        marks = {"a_fresh": a_now, "step": issue, "first": first, "result": issue & last}
+        marks = {"a_fresh": a_now, "step": issue, "first": needs.first, "result": window.claim}
         m.d.comb += [step[name].eq(value) for name, value in marks.items()]
         m.d.comb += [step[name].eq(flags[name]) for name in FLAGS]
         return issue, step
 
-    def _ask(self, m: Module, operand: str, memory: Any, unit: Any, ask: Any, granted: Any) -> None:
+    def _ask(self, m: Module, operand: str, memory: Any, unit: Any, ask: Any) -> Any:
+        """The result tells whether an operand that is asked for is granted."""
         act, acc = getattr(self, f"{operand}_act").request, getattr(self, f"{operand}_acc").request
         m.d.comb += [
             act.valid.eq(ask & (memory == Memory.ACT)),
             act.payload.eq(unit),
             acc.valid.eq(ask & (memory == Memory.ACC)),
             acc.payload.eq(unit),
-            granted.eq((act.valid & act.ready) | (acc.valid & acc.ready)),
         ]
+        return Mux(memory == Memory.ACC, acc.ready, act.ready)
 
     def _pipe(self, m: Module, point: Any, result: Any) -> list[Any]:
         """What a result's bias and scale are asked for by, until they are."""

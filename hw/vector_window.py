@@ -3,7 +3,8 @@
 from typing import Any
 
 from amaranth import Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo
+from amaranth.hdl import Shape, ShapeLike
+from amaranth.lib import fifo
 from amaranth.lib.wiring import Component, In, Out
 
 __all__ = ["VectorWindow"]
@@ -14,9 +15,16 @@ class VectorWindow(Component):
 
     What the operands of the step that comes next meet is found out while the present step is still there.
 
+    Parameters
+    ----------
+    place_bits
+        Of what says where a cell is; the same cell is always said in the same way.
+    written
+        Shape of what is to be known when a destination is written.
+
     Members
     -------
-    claim, claimed, room
+    claim, place, claimed, room
         Add a destination; only while there is `room`, and only with `move`.
     release, oldest
         `oldest` has been written. It shows two cycles after it was claimed, at the earliest.
@@ -26,20 +34,19 @@ class VectorWindow(Component):
         Whether the present step's operands are among the destinations.
     """
 
-    def __init__(self, *, memory_bits: int, address_bits: int, rows: int, depth: int) -> None:
-        self._depth = depth
-        self._place = data.StructLayout({"memory": memory_bits, "address": address_bits})
-        self._claim = data.StructLayout({"memory": memory_bits, "address": address_bits, "rows": rows, "last": 1})
+    def __init__(self, *, place_bits: int, written: ShapeLike, depth: int) -> None:
+        self._depth, self._place_bits, self._written = depth, place_bits, written
         super().__init__(
             {
                 "claim": In(1),
-                "claimed": In(self._claim),
+                "place": In(place_bits),
+                "claimed": In(written),
                 "room": Out(1),
                 "release": In(1),
-                "oldest": Out(self._claim),
+                "oldest": Out(written),
                 "move": In(1),
-                "next_a": In(self._place),
-                "next_b": In(self._place),
+                "next_a": In(place_bits),
+                "next_b": In(place_bits),
                 "hit_a": Out(1),
                 "hit_b": Out(1),
             }
@@ -63,17 +70,19 @@ class VectorWindow(Component):
             (valid | (head & self.claim.replicate(self._depth))) & ~(tail & self.release.replicate(self._depth))
         )
         self._keep(m)
-        places = [Signal(self._place, name=f"place{n}", reset_less=True) for n in range(self._depth)]
+        places = [Signal(self._place_bits, name=f"place{n}", reset_less=True) for n in range(self._depth)]
         for n, place in enumerate(places):
             with m.If(self.claim & head[n]):
-                m.d.sync += [place.memory.eq(self.claimed.memory), place.address.eq(self.claimed.address)]
+                m.d.sync += place.eq(self.place)
         for operand in "ab":
             self._look(m, operand, places, valid, head, tail)
         return m
 
     def _keep(self, m: Module) -> None:
         """Results come many cycles after their claim, in the same order: a memory has what is written with them."""
-        m.submodules.claims = claims = fifo.SyncFIFOBuffered(width=self._claim.size, depth=self._depth + 1)
+        m.submodules.claims = claims = fifo.SyncFIFOBuffered(
+            width=Shape.cast(self._written).width, depth=self._depth + 1
+        )
         m.d.comb += [
             claims.w_data.eq(self.claimed),
             claims.w_en.eq(self.claim),
@@ -83,14 +92,14 @@ class VectorWindow(Component):
 
     def _look(self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal, tail: Signal) -> None:
         """What depends on `move`, `claim` and `release` only chooses between answers that are there already."""
-        coming, hit = getattr(self, f"next_{operand}").as_value(), getattr(self, f"hit_{operand}")
+        coming, hit = getattr(self, f"next_{operand}"), getattr(self, f"hit_{operand}")
         same = Signal(self._depth, name=f"same_{operand}")
         match = Signal(self._depth, name=f"match_{operand}", reset_less=True)
         newest = Signal(name=f"newest_{operand}")
         found, held = Signal(2, name=f"found_{operand}"), Signal(2, name=f"held_{operand}")
         m.d.comb += [
-            same.eq(Cat(place.as_value() == coming for place in places)),
-            newest.eq(Cat(self.claimed.memory, self.claimed.address) == coming),
+            same.eq(Cat(place == coming for place in places)),
+            newest.eq(self.place == coming),
             found.eq(Cat((valid & same).any(), (valid & ~tail & same).any())),
             held.eq(Cat((valid & match).any(), (valid & ~tail & match).any())),
         ]

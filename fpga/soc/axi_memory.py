@@ -54,13 +54,13 @@ class AxiMemory(Component):
         writing = Signal()
         read = self._read(m, reads, enable=~writing)
         write = self._write(m, writes, enable=writing)
-        self._take_turns(m, writing, reads, writes, read, write)
+        self._take_turns(m, writing, read, write)
         command = self.memory.command
         m.d.comb += [
             command.p.write.eq(writing),
             command.p.address.eq(Mux(writing, write.address, read.address)),
             command.p.data.eq(self.axi.wdata),
-            command.p.strobe.eq(Mux(writes.output.p.outside, 0, self.axi.wstrb)),
+            command.p.strobe.eq(Mux(write.outside, 0, self.axi.wstrb)),
             command.valid.eq(Mux(writing, write.valid, read.valid)),
         ]
         return m
@@ -84,21 +84,20 @@ class AxiMemory(Component):
 
     def _read(self, m: Module, requests: Queue, *, enable: Any) -> "_Beat":
         """Words are asked for only with room for their answers."""
-        axi, asked = self.axi, requests.output
+        axi = self.axi
         label = data.StructLayout({"id": 1, "last": 1, "outside": 1})
         m.submodules.labels = labels = Queue(label, depth=self._answers)
         m.submodules.words = words = Queue(self._config.bus_bits, depth=self._answers)
-        beat = _Beat(m, "read", asked)
+        beat = _Beat(m, "read", requests.output)
         sent = Signal(name="read_sent")
         m.d.comb += [
-            beat.valid.eq(asked.valid & labels.input.ready),
+            beat.valid.eq(beat.waits & labels.input.ready),
             sent.eq(enable & beat.valid & self.memory.command.ready),
             beat.move.eq(sent),
-            asked.ready.eq(sent & beat.last),
             labels.input.valid.eq(sent),
-            labels.input.p.id.eq(asked.p.id),
+            labels.input.p.id.eq(beat.id),
             labels.input.p.last.eq(beat.last),
-            labels.input.p.outside.eq(asked.p.outside),
+            labels.input.p.outside.eq(beat.outside),
             words.input.valid.eq(self.memory.answered),
             words.input.payload.eq(self.memory.answer),
             axi.rvalid.eq(words.output.valid),
@@ -113,20 +112,19 @@ class AxiMemory(Component):
 
     def _write(self, m: Module, requests: Queue, *, enable: Any) -> "_Beat":
         """A burst is answered when its last word has been accepted: what is accepted later sees it."""
-        axi, asked = self.axi, requests.output
+        axi = self.axi
         answer = data.StructLayout({"id": 1, "outside": 1})
         m.submodules.answers = answers = Queue(answer, depth=self._requests)
-        beat = _Beat(m, "write", asked)
+        beat = _Beat(m, "write", requests.output)
         sent = Signal(name="write_sent")
         m.d.comb += [
-            beat.valid.eq(asked.valid & axi.wvalid & (answers.input.ready | ~beat.last)),
+            beat.valid.eq(beat.waits & axi.wvalid & (answers.input.ready | ~beat.last)),
             sent.eq(enable & beat.valid & self.memory.command.ready),
             beat.move.eq(sent),
-            axi.wready.eq(enable & asked.valid & (answers.input.ready | ~beat.last) & self.memory.command.ready),
-            asked.ready.eq(sent & beat.last),
+            axi.wready.eq(enable & beat.waits & (answers.input.ready | ~beat.last) & self.memory.command.ready),
             answers.input.valid.eq(sent & beat.last),
-            answers.input.p.id.eq(asked.p.id),
-            answers.input.p.outside.eq(asked.p.outside),
+            answers.input.p.id.eq(beat.id),
+            answers.input.p.outside.eq(beat.outside),
             axi.bvalid.eq(answers.output.valid),
             answers.output.ready.eq(axi.bready),
             axi.bid.eq(answers.output.p.id),
@@ -134,25 +132,28 @@ class AxiMemory(Component):
         ]
         return beat
 
-    def _take_turns(self, m: Module, writing: Signal, reads: Queue, writes: Queue, read: Any, write: Any) -> None:
+    def _take_turns(self, m: Module, writing: Signal, read: "_Beat", write: "_Beat") -> None:
         """After each burst the other direction goes next, if it has one that can begin."""
-        can_read, can_write = reads.output.valid, writes.output.valid & self.axi.wvalid
+        can_read, can_write = read.waits, write.waits & self.axi.wvalid
         within = Signal()
         moved, last = Mux(writing, write.move, read.move), Mux(writing, write.last, read.last)
         with m.If(moved):
             m.d.sync += within.eq(~last)
         with m.If((moved & last) | (~moved & ~within)):
-            # A burst that ends in this cycle is still at its queue's head: what follows it is not known yet.
             m.d.sync += writing.eq(Mux(writing, ~can_read, can_write))
 
 
 class _Beat:
-    """The next word of the burst at a queue's head.
+    """The next word of the burst whose turn it is, in registers; with a burst's last word the next one is taken.
 
     Members
     -------
-    address, last
-        Its place, and whether the burst ends with it.
+    ready
+        A burst may be taken.
+    waits
+        There is one.
+    address, id, outside, last
+        Its place, its burst's marks, and whether the burst ends with it.
     valid
         It can be sent.
     move
@@ -160,12 +161,16 @@ class _Beat:
     """
 
     def __init__(self, m: Module, name: str, asked: Any) -> None:
-        self.address = Signal.like(asked.p.address, name=f"{name}_address")
-        self.last = Signal(name=f"{name}_last")
+        self.waits = Signal(name=f"{name}_waits")
+        self.last = Signal(name=f"{name}_last", reset_less=True)
         self.valid = Signal(name=f"{name}_valid")
         self.move = Signal(name=f"{name}_move")
-        done = Signal(8, name=f"{name}_done")
-        # Bursts stay inside 4 KiB: no more than those bits ever count.
-        m.d.comb += [self.address.eq(asked.p.address + done), self.last.eq(done == asked.p.beats)]
-        with m.If(self.move):
-            m.d.sync += done.eq(Mux(self.last, 0, done + 1))
+        burst = Signal(asked.payload.shape(), name=f"{name}_burst", reset_less=True)
+        self.address, self.id, self.outside = burst.address, burst.id, burst.outside
+        m.d.comb += asked.ready.eq(~self.waits | (self.move & self.last))
+        with m.If(asked.ready):
+            m.d.sync += [self.waits.eq(asked.valid), burst.eq(asked.payload), self.last.eq(asked.p.beats == 0)]
+        with m.Elif(self.move):
+            # Bursts stay inside 4 KiB: no more than those bits ever count.
+            m.d.sync += [burst.address.eq(burst.address + 1), burst.beats.eq(burst.beats - 1)]
+            m.d.sync += self.last.eq(burst.beats == 1)

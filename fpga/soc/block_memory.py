@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import memory
 from amaranth.lib.wiring import Component, In
 
@@ -13,7 +13,7 @@ __all__ = ["BlockMemory"]
 
 
 class BlockMemory(Component):
-    """A command a cycle; answers come two cycles later.
+    """A command a cycle; answers come three cycles later: those memories are many, and far from one another.
 
     Parameters
     ----------
@@ -35,15 +35,21 @@ class BlockMemory(Component):
         m.submodules.cells = cells = memory.Memory(shape=8 * self._word_bytes, depth=self._words, init=[])
         write, read = cells.write_port(granularity=8), cells.read_port()
         command = self.bus.command
-        asked = Signal()
+        given = Signal(command.payload.shape(), reset_less=True)
+        reads, asked = Signal(), Signal()
+        enable = Signal.like(write.en)
+        m.d.sync += [
+            given.eq(command.payload),
+            reads.eq(command.valid & ~command.p.write),
+            enable.eq(Mux(command.valid & command.p.write, command.p.strobe, 0)),
+        ]
         m.d.comb += [
             command.ready.eq(1),
-            write.addr.eq(command.p.address),
-            write.data.eq(command.p.data),
-            read.addr.eq(command.p.address),
-            read.en.eq(command.valid & ~command.p.write),
+            write.addr.eq(given.address),
+            write.data.eq(given.data),
+            write.en.eq(enable),
+            read.addr.eq(given.address),
+            read.en.eq(reads),
         ]
-        with m.If(command.valid & command.p.write):
-            m.d.comb += write.en.eq(command.p.strobe)
         m.d.sync += [asked.eq(read.en), self.bus.answered.eq(asked), self.bus.answer.eq(read.data)]
         return m

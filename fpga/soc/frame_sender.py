@@ -48,6 +48,7 @@ class FrameSender(Component):
         m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=8).create()
         count = Signal(range(max(PAYLOAD_BYTES, HEADER_BYTES) + 1))
         output, summed = self.output, Signal()
+        word = Signal.like(self.read_data, reset_less=True)
         m.d.comb += [
             crc.data.eq(output.p.byte),
             crc.valid.eq(output.valid & output.ready & summed),
@@ -76,9 +77,12 @@ class FrameSender(Component):
                     with m.If(self.payload != 0):
                         m.next = "FETCH"
             with m.State("FETCH"):
+                m.next = "KEEP"
+            with m.State("KEEP"):
+                m.d.sync += word.eq(self.read_data)
                 m.next = "PAYLOAD"
             with m.State("PAYLOAD"), m.If(~output.valid):
-                send(self.read_data.word_select(count[: log2(self._word_bytes)], 8))
+                send(word.word_select(count[: log2(self._word_bytes)], 8))
                 m.next = "FETCH"
                 with m.If(count == self.payload - 1):
                     m.d.sync += count.eq(0)

@@ -4,28 +4,26 @@ import random
 from collections import deque
 
 import pytest
+from amaranth.lib.data import StructLayout
 from tilewright.hw.vector_window import VectorWindow
 
-PLACES = 6
+PLACES = (0, 1, 2, 255, 256, 257, 259, 511)
+WRITTEN = StructLayout({"rows": 2, "last": 1})
 
 
 @pytest.mark.parametrize(("depth", "claims"), [(2, 0.5), (5, 0.3), (5, 0.8), (21, 0.95)])
 def test_window(testbench, depth, claims):
     rng = random.Random(depth)
-    window = VectorWindow(memory_bits=1, address_bits=8, rows=2, depth=depth)
+    window = VectorWindow(place_bits=9, written=WRITTEN, depth=depth)
     seen = {"full": 0, "empty": 0, "hit_a": 0, "hit_b": 0, "twice": 0, "both at once": 0, "held": 0}
 
-    def random_place():
-        return rng.getrandbits(1), rng.randrange(PLACES)
-
     async def body(context):
-        held, ages = deque(), deque()
+        held, places, ages = deque(), deque(), deque()
         present = None
         for now in range(1500):
             assert context.get(window.room) == (len(held) < depth)
             seen["full"] += len(held) == depth
             seen["empty"] += not held
-            places = [(entry["memory"], entry["address"]) for entry in held]
             seen["twice"] += len(set(places)) < len(places)
             for operand, place in (present or {}).items():
                 assert context.get(getattr(window, f"hit_{operand}")) == (place in places)
@@ -36,24 +34,25 @@ def test_window(testbench, depth, claims):
                 assert {name: oldest[name] for name in held[0]} == held[0]
             move = rng.random() < 0.7
             claim, release = move and len(held) < depth and rng.random() < claims, shows and rng.random() < 0.5
-            coming = {operand: random_place() for operand in "ab"}
+            coming = {operand: rng.choice(PLACES) for operand in "ab"}
             for operand, place in coming.items():
-                context.set(getattr(window, f"next_{operand}"), {"memory": place[0], "address": place[1]})
+                context.set(getattr(window, f"next_{operand}"), place)
             context.set(window.move, move)
             present = coming if move else present
             seen["held"] += not move
-            entry = {"memory": rng.getrandbits(1), "address": rng.randrange(PLACES), "rows": rng.getrandbits(2),
-                     "last": rng.getrandbits(1)}  # fmt: skip
+            entry, place = {"rows": rng.getrandbits(2), "last": rng.getrandbits(1)}, rng.choice(PLACES)
             context.set(window.claimed, entry)
+            context.set(window.place, place)
             context.set(window.claim, claim)
             context.set(window.release, release)
             seen["both at once"] += claim and release
             await context.tick()
             if release:
-                held.popleft()
-                ages.popleft()
+                for queue in (held, places, ages):
+                    queue.popleft()
             if claim:
                 held.append(entry)
+                places.append(place)
                 ages.append(now + 1)
 
     testbench(window, body)
