@@ -11,8 +11,8 @@ from ..simulator.timing import ProgramClock
 __all__ = ["tuner"]
 
 _DATABASE = "explore.sqlite"
-# A third of the effort of `-O2`, for most of its gain: a search tunes for hundreds of designs.
-_EFFORT = Effort(level=1, layers=600, network=300, decisions=2, trials=1)
+# A quarter of the effort of `-O2`, for most of its gain: a search tunes for hundreds of designs.
+_EFFORT = Effort(level=1, layers=600, network=300, decisions=1, trials=1)
 
 
 @contextmanager
