@@ -1,11 +1,12 @@
 """The driver against a whole system that is simulated, over a line on which everything may go wrong.
 
-`make soak`, which sets TILEWRIGHT_PROGRAMS, makes the runs on a bad line 1,000, and builds systems with other memories.
+`make soak`, which sets TILEWRIGHT_PROGRAMS, makes the runs on a bad line 1,000, and runs KWS, also in SDRAM.
 """
 
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -26,8 +27,8 @@ from tilewright.models import DIGITS, DIGITS_TEST
 
 TINY = load_config("tiny")
 SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
-RUNS_ON_A_BAD_LINE = 1000 if SOAK else 10
-PATIENCE = 20.0
+RUNS_ON_A_BAD_LINE = [range(start, start + 250) for start in range(0, 1000, 250)] if SOAK else [range(10)]
+PATIENCE, LITTLE_PATIENCE = 20.0, 4.0
 MODELS, KWS = Path(__file__).parents[3] / "shared" / "models", "kws_int8.tflite"
 
 
@@ -179,31 +180,37 @@ def test_a_board_that_is_reset(quiet: SimulatedBoard, layer: Program) -> None:
     require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
 
 
-def test_a_bad_line_never_gives_a_wrong_result(quiet: SimulatedBoard, layer: Program) -> None:
+def faults_of(seed: int) -> Faults:
+    """Up to one byte in 1,700 suffers of each, so that frames of 2,000 bytes still come through; one run in 18 has none."""
+    dice = random.Random(seed)
+    often = {name: dice.choice([0, 0, 0.0001, 0.0006]) for name in ("flips", "losses", "garbage")}
+    rarely = {name: dice.choice([0, 0, 0.0001]) for name in ("resets", "cuts")}
+    return Faults(**often, **rarely)
+
+
+@pytest.mark.parametrize("seeds", RUNS_ON_A_BAD_LINE, ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
+def test_a_bad_line_never_gives_a_wrong_result(
+    quiet: SimulatedBoard, layer: Program, seeds: range, record_property: Callable[[str, object], None]
+) -> None:
     """Every run ends in time, with the right result or a LinkError, and a run on a good line then succeeds."""
-    rng = random.Random(7)
     right = repeated = 0
-    for seed in range(RUNS_ON_A_BAD_LINE):
-        inputs = inputs_of(layer, seed)
-        odds = [rng.choice([0, 0, 0.0003, 0.002]) for _ in range(3)]
-        rare = [rng.choice([0, 0, 0.0001]) for _ in range(2)]
-        names = ("flips", "losses", "garbage", "resets", "cuts")
-        quiet.set_faults(Faults(**dict(zip(names, odds + rare, strict=True))), seed)
+    for seed in seeds:
+        inputs, faults = inputs_of(layer, seed), faults_of(seed)
+        quiet.set_faults(faults, seed)
         began = time.monotonic()
         try:
-            device = BoardDevice(TINY, port=quiet.port, patience=PATIENCE)
-            try:
+            patience = PATIENCE if faults == Faults() else LITTLE_PATIENCE
+            with BoardDevice(TINY, port=quiet.port, patience=patience) as device:
                 found = Session(layer, device).run(inputs)
-            finally:
-                device.close()
             repeated += device.repeats
         except LinkError:
-            assert any(odds + rare)
+            assert faults != Faults()
         else:
             right += 1
             require_equal(found, layer, inputs)
         assert time.monotonic() - began < 20 * PATIENCE
-    assert right >= RUNS_ON_A_BAD_LINE // 3 and repeated > 0
+    assert right >= len(seeds) // 3 and repeated > 0
+    record_property("figure", f"bad line: of {len(seeds)} runs {right} right, {len(seeds) - right} ended with an error")
     quiet.set_faults(Faults())
     inputs = inputs_of(layer, 0)
     require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
