@@ -3,27 +3,20 @@
 
 #include <cstdint>
 #include <deque>
+#include <random>
 
 namespace tilewright {
 
-// Reproducible dice (xorshift64*).
+// Reproducible dice.
 class Dice {
   public:
-    explicit Dice(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15u + 0x632BE59BD9B4E019u) {
-        if (!state_) state_ = 1;
-    }
+    explicit Dice(uint64_t seed) : engine_(static_cast<uint32_t>(seed)) {}
 
-    uint32_t roll() {
-        state_ ^= state_ >> 12;
-        state_ ^= state_ << 25;
-        state_ ^= state_ >> 27;
-        return static_cast<uint32_t>((state_ * 0x2545F4914F6CDD1Du) >> 32);
-    }
-
+    uint32_t roll() { return static_cast<uint32_t>(engine_()); }
     bool chance(double odds) { return odds > 0 && roll() < odds * 4294967296.0; }
 
   private:
-    uint64_t state_;
+    std::mt19937 engine_;
 };
 
 // Odds for each byte on the line, either way. Laid out as Faults in simulated_board.py.

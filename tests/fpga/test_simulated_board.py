@@ -181,7 +181,7 @@ def test_a_board_that_is_reset(quiet: SimulatedBoard, layer: Program) -> None:
 
 
 def faults_of(seed: int) -> Faults:
-    """Up to one byte in 1,700 suffers of each, so that frames of 2,000 bytes still come through; one run in 18 has none."""
+    """Up to one byte in 1,700 suffers of each: frames of 2,000 bytes still come through. One run in 18 has none."""
     dice = random.Random(seed)
     often = {name: dice.choice([0, 0, 0.0001, 0.0006]) for name in ("flips", "losses", "garbage")}
     rarely = {name: dice.choice([0, 0, 0.0001]) for name in ("resets", "cuts")}
