@@ -89,6 +89,7 @@ class Session:
         self.device = device
         self.records: list[StepRecord] = []
         self.interrupted: StepRecord | None = None
+        self._traced = device if isinstance(device, Traced) else None  # which takes long to ask
         self._watchdog = watchdog
         self._segments = tuple((self._place(s.size, s.data), s.size) for s in program.segments)
         self._code = self._place(program.instructions.size, program.instructions.tobytes())
@@ -184,8 +185,7 @@ class Session:
         self.records.append(StepRecord(step, layers, seconds, counters, self._events() if ran else None))
 
     def _events(self) -> np.ndarray | None:
-        device = self.device
-        return device.events() if isinstance(device, Traced) else None
+        return self._traced.events() if self._traced is not None else None
 
     def outputs(self) -> dict[str, np.ndarray]:
         """The program's outputs by name, as its steps so far left them."""
@@ -229,7 +229,8 @@ class Session:
 
     def _put(self, tensor: Tensor, array: np.ndarray) -> None:
         buffer = self._buffers[tensor.buffer]
-        content = np.frombuffer(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(), dtype=np.uint8)
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        content = np.ascontiguousarray(little).reshape(-1).view(np.uint8)
         if buffer.segment is None:
             self._own[buffer.name][: len(content)] = content
             return
