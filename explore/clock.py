@@ -11,7 +11,7 @@ __all__ = ["estimate_fmax", "worst_error"]
 # at 109, 256 (a hundred in look-up tables) at 103. The largest deviation is 8%.
 _EXPONENT = -0.152
 
-# Whole systems on the same device: multipliers, and their clock. `tiny`: the longest path of its mapped netlist, 11.2 ns
+# Whole systems on the same device: multipliers, and their clock. `tiny`: the longest path of its netlist, 11.2 ns
 # by unit delays, taken 1.53 times, as nextpnr's estimate after placement was (28.1 ns) of the same sum for earlier
 # hardware (18.3 ns). No whole system has been routed to its end.
 _SYSTEMS = ((16, 58e6),)
