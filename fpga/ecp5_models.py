@@ -78,7 +78,8 @@ def _lut_memories(cells: Iterable[Cell]) -> Iterator[str]:
         cell.word("WCKMUX", "WCK")
         cell.word("WREMUX", "WRE")
         require_blank(cell)
-        groups[cell.pin("WCK"), cell.pin("WRE"), *(tuple(cell.pins[name]) for name in ("WAD", "RAD"))].append(cell)
+        write, read = (tuple(cell.pins[name]) for name in ("WAD", "RAD"))
+        groups[cell.pin("WCK"), cell.pin("WRE"), write, read].append(cell)
     for (clock, enable, write, read), alike in groups.items():
         for start in range(0, len(alike), _MEMORIES_TOGETHER):
             members = alike[start : start + _MEMORIES_TOGETHER]

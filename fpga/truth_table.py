@@ -18,7 +18,7 @@ def table_expression(table: int, inputs: Sequence[str]) -> str:
     inputs
         Expressions of one bit; ``1'b0`` and ``1'b1`` are known to be constant.
     """
-    free = []
+    free: list[str] = []
     for place, name in reversed(list(enumerate(inputs))):
         if name in _CONSTANTS:
             table = _halves(table, place, free_below=place + len(free))[_CONSTANTS[name]]
