@@ -1,4 +1,7 @@
-"""A search on a real Dask cluster of this machine, of which a worker is killed in the middle."""
+"""A search on a real Dask cluster of this machine, of which a worker is killed in the middle.
+
+Its five processes take half a minute of CPU time: in `make soak`, which sets TILEWRIGHT_PROGRAMS.
+"""
 
 import os
 import signal
@@ -21,6 +24,7 @@ from tilewright.explore.workers import Job, Processes, Setting
 pytest.importorskip("distributed")
 
 POINTS = 12
+SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
 
 
 @contextmanager
@@ -66,6 +70,7 @@ def question(ask: Callable[..., Question]) -> Question:
     return Question(asked.space.narrowed(small), asked.setting, asked.goals, asked.constraints, "random")
 
 
+@pytest.mark.skipif(not SOAK, reason="in make soak")
 def test_nothing_is_lost_or_repeated_where_a_worker_is_killed(cluster: Any, question: Question, tmp_path: Path) -> None:
     from tilewright.explore.cluster import Cluster
 
