@@ -14,6 +14,7 @@ _FRAME_OVERHEAD = 24
 _LATENCY = 0.002  # of a USB adapter, both ways
 _GRACE = 0.1
 _LEAST_ATTEMPTS = 16  # within the patience
+_FEWEST_ATTEMPTS = 4  # however long they take
 _MANY = 4096
 
 
@@ -121,11 +122,13 @@ class HostLink:
         nominal = _LATENCY + (len(raw) + expected + _FRAME_OVERHEAD) * _BITS_PER_BYTE / self._baud
         started = now = monotonic()
         end = started + self._patience
+        attempts = 0
         clean = True
-        while now < end:
+        while now < end or attempts < _FEWEST_ATTEMPTS:  # this process may have been suspended until after the end
+            attempts += 1
             self._line.write(raw)
             wait = min(_GRACE + 2 * self._slowness * nominal, self._patience / _LEAST_ATTEMPTS)
-            answer = self._answer(asked, min(now + wait, end))
+            answer = self._answer(asked, now + wait)
             now = monotonic()
             if answer is not None:
                 measured = (now - started) / nominal if clean else 0.0

@@ -203,3 +203,22 @@ def test_a_line_that_fails() -> None:
         LinkError, match=r"^the line line to the board must work, but fails: the adapter was pulled out"
     ):
         link.write32(4, 1)
+
+
+def test_a_host_that_sleeps_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = Board()
+    link = linked(board, patience=2.0)
+    asleep, read, naps = 0.0, board.read, [100.0, 100.0]
+
+    def interrupted(size: int) -> bytes:
+        nonlocal asleep
+        if naps:
+            asleep += naps.pop()
+            board._outgoing.clear()
+            return b""
+        return read(size)
+
+    monkeypatch.setattr("tilewright.driver.link.monotonic", lambda: monotonic() + asleep)
+    monkeypatch.setattr(board, "read", interrupted)
+    link.write32(8, 5)
+    assert board.accesses == [(8, 5)] and link.repeats == 2
