@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_LATENCY", "Timing", "TimingModel"]
 DEFAULT_LATENCY = 40
 _UNITS = (
     *("core.c", "decode.c", "sequencer.c", "fetch.c", "reads.c", "walk.c", "store.c", "gemm.c", "vector.c"),
-    "vector_log.c",
+    *("vector_glide.c", "vector_log.c", "steady.c"),
 )
 _SIZES = (
     *("block_in", "block_out", "granule", "act_depth", "act_banks", "acc_depth", "acc_banks", "bus_bytes"),
@@ -39,6 +39,7 @@ class _Settings(ctypes.Structure):
         ("segment_base", ctypes.c_uint64 * SEGMENTS),
         ("segment_limit", ctypes.c_uint64 * SEGMENTS),
         ("latency", ctypes.c_uint64),
+        ("stepwise", ctypes.c_uint64),
         ("started", ctypes.c_void_p),
         ("retired", ctypes.c_void_p),
     )
@@ -131,6 +132,7 @@ class TimingModel:
         address: int = 0,
         segments: Sequence[tuple[int, int]] = ((0, (1 << 32) - 1),) * SEGMENTS,
         trace: bool = False,
+        stepwise: bool = False,
     ) -> Timing:
         """Time a program that is legal (``isa.checker`` proves it), up to its FINISH.
 
@@ -144,6 +146,9 @@ class TimingModel:
             (base, limit) of each; bursts end at multiples of 4096 bytes. By default all begin at 0 and are open.
         trace
             Also say when each instruction started and retired.
+        stepwise
+            Take every burst of a load, and every cycle of the vector engine, by itself instead of many at once. It says
+            the same and takes some ten times as long: tests compare.
 
         Raises
         ------
@@ -164,6 +169,7 @@ class TimingModel:
             segment_base=numbers(*(base for base, _ in segments)),
             segment_limit=numbers(*(limit for _, limit in segments)),
             latency=self.latency,
+            stepwise=stepwise,
             started=None if events is None else events[0].ctypes.data,
             retired=None if events is None else events[1].ctypes.data,
         )

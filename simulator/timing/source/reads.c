@@ -13,23 +13,6 @@ static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, 
     return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at, &until);
 }
 
-/* Whether something that is decided may keep a write to `banks` waiting from cycle `from` on. */
-static bool meets(const struct core *core, unsigned memory, uint32_t banks, cycle from)
-{
-    if (vector_wrote(core, memory, banks, from))
-        return true;
-    return memory == TW_MEMORY_ACC && gemm_banks(core, GEMM_WRITES_ACC, from, NEVER) & banks;
-}
-
-static uint32_t burst_banks(const struct burst *burst)
-{
-    const struct transfer_work *work = &burst->work->transfer;
-    unsigned bank;
-    if (!(work->banks & (work->banks - 1)) || step_run(work, burst->first_step, &bank) < burst->steps)
-        return work->banks;
-    return 1u << bank;
-}
-
 /* Steps that lie in words before word `beat` of a burst. */
 static uint32_t steps_before(const struct burst *burst, uint32_t beat)
 {
@@ -80,7 +63,7 @@ static void read_carefully(struct core *core, struct open_read *open, struct rea
     for (uint32_t k = 0; k < burst->steps; k++) {
         if (k == run_ends) {
             run_ends += step_run(work, burst->first_step + k, &bank);
-            waits = meets(core, work->memory, 1u << bank, step + 1);
+            waits = load_meets(core, work->memory, 1u << bank, step + 1);
         }
         cycle write = step + 1;
         while (waits && bank_taken(core, work->memory, bank, write))
@@ -121,7 +104,7 @@ static void plan(struct core *core, struct open_read *open)
         open->moved += state->write > 0 && state->write != step;
         unsigned memory = open->burst.work->transfer.memory;
         bool shared = memory <= TW_MEMORY_ACC;
-        if (shared && meets(core, memory, open->banks, step + 1))
+        if (shared && load_meets(core, memory, open->banks, step + 1))
             read_carefully(core, open, state, first, step);
         else
             read_evenly(open, state, first, step);
@@ -195,6 +178,11 @@ void reads_unit(struct core *core, cycle now)
             walk_asked(core, &core->load_walk, TW_ENGINE_LOAD, now);
     }
     reads_schedule(core, now);
+    if (room && load && walk_may_be_steady(&core->load_walk) && !core->settings.stepwise) {
+        cycle last = pass_steady_reads(core, now);
+        if (last > now)
+            reads_schedule(core, last);
+    }
 }
 
 /* Corrects what was planned before its banks' other users were known. */

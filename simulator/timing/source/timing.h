@@ -243,6 +243,7 @@ struct settings {
     uint64_t program_address, count;
     uint64_t segment_base[TW_SEGMENTS], segment_limit[TW_SEGMENTS];
     uint64_t latency;
+    uint64_t stepwise;              /* take no step of any engine together with others: for tests */
     uint64_t *started, *retired;    /* by instruction; null: not wanted */
 };
 
@@ -334,12 +335,37 @@ void load_recall(struct core *core, unsigned memory, uint32_t banks, cycle from)
 void reads_schedule(struct core *core, cycle now);
 void settle_reads(struct core *core);
 
+/* steady.c */
+#define STEADY_BURSTS 3             /* fewer are not worth the look */
+static inline bool walk_may_be_steady(const struct walk *walk)
+{
+    return walk->words_left > STEADY_BURSTS * BURST_BEATS;
+}
+cycle pass_steady_reads(struct core *core, cycle now);
+
 /* The bank of an on-chip cell, and for how many steps from `step` on it stays the same. */
 static inline int64_t step_run(const struct transfer_work *work, int64_t step, unsigned *bank)
 {
     int64_t cell = step >> work->parts_shift;
     int64_t run = bank_run(&work->mem, &work->nest, cell, banking_of(work->memory), bank);
     return ((cell + run) << work->parts_shift) - step;
+}
+
+/* Whether something that is decided may keep a write to `banks` waiting from cycle `from` on. */
+static inline bool load_meets(const struct core *core, unsigned memory, uint32_t banks, cycle from)
+{
+    if (vector_wrote(core, memory, banks, from))
+        return true;
+    return memory == TW_MEMORY_ACC && gemm_banks(core, GEMM_WRITES_ACC, from, NEVER) & banks;
+}
+
+static inline uint32_t burst_banks(const struct burst *burst)
+{
+    const struct transfer_work *work = &burst->work->transfer;
+    unsigned bank;
+    if (!(work->banks & (work->banks - 1)) || step_run(work, burst->first_step, &bank) < burst->steps)
+        return work->banks;
+    return 1u << bank;
 }
 
 /* fetch.c */

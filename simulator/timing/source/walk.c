@@ -126,14 +126,14 @@ static bool push_burst(struct walk *walk)
 void walk_advance(struct core *core, struct walk *walk, unsigned engine)
 {
     bool more;
-    do {
-        more = walk_run(core, walk, engine);
-        more |= pass_on(walk->walked, walk->walked_count, walk->located, &walk->located_count, walk->measured,
-                        walk->measured_count);
+    do { /* from the cutter backwards: each lets the one before it go on */
+        more = pass_on(walk->measured, walk->measured_count, walk->taken, &walk->taken_count, walk->cut,
+                       walk->cut_count);
         more |= pass_on(walk->located, walk->located_count, walk->measured, &walk->measured_count, walk->taken,
                         walk->taken_count);
-        more |= pass_on(walk->measured, walk->measured_count, walk->taken, &walk->taken_count, walk->cut,
-                        walk->cut_count);
+        more |= pass_on(walk->walked, walk->walked_count, walk->located, &walk->located_count, walk->measured,
+                        walk->measured_count);
+        more |= walk_run(core, walk, engine);
         more |= push_burst(walk);
     } while (more);
 }
