@@ -23,7 +23,7 @@ CPUS = {
     "portable": ("-DPORTABLE",),
 }
 _NO_VECTOR_ABI_NOTE = "-Wno-psabi"
-_SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
+_SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g1", "-fno-var-tracking")
 
 
 def load_library(config: Config, *, cpu: str | None = None, sanitize: bool = False) -> ctypes.CDLL:

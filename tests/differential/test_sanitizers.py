@@ -12,9 +12,12 @@ import pytest
 from tilewright.toolchain import find_c_compiler, has_compiler
 
 SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
-PROGRAMS = 2000
-CASES = [("tiny-2-rows", "native"), ("16x8", "avx2"), ("16x8", "portable")]
-MORE = [(name, cpu) for name in ("vta-16", "8x16", "wide-32", "64x4") for cpu in ("native", "avx2", "portable")]
+PROGRAMS = 1000
+# A build takes 20 seconds: every shape once, and every way of multiplying at least twice.
+CASES = [
+    ("tiny-2-rows", "native"), ("vta-16", "native"), ("64x4", "native"), ("wide-32", "native"),
+    ("16x8", "avx2"), ("8x16", "avx2"), ("16x8", "portable"), ("wide-32", "portable"),
+]  # fmt: skip
 
 SCRIPT = """
 import os, sys
@@ -45,7 +48,7 @@ print("done")
 
 @pytest.mark.skipif(not SOAK, reason="builds slowly with sanitizers: for a soak")
 @pytest.mark.skipif(not has_compiler() or sys.platform != "linux", reason="needs a C compiler with sanitizers")
-@pytest.mark.parametrize("case", CASES + MORE, ids="-".join)
+@pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_no_sanitizer_complains(case: tuple[str, str]) -> None:
     compiler = find_c_compiler("this test")
     found = [

@@ -172,6 +172,7 @@ static int fetch(struct core *core)
         address - launch->dram_base > launch->dram_size - TW_INSTRUCTION_BYTES)
         return stop(core, TW_ERROR_BUS_READ, core->next);
     const uint8_t *raw = launch->dram + (address - launch->dram_base);
+    __builtin_prefetch((const void *)((uintptr_t)raw + 2 * TW_INSTRUCTION_BYTES));
     int e = engine_of(raw);
     if (e < 0)
         return stop(core, TW_ERROR_ILLEGAL_INSTRUCTION, core->next);

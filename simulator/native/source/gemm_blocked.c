@@ -99,19 +99,21 @@ static uint32_t columns_of_tile(uint32_t left)
 
 static void sum_excess(const struct machine *m, const struct product *p, uint32_t c, uint32_t columns)
 {
-    memset(p->excess, 0, columns * sizeof *p->excess);
 #if OPERAND_BIAS
     for (uint32_t j = 0; j < columns; j++) {
         const weight_t *first = p->wgt + p->columns[c + j].wgt;
-        for (uint32_t n = 0; n < p->step_count; n++) {
-            const int32_t *excess = m->excess[(size_t)(first + p->steps[n].wgt - m->wgt[0]) / TILE_BYTES];
-            for (int v = 0; v < CELL_VECTORS; v++)
-                lanes_store(p->excess[j] + v * LANES,
-                            lanes_add(lanes_load(p->excess[j] + v * LANES), lanes_load(excess + v * LANES)));
+        for (int v = 0; v < CELL_VECTORS; v++) {
+            lanes_t sum = lanes_set(0);
+            for (uint32_t n = 0; n < p->step_count; n++) {
+                size_t tile = (size_t)(first + p->steps[n].wgt - m->wgt[0]) / TILE_BYTES;
+                sum = lanes_add(sum, lanes_load(m->excess[tile] + v * LANES));
+            }
+            lanes_store(p->excess[j] + v * LANES, sum);
         }
     }
 #else
     (void)m, (void)c;
+    memset(p->excess, 0, columns * sizeof *p->excess);
 #endif
 }
 
