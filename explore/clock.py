@@ -23,7 +23,7 @@ def estimate_fmax(config: Config) -> float:
 
     The power is that of arrays which were routed alone, the constant the geometric mean over whole systems.
     """
-    return exp(_mean_scale(_SYSTEMS)) * float(config.macs_per_cycle) ** _EXPONENT
+    return exp(_mean_scale(_SYSTEMS) + _EXPONENT * log(config.macs_per_cycle))
 
 
 def worst_error() -> float:

@@ -104,6 +104,8 @@ def test_the_table_says_where_numbers_are_from(tilewright: Callable[..., Any], s
         (("-m", DIGITS, "-b", "ulx3s-85f", "--vary", "rows"), "--vary must read like 'rows=1,2,4', not 'rows'"),
         (("-m", DIGITS, "-b", "ulx3s-85f", "--require", "2ms"), "constraint must read like "),
         (("-m", DIGITS, "-b", "ulx3s-85f", "--minimise", "speed"), "a metric must be one of latency, "),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--jobs", 1, "--cluster", "tcp://x:1"), "--jobs must be left out with --cl"),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--cluster", "nowhere"), "--cluster must be "),
         (("--pick", 1), "--pick N and --out FOLDER must be given together"),
         (("--store", "none.db"), "store none.db does not exist: search first, with --store none.db"),
     ],
