@@ -1,6 +1,7 @@
 """The RTL as a device: built once a configuration, then run cycle by cycle."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +87,7 @@ class CycleSimulator(AttachedSimulator):
         if window is not None and (wave is None or not 0 <= window[0] < window[1]):
             raise DeviceError(f"window must be two cycles of a waveform, the first below the second, not {window}")
         emitted = self._emitted(config)
-        library = build_model(
-            emitted,
-            bus_bytes=config.bus_bytes,
-            waveform=wave.suffix[1:] if wave else None,
-            threads=threads,
-            name=f"{self.name}-{config.hash}",
-        )
+        library = self._library(emitted, wave.suffix[1:] if wave else None, threads)
         settings = Settings(
             bytes=self.dram.bytes.ctypes.data,
             base=self.dram.base,
@@ -111,6 +106,22 @@ class CycleSimulator(AttachedSimulator):
     def _emitted(self, config: Config) -> Emitted:
         """What is simulated."""
         return core_verilog(config)
+
+    def _library(self, emitted: Emitted, waveform: str | None, threads: int) -> Path:
+        """The built model."""
+        return self._build(emitted, waveform, threads)
+
+    def _build(
+        self, emitted: Emitted, waveform: str | None, threads: int, train: Callable[[Path], object] | None = None
+    ) -> Path:
+        return build_model(
+            emitted,
+            bus_bytes=self.config.bus_bytes,
+            waveform=waveform,
+            threads=threads,
+            name=f"{self.name}-{self.config.hash}",
+            train=train,
+        )
 
     def __enter__(self) -> "CycleSimulator":
         return self
@@ -200,14 +211,20 @@ class CycleSimulator(AttachedSimulator):
 class FastCycleSimulator(CycleSimulator):
     """As :class:`CycleSimulator`, and several times as quick.
 
-    Scratchpads, products and sums are stand-ins for the Verilog, which give the same bits in the same cycles; control
-    is the Verilog's. See ``twins.py``.
+    Memories, products, sums and the vector engine's lanes are stand-ins for the Verilog, which give the same bits in
+    the same cycles; control is the Verilog's. In waveforms, data is 0. See ``twins.py``.
     """
 
     name = "cycle-fast"
 
     def _emitted(self, config: Config) -> Emitted:
         return core_verilog(config, fast=True)
+
+    def _library(self, emitted: Emitted, waveform: str | None, threads: int) -> Path:
+        from .training import train
+
+        watched = partial(train, self.config) if waveform is None and threads == 1 else None
+        return self._build(emitted, waveform, threads, watched)
 
 
 class _Bus:

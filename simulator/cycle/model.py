@@ -4,16 +4,17 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from ...cache import cache_directory, cached_build
 from ...errors import DeviceError
 from ...isa.table import Memory
-from ..build import cache_directory, cached_build, cpu_identity, find_tool, tool_identity
+from ...toolchain import cpu_identity, find_tool, source_texts, tool_identity
+from .compilation import Compilation, run_logged
 from .shell import SHELL, Probe, both_edges, gated_parts, shell_verilog
 
 __all__ = ["TOP", "Array", "Emitted", "Probe", "build_model"]
@@ -32,10 +33,6 @@ _VERILATOR_FLAGS = (
     "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--output-split", "10000",
     "-Wno-fatal", "-Wno-WIDTH", "-Wno-CASEINCOMPLETE",
 )  # fmt: skip
-_COMPILER_FLAGS = (
-    "-std=gnu++17", "-O3", "-march=native", "-fPIC", "-pthread", "-fvisibility=hidden", "-fno-gnu-unique", "-w",
-)  # fmt: skip
-_LINKER_FLAGS = ("-shared", "-Wl,-Bsymbolic", "-pthread")
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,7 @@ def build_model(
     threads: int = 1,
     name: str = "cycle",
     surroundings: Traversable = _HARNESS,
+    train: Callable[[Path], object] | None = None,
 ) -> Path:
     """The shared library that simulates `emitted`.
 
@@ -103,6 +101,8 @@ def build_model(
         The folder of the C++ around the Verilog; its harness.cpp is compiled.
     waveform
         ``"fst"``, ``"vcd"`` or None: the format that this simulator can write.
+    train
+        Runs what is typical on the library that it is given; GCC then optimises for that. Builds take longer.
 
     Raises
     ------
@@ -128,7 +128,9 @@ def build_model(
     constants = {"BUS_BYTES": bus_bytes, "BOTH_EDGES": int(both), **emitted.constants}
     flags, defines = _verilator_flags(waveform, threads), _defines(constants, parts, waveform)
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
-    key: list[bytes | str] = [text, *tools, *flags, *defines, *harness.values()]
+    trained = train if "Free Software Foundation" in tool_identity(compiler) else None
+    sources = source_texts("simulator/cycle/compilation.py", "simulator/cycle/training.py")
+    key: list[bytes | str] = [text, *tools, *flags, *defines, *harness.values(), *sources, str(trained is not None)]
 
     def build(work: Path) -> None:
         (work / f"{TOP}.v").write_text(text, encoding="utf-8")
@@ -137,8 +139,16 @@ def build_model(
         log = work / _LOG
         try:
             names = ("--top-module", SHELL if shell else TOP, "--prefix", f"V{TOP}", "--Mdir", _OUTPUT)
-            _run([verilator, *flags, *names, f"{TOP}.v"], work, log)
-            _compile(compiler, _verilator_root(verilator), defines, work, log, waveform == "fst")
+            run_logged([verilator, *flags, *names, f"{TOP}.v"], work, log)
+            compilation = Compilation(
+                compiler=compiler,
+                runtime=_verilator_root(verilator) / "include",
+                defines=defines,
+                libraries=("-lz",) if waveform == "fst" else (),
+                work=work,
+                log=log,
+            )
+            compilation.build(work / _OUTPUT, work / "harness.cpp", work / _LIBRARY, trained)
         except subprocess.CalledProcessError as error:
             kept = cache_directory() / f"{name}.log"
             shutil.copyfile(log, kept)
@@ -203,43 +213,3 @@ def _replication(match: re.Match[str]) -> str:
 def _verilator_root(verilator: str) -> Path:
     said = subprocess.run([verilator, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, check=True)
     return Path(said.stdout.strip())
-
-
-def _compile(compiler: str, root: Path, defines: Sequence[str], work: Path, log: Path, compressed: bool) -> None:
-    """Compile what Verilator made, its run-time library and the harness, and link them."""
-    output = work / _OUTPUT
-    classes = (output / f"V{TOP}_classes.mk").read_text(encoding="utf-8")
-    library = [root / "include" / f"{name}.cpp" for name in _listed(classes, "VM_GLOBAL_FAST", "VM_GLOBAL_SLOW")]
-    # Object files are named relative to the work folder, which is renamed later.
-    sources = [*sorted(output.glob("*.cpp"), key=lambda path: -path.stat().st_size), *library]
-    sources.append(work / "harness.cpp")
-    includes = ("-I.", f"-I{_OUTPUT}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}")
-
-    def one(source: Path) -> str:
-        target = f"{_OUTPUT}/{source.stem}.o"
-        optimise = ("-O1",) if source.stem.endswith("__Slow") else ()
-        _run([compiler, *_COMPILER_FLAGS, *optimise, *defines, *includes, "-c", str(source), "-o", target], work, log)
-        return target
-
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        objects = list(pool.map(one, sources))
-    extra = ("-lz",) if compressed else ()
-    _run([compiler, *_LINKER_FLAGS, "-o", _LIBRARY, *objects, *extra], work, log)
-
-
-def _listed(makefile: str, *variables: str) -> list[str]:
-    """Words of makefile variables that are built up over continued lines."""
-    words: list[str] = []
-    for variable in variables:
-        for match in re.finditer(rf"^{variable} \+= \\\n((?:\t.*\n)*)", makefile, re.MULTILINE):
-            words += match[1].replace("\\", " ").split()
-    return words
-
-
-def _run(command: Sequence[str], work: Path, log: Path) -> None:
-    done = subprocess.run(
-        command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"$ {' '.join(command)}\n{done.stdout}\n")
-    done.check_returncode()

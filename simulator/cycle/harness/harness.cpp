@@ -244,9 +244,16 @@ API Harness *tilewright_create(const tilewright::MemorySettings *settings, int t
     return new Harness(*settings, trace != 0, waveform, hidden != 0);
 }
 
+#if TILEWRIGHT_RECORDING
+extern "C" void __gcov_dump(void);
+#endif
+
 API void tilewright_destroy(Harness *harness) {
     harness->enter();
     delete harness;
+#if TILEWRIGHT_RECORDING
+    __gcov_dump();
+#endif
 }
 
 API void tilewright_reset(Harness *harness) {
