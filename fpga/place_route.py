@@ -100,7 +100,7 @@ def place_and_route(board: Board, directory: Path, *, seed: int, progress: Calla
     command += ["--seed", str(seed), "--timing-allow-fail"]
     said, stages = "", _Stages(progress)
     with (
-        (directory / _LOG).open("w", encoding="utf-8") as log,
+        (directory / _LOG).open("w", encoding="utf-8", buffering=1) as log,
         subprocess.Popen(
             command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as running,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import DeviceError
 from .families import Family, Resources
+from .packing import pack_registers
 
 __all__ = [
     "NETLIST_JSON", "NETLIST_VERILOG", "PlacedMemory", "Synthesis", "read_synthesis", "require_yosys", "synthesis_key",
@@ -132,7 +133,8 @@ def synthesis_key(
 ) -> list[str]:
     """All that :func:`synthesise` depends on. Yosys must be installed."""
     script = _script(family, top, language, netlist)
-    return [design, script, _split_reads(), f"{_YOSYS} {metadata.version(_YOSYS)}"]
+    packing = _text("packing.py") if netlist else ""
+    return [design, script, _split_reads(), packing, f"{_YOSYS} {metadata.version(_YOSYS)}"]
 
 
 def synthesise(
@@ -155,6 +157,8 @@ def synthesise(
     (directory / _DESIGNS[language]).write_text(design, encoding="utf-8")
     (directory / _SPLIT_READS).write_text(_split_reads(), encoding="utf-8")
     run_yosys(_script(family, top, language, netlist), directory, what=f"{top} for {family.name}")
+    if netlist:
+        pack_registers(directory / NETLIST_JSON, top=top)
 
 
 def run_yosys(script: str, directory: Path, *, what: str) -> None:
@@ -194,7 +198,11 @@ def read_synthesis(directory: Path, family: Family, *, top: str) -> Synthesis:
 
 
 def _split_reads() -> str:
-    return resources.files(__package__).joinpath(_SPLIT_READS).read_text(encoding="utf-8")
+    return _text(_SPLIT_READS)
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _script(family: Family, top: str, language: str, netlist: bool) -> str:

@@ -87,7 +87,11 @@ class StoreEngine(Component):
             begins.eq(take & fresh),
             sent.eq(beat.valid & beat.ready),
         ]
-        m.d.sync += room.eq(room - begins + sent)
+        # What comes late in the cycle only chooses between sums.
+        with m.If(begins & ~sent):
+            m.d.sync += room.eq(room - 1)
+        with m.Elif(sent & ~begins):
+            m.d.sync += room.eq(room + 1)
         with m.If(take):
             m.d.sync += fresh.eq(step.p.beat_end)
         place = data.StructLayout({name: piece.payload.shape().members[name] for name in ("lane", "unit", "end")})
@@ -122,7 +126,7 @@ class StoreEngine(Component):
             unanswered.input.p.last.eq(head.p.last),
             unanswered.output.ready.eq(self.port.done),
         ]
-        m.d.sync += available.eq(available + packed - Mux(ask, head.p.beats + 1, 0))
+        m.d.sync += available.eq(Mux(ask, available + packed - (head.p.beats + 1), available + packed))
         m.d.comb += [
             transfer.failed.eq(self.port.done & self.port.error),
             transfer.failed_index.eq(unanswered.output.p.index),

@@ -184,9 +184,9 @@ class VectorEngine(Component):
         m.d.comb += [
             may.eq(point.valid & window.room & ~self.halt),
             a_ask.eq(may & needs.a & ~window.hit_a),
-            a_have.eq(~needs.a | a_now),
+            a_have.eq(~needs.a | a_can),
             b_ask.eq(may & needs.b & ~window.hit_b & a_have),
-            issue.eq(may & (~needs.a | a_can) & (~needs.b | b_can)),
+            issue.eq(may & a_have & (~needs.b | b_can)),
             point.ready.eq(issue),
         ]
         a_served = self._ask(m, "a", flags.a_memory, self._unit(m, point, "a", flags.a_memory), a_ask)

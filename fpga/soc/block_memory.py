@@ -51,5 +51,7 @@ class BlockMemory(Component):
             read.addr.eq(given.address),
             read.en.eq(reads),
         ]
-        m.d.sync += [asked.eq(read.en), self.bus.answered.eq(asked), self.bus.answer.eq(read.data)]
+        answer = Signal.like(self.bus.answer, name="answer_q", reset_less=True)
+        m.d.sync += [asked.eq(read.en), self.bus.answered.eq(asked), answer.eq(read.data)]
+        m.d.comb += self.bus.answer.eq(answer)
         return m
