@@ -19,7 +19,8 @@ _LARGEST = 1 << 11  # nodes of an expression, those that it holds more than once
 def default_schedule(outputs: Sequence[Tensor], lanes: int = 16) -> Schedule:
     """Elementwise stages are computed where they are read, the innermost data loop is a vector loop.
 
-    A stage that several others read keeps memory of its own, and so does a costly one that a reduction reads.
+    A stage that several others read keeps memory of its own, and so do a costly one that a reduction reads and one
+    that says so (``kept``).
     A reduction whose operands all run on with the innermost data axis keeps that axis innermost, so that neighbouring
     results are computed side by side in unchanged order.
     """
@@ -42,7 +43,7 @@ def _inline(schedule: Schedule, readers: dict[Tensor, list[Tensor]]) -> None:
     sizes = {tensor: _tree_size(tensor) for tensor in schedule.stages}
     costly = {tensor: _costly(tensor) for tensor in schedule.stages}
     for tensor, stage in schedule.stages.items():
-        if stage.reduce_axes or tensor in schedule.outputs or len(readers[tensor]) > 1:
+        if stage.reduce_axes or tensor.kept or tensor in schedule.outputs or len(readers[tensor]) > 1:
             continue
         (reader,) = readers[tensor]
         size = sizes[reader] + _tree_size(reader, only=tensor) * sizes[tensor]
@@ -103,9 +104,11 @@ def _by_row(schedule: Schedule, stage: Stage, depth: int) -> bool:
 
 
 def _vectorize(stage: Stage, lanes: int, *, fusible: bool) -> None:
-    if not stage.axes or stage.axes[-1].extent < 2:
+    if _transposes(stage, lanes):
+        stage.reorder(stage.axes[-1], stage.axes[-2])
+    elif not stage.axes or stage.axes[-1].extent < 2:
         return
-    inner = stage.axes[-1]
+    inner = stage.leaves[-1 - len(stage.reduce_axes)]
     if stage.reduce_axes:
         if not _runs_along(stage, inner):
             return
@@ -114,6 +117,13 @@ def _vectorize(stage: Stage, lanes: int, *, fusible: bool) -> None:
         while len(stage.leaves) > 1:
             stage.fuse(*stage.leaves[-2:])
     stage.vectorize(stage.leaves[-1], lanes)
+
+
+def _transposes(stage: Stage, lanes: int) -> bool:
+    """Whether it turns long runs into few neighbouring elements, as from planes to pixels of three channels."""
+    if stage.reduce_axes or len(stage.axes) < 2 or not stage.axes[-1].extent < lanes <= stage.axes[-2].extent:
+        return False
+    return _runs_along(stage, stage.axes[-2]) and not _runs_along(stage, stage.axes[-1])
 
 
 def _runs_along(stage: Stage, inner: Axis) -> bool:

@@ -1,7 +1,7 @@
 """Expressions of the loop IR to LLVM values, one element or one vector of lanes at a time.
 
 Inside a vector loop a value is a scalar where it is the same in all lanes and a vector where it is not. Loads that
-follow each other in memory become one vector load; others are gathered lane by lane.
+follow each other in memory become one vector load, in two runs two; others are gathered lane by lane.
 """
 
 from __future__ import annotations
@@ -153,14 +153,57 @@ class ExpressionEmitter:
         elif stride == 1 and (self.mask is None or not any(isinstance(found, Load) for found in walk(flat))):
             value = self._read(buffer, self._first(flat), self.lanes)
         else:
-            value = self._gather(buffer, flat)
+            runs = self._two_runs(buffer, flat)
+            value = self._gather(buffer, flat) if runs is None else self._joined(buffer, *runs)
         if buffer.dtype == "bool":
             value = conversion(self.builder, value, "uint8", "bool")
         return value
 
     def _first(self, flat: Expr) -> Value:
         """The index in lane 0."""
-        return self.emit(substitute(flat, lambda node: as_expr(0) if node is self.lane else None))
+        return self.emit(self._at_start(flat))
+
+    def _at_start(self, node: Expr) -> Expr:
+        return substitute(node, lambda found: as_expr(0) if found is self.lane else None)
+
+    def _two_runs(self, buffer: Tensor, flat: Expr) -> tuple[Expr, Expr, Expr] | None:
+        """Where neighbouring lanes read neighbouring elements but for one jump: the index in lane 0 of the run before
+        it, that of the run after it as if that began in lane 0 too, and the first lane after it.
+
+        None where it isn't so, or where one of the runs, as long as the vector, might leave the buffer.
+        """
+        if self.lane is None:
+            return None
+        divisions = [n for n in walk(flat) if isinstance(n, Binary) and n.op in ("floordiv", "mod") and self._varies(n)]
+        if not divisions or any((n.a, n.b) != (divisions[0].a, divisions[0].b) for n in divisions):
+            return None
+        divided, divisor = divisions[0].a, divisions[0].b
+        if not isinstance(divisor, Const) or divisor.value < self.lanes or stride_along(divided, self.lane) != 1:
+            return None
+        start = self._at_start(divided)
+        quotient, rest = start // divisor, start % divisor
+        runs = []
+        for number in (0, 1):
+            parts = {"floordiv": quotient + number, "mod": rest + self.lane - divisor * number}
+            run = substitute(flat, lambda n, parts=parts: parts[n.op] if n in divisions else None)  # type: ignore[misc]
+            low, high = interval(self._at_start(run), self.extents)
+            if stride_along(run, self.lane) != 1 or low < 0 or high + self.lanes > buffer.size:
+                return None
+            runs.append(self._at_start(run))
+        return runs[0], runs[1], divisor - rest
+
+    def _varies(self, node: Expr) -> bool:
+        return any(found is self.lane for found in walk(node))
+
+    def _joined(self, buffer: Tensor, before: Expr, after: Expr, jump: Expr) -> Value:
+        lanes = ir.Constant(ir.VectorType(_I64, self.lanes), list(range(self.lanes)))
+        first = self.builder.icmp_signed("<", lanes, splat(self.builder, self.emit(jump), self.lanes))
+        mask, self.mask = self.mask, None  # both runs lie in the buffer, whichever lanes are live
+        try:
+            runs = [self._read(buffer, self.emit(start), self.lanes) for start in (before, after)]
+        finally:
+            self.mask = mask
+        return self.builder.select(first, *runs)
 
     def place(self, buffer: Tensor, index: Value) -> Value:
         """Pointer to an element."""

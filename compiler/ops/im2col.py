@@ -39,18 +39,37 @@ class Im2col(Operator):
         return [views.reshape(len(image), -1, *views.shape[4:])]
 
     def expression(self, node: Node, arguments: Sequence[te.Tensor | None]) -> list[te.Tensor]:
+        """By way of the padded image with its channels innermost, in which a row of a window is one run."""
         image = arguments[0]
         assert image is not None
-        n, channels, height, width = image.shape
+        n, channels = image.shape[:2]
         window = self._window(node, image.shape)
-        (down, right), (step_down, step_right), (top, left) = window.strides, window.dilations, window.pads[:2]
-        across = window.kernel[1]
+        (down, right), (step_down, step_right) = window.strides, window.dilations
+        pixels = _pixels(image, window, node["fill"])
+        run = window.kernel[1] * channels
 
         def element(b: Any, channel: Any, row: Any, column: Any) -> Any:
-            tap = channel // channels
-            y = row * down + tap // across * step_down - top
-            x = column * right + tap % across * step_right - left
-            inside = te.all_of(y >= 0, y < height, x >= 0, x < width)
-            return te.where(inside, image[b, channel % channels, y, x], node["fill"])
+            y, rest = row * down + channel // run * step_down, channel % run
+            if step_right > 1:
+                rest = rest // channels * (step_right * channels) + rest % channels
+            flat = ((b * pixels.shape[1] + y) * pixels.shape[2] + column * right) * channels + rest
+            return pixels[te.unravel(flat, pixels.shape)]
 
-        return [te.compute((n, window.kernel[0] * across * channels, *window.output), element)]
+        return [te.compute((n, window.kernel[0] * run, *window.output), element)]
+
+
+def _pixels(image: te.Tensor, window: Window, fill: int) -> te.Tensor:
+    """[N][rows][columns][C]: all that windows see, and a row more, so that two rows may be read at once."""
+    n, channels, height, width = image.shape
+    top, left = window.pads[:2]
+    rows, columns = (
+        (count - 1) * stride + reach
+        for count, stride, reach in zip(window.output, window.strides, window.reach, strict=True)
+    )
+
+    def element(b: Any, row: Any, column: Any, channel: Any) -> Any:
+        y, x = row - top, column - left
+        inside = te.all_of(y >= 0, y < height, x >= 0, x < width)
+        return te.where(inside, image[b, channel, y, x], fill)
+
+    return te.compute((n, rows + window.dilations[0], columns, channels), element, kept=True)

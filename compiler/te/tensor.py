@@ -55,6 +55,8 @@ class Tensor:
         Of a computed tensor: one axis per dimension and the element's expression. Empty and None otherwise.
     data
         Of a constant: its array. None otherwise.
+    kept
+        Of a computed tensor: the default schedule gives it memory, wherever it is read.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Tensor:
         axes: tuple[Axis, ...] = (),
         body: Expr | None = None,
         data: np.ndarray | None = None,
+        kept: bool = False,
     ) -> None:
         self.name = name
         self.shape = tuple(int(size) for size in shape)
@@ -73,6 +76,7 @@ class Tensor:
         self.axes = axes
         self.body = body
         self.data = data
+        self.kept = kept
         if dtype not in DTYPES:
             raise TypeError(f"dtype of {name} must be one of {', '.join(DTYPES)}, not {dtype!r}")
         if any(size < 0 for size in self.shape):
@@ -130,7 +134,7 @@ def reduce_axis(extent: int, name: str = "") -> Axis:
     return Axis(name or f"r{next(_serial)}", extent, reduce=True)
 
 
-def compute(shape: Sequence[int], element: Callable[..., ExprLike], name: str = "") -> Tensor:
+def compute(shape: Sequence[int], element: Callable[..., ExprLike], name: str = "", *, kept: bool = False) -> Tensor:
     """The tensor whose element at (i, j, …) is ``element(i, j, …)``.
 
     A reduction must be the whole of the expression; what follows it is a further compute. Sums and products of
@@ -145,8 +149,8 @@ def compute(shape: Sequence[int], element: Callable[..., ExprLike], name: str = 
     if isinstance(body, Reduce) and body.dtype == "float16" and body.op in ("sum", "prod"):
         widened = Reduce(body.op, body.axes, inner.astype("float32"), Const(body.init.value, "float32"))
         wide = Tensor(f"{name}_wide", shape, "float32", axes=axes, body=widened)
-        return compute(shape, lambda *index: wide[index].astype("float16"), name)
-    return Tensor(name, shape, body.dtype, axes=axes, body=body)
+        return compute(shape, lambda *index: wide[index].astype("float16"), name, kept=kept)
+    return Tensor(name, shape, body.dtype, axes=axes, body=body, kept=kept)
 
 
 def _limit(dtype: str, *, lowest: bool) -> int | float | bool:
