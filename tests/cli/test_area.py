@@ -1,12 +1,16 @@
 """The command that reports what the hardware takes of an FPGA."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
 
+
+@pytest.mark.skipif(not SOAK, reason="synthesis takes minutes: in make soak")
 def test_tiny_on_ecp5(tilewright: Callable) -> None:
     first = tilewright("area", "--config", "tiny", "--board", "ulx3s-85f", "--by", "synthesis", "--json")
     assert first.status == 0 and "Emitting the Verilog of tiny" in first.err

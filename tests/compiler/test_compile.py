@@ -78,8 +78,8 @@ def test_convolution_larger_than_memory(qdq, compiled, name):
     small = {"act_depth": 256, "acc_depth": 64, "wgt_depth": 32, "bias_depth": 4, "scale_depth": 4, "act_banks": 2}
     config = config_named(name).replace(name="small", acc_banks=2, **small)
     model = qdq(seed=5)
-    x = model.input((2, 50, 15, 40))
-    y = model.conv(x, (70, 50, 3, 3), pads=[1, 1, 1, 1], per_channel=False)
+    x = model.input((2, 50, 11, 24))
+    y = model.conv(x, (36, 50, 3, 3), pads=[1, 1, 1, 1], per_channel=False)
     result = check(compiled, model.finish(y), config, steps=0.2)
     assert any(instruction["accumulate"] for instruction in _instructions(result.program, "GEMM"))
 
