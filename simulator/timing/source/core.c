@@ -35,7 +35,7 @@ API struct core *timing_create(void)
 {
     struct core *core = calloc(1, sizeof *core);
     for (unsigned engine = 0; core && engine < TW_ENGINES; engine++) {
-        core->kept[engine] = calloc(KEPT, sizeof(struct instruction));
+        core->kept[engine] = calloc(engine == TW_ENGINE_GEMM ? GEMM_KEPT : KEPT, sizeof(struct instruction));
         if (!core->kept[engine]) {
             timing_destroy(core);
             return NULL;
@@ -116,7 +116,7 @@ static void judge(struct core *core)
         if (e->retired < e->popped)
             oldest = MIN(oldest, e->flights[e->retired % FLIGHTS].index);
         else if (e->popped < e->queued)
-            oldest = MIN(oldest, core->kept[engine][e->popped % KEPT].index);
+            oldest = MIN(oldest, kept(core, engine, e->popped)->index);
     }
     if (oldest != core->fetch.next)
         fail(core, TW_ERROR_WATCHDOG, oldest);

@@ -9,14 +9,17 @@
 static void take_words(struct fetch *fetch, uint32_t instruction, cycle begin)
 {
     uint32_t first = instruction * INSTRUCTION_BEATS;
-    for (uint32_t n = first; n < first + INSTRUCTION_BEATS && n < fetch->arrived_count; n++) {
+    const uint32_t end = MIN(first + INSTRUCTION_BEATS, fetch->arrived_count);
+    if (first >= end)
+        return;
+    if (first)
+        begin = MAX(begin, fetch->took[(first - 1) % BEATS] + 1);
+    for (uint32_t n = first; n < end; n++) {
         cycle at = MAX(begin, fetch->arrived[n % BEATS] + 2);
-        if (n)
-            at = MAX(at, fetch->took[(n - 1) % BEATS] + 1);
         fetch->took[n % BEATS] = at;
-        fetch->took_count = n + 1;
         begin = at + 1;
     }
+    fetch->took_count = end;
 }
 
 /* Follows the program as far as what has arrived, and what was handed on, decide it. */
@@ -107,7 +110,7 @@ void fetch_unit(struct core *core, cycle now)
     struct engine *e = &core->engines[engine];
     if (!queue_accepts(core, e, now))
         return;
-    struct instruction *instruction = &core->kept[engine][e->queued % KEPT];
+    struct instruction *instruction = kept(core, engine, e->queued);
     decode(instruction, raw, fetch->next);
     if (!instruction->legal) {
         fail(core, TW_ERROR_ILLEGAL_INSTRUCTION, fetch->next);

@@ -22,8 +22,8 @@ void gemm_start(struct core *core, const struct instruction *instruction, uint32
     const struct gemm_work *work = &instruction->gemm;
     struct engine *e = &core->engines[TW_ENGINE_GEMM];
     cycle last = now + work->nest.size[0];
-    core->gemm_nests[core->gemm_count % KEPT].start = now + 1;
-    core->gemm_nests[core->gemm_count++ % KEPT].work = work;
+    core->gemm_nests[core->gemm_count % GEMM_KEPT].start = now + 1;
+    core->gemm_nests[core->gemm_count++ % GEMM_KEPT].work = work;
     e->free_at = e->walked[nest % FLIGHTS] = last;
     completed(core, TW_ENGINE_GEMM, nest, last + port_delay(GEMM_WRITES_ACC));
     if (vector_may_read(core, TW_MEMORY_ACT, work->act_banks, now + 1) ||
@@ -47,8 +47,8 @@ uint32_t gemm_banks(const struct core *core, enum gemm_port port, cycle from, cy
 {
     const int delay = port_delay(port);
     uint32_t banks = 0;
-    for (uint32_t back = 1; back <= MIN(core->gemm_count, KEPT); back++) {
-        uint32_t n = (core->gemm_count - back) % KEPT;
+    for (uint32_t back = 1; back <= MIN(core->gemm_count, GEMM_KEPT); back++) {
+        uint32_t n = (core->gemm_count - back) % GEMM_KEPT;
         const struct gemm_work *work = core->gemm_nests[n].work;
         cycle first = core->gemm_nests[n].start + delay;
         if (first + work->nest.size[0] <= from)
@@ -104,8 +104,8 @@ bool gemm_uses(const struct core *core, enum gemm_port port, unsigned bank, cycl
 {
     cycle issued = at - port_delay(port);
     *until = NEVER;
-    for (uint32_t back = 1; back <= MIN(core->gemm_count, KEPT); back++) {
-        uint32_t n = (core->gemm_count - back) % KEPT;
+    for (uint32_t back = 1; back <= MIN(core->gemm_count, GEMM_KEPT); back++) {
+        uint32_t n = (core->gemm_count - back) % GEMM_KEPT;
         const struct gemm_work *work = core->gemm_nests[n].work;
         int64_t point = issued - core->gemm_nests[n].start, steps;
         if (point >= work->nest.size[0])

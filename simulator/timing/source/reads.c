@@ -5,12 +5,18 @@
  * the next, or later where its bank is not free. */
 #include "timing.h"
 
-static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)
+/* Whether a write must wait in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
+static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until)
 {
-    cycle until;
-    if (vector_writes(core, memory, bank, at))
+    cycle gemm_until = NEVER;
+    if (memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at, until))
         return true;
-    return memory == TW_MEMORY_ACC && gemm_uses(core, GEMM_WRITES_ACC, bank, at, &until);
+    if (memory == TW_MEMORY_ACC)
+        gemm_until = *until;
+    if (vector_writes(core, memory, bank, at, until))
+        return true;
+    *until = MIN(*until, gemm_until);
+    return false;
 }
 
 /* Steps that lie in words before word `beat` of a burst. */
@@ -59,15 +65,15 @@ static void read_carefully(struct core *core, struct open_read *open, struct rea
     uint32_t beat_ends = burst->first_steps;
     int64_t run_ends = 0;
     unsigned bank = 0;
-    bool waits = false;
+    cycle free_until = 0;
     for (uint32_t k = 0; k < burst->steps; k++) {
         if (k == run_ends) {
             run_ends += step_run(work, burst->first_step + k, &bank);
-            waits = load_meets(core, work->memory, 1u << bank, step + 1);
+            free_until = load_meets(core, work->memory, 1u << bank, step + 1) ? 0 : NEVER;
         }
         cycle write = step + 1;
-        while (waits && bank_taken(core, work->memory, bank, write))
-            write++;
+        while (write >= free_until && bank_taken(core, work->memory, bank, write, &free_until))
+            write = free_until;
         open->moved += 1 + (k && state->write != step);
         open->blocked += write - step - 1;
         state->step = step;

@@ -73,7 +73,7 @@ void front(struct core *core, unsigned engine, cycle now)
     unsigned unit = UNIT_FRONT + engine;
     if (e->queued == e->popped)
         return;
-    const struct instruction *head = &core->kept[engine][e->popped % KEPT];
+    const struct instruction *head = kept(core, engine, e->popped);
     cycle visible = e->visible[e->popped % KEPT];
     if (visible > now) {
         wake(core, unit, visible);

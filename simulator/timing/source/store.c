@@ -8,11 +8,17 @@ enum {
     READ_TO_ASK = 4,                /* from a burst's last read to its request */
 };
 
-static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at)
+/* Whether a read must wait in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
+static bool bank_taken(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until)
 {
-    cycle until;
     enum gemm_port port = memory == TW_MEMORY_ACT ? GEMM_READS_ACT : GEMM_READS_ACC;
-    return gemm_uses(core, port, bank, at, &until) || vector_reads(core, memory, bank, at);
+    if (gemm_uses(core, port, bank, at, until))
+        return true;
+    cycle gemm_until = *until;
+    if (vector_reads(core, memory, bank, at, until))
+        return true;
+    *until = MIN(*until, gemm_until);
+    return false;
 }
 
 static bool may_wait(const struct core *core, unsigned memory, uint32_t banks, cycle from)
@@ -31,6 +37,11 @@ static void read_evenly(struct core *core, struct store *store, const struct bur
 {
     uint32_t steps = burst->first_steps, left = burst->steps;
     cycle begun = step;
+    if (room_for(store, store->words + burst->beats - 1) <= step) { /* and so for those before it */
+        spans_add(&core->store_spans[STORE_READ], step, step + left - 1);
+        store->planned_read = step + left - 1;
+        return;
+    }
     for (uint32_t n = 0; n < burst->beats; n++) {
         cycle room = room_for(store, store->words + n);
         if (room > step) {
@@ -51,11 +62,11 @@ static void read_carefully(struct core *core, struct store *store, const struct 
     uint32_t word = store->words, word_begins = 0;
     int64_t run_ends = 0;
     unsigned bank = 0;
-    bool waits = false;
+    cycle free_until = 0;
     for (uint32_t k = 0; k < burst->steps; k++) {
         if (k == run_ends) {
             run_ends += step_run(work, burst->first_step + k, &bank);
-            waits = may_wait(core, work->memory, 1u << bank, step);
+            free_until = may_wait(core, work->memory, 1u << bank, step) ? 0 : NEVER;
         }
         if (k == word_begins) {
             cycle room = room_for(store, word++);
@@ -63,8 +74,8 @@ static void read_carefully(struct core *core, struct store *store, const struct 
             word_begins += k ? burst->step_rate : burst->first_steps;
         }
         cycle asked = step;
-        while (waits && bank_taken(core, work->memory, bank, step))
-            step++;
+        while (step >= free_until && bank_taken(core, work->memory, bank, step, &free_until))
+            step = free_until;
         spans_add(&core->store_spans[STORE_BLOCKED], asked, step - 1);
         spans_add(&core->store_spans[STORE_READ], step, step);
         step++;

@@ -102,7 +102,8 @@ struct flight {
 };
 
 #define FLIGHTS 32
-#define KEPT 1024                   /* instructions of an engine that stay decoded: more than can matter at once */
+#define KEPT 128                    /* instructions of an engine, queued and in flight: the last ones that can matter */
+#define GEMM_KEPT 1024              /* of gemm those, too, that kept someone waiting who is not through yet */
 
 struct engine {
     cycle visible[KEPT], written[KEPT];     /* when the queue's output shows it; when it went in */
@@ -253,7 +254,7 @@ struct core {
     struct engine engines[TW_ENGINES];
     uint32_t tokens[TW_ENGINES][TW_ENGINES];        /* [from][to] */
     cycle token_taken[TW_ENGINES][TW_ENGINES], token_given[TW_ENGINES][TW_ENGINES]; /* counters show it a cycle later */
-    struct { cycle start; const struct gemm_work *work; } gemm_nests[KEPT];
+    struct { cycle start; const struct gemm_work *work; } gemm_nests[GEMM_KEPT];
     uint32_t gemm_count;
     struct vector_state vector, vector_before;
     struct vector_cursor cursor;
@@ -273,6 +274,12 @@ static inline void wake(struct core *core, unsigned unit, cycle time)
 {
     if (time < core->next[unit])
         core->next[unit] = time;
+}
+
+/* The place of an engine's `n`th instruction. */
+static inline struct instruction *kept(const struct core *core, unsigned engine, uint32_t n)
+{
+    return &core->kept[engine][n % (engine == TW_ENGINE_GEMM ? GEMM_KEPT : KEPT)];
 }
 
 static inline struct banking banking_of(unsigned memory)
@@ -311,8 +318,8 @@ void vector_unit(struct core *core, cycle now);
 void vector_recall(struct core *core, cycle from);
 cycle vector_decided(const struct core *core);
 void vector_note(struct core *core, enum vector_log kind, struct log_entry entry);
-bool vector_reads(const struct core *core, unsigned memory, unsigned bank, cycle at);
-bool vector_writes(const struct core *core, unsigned memory, unsigned bank, cycle at);
+bool vector_reads(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until);
+bool vector_writes(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until);
 bool vector_wrote(const struct core *core, unsigned memory, uint32_t banks, cycle from);
 bool vector_may_read(const struct core *core, unsigned memory, uint32_t banks, cycle from);
 bool vector_may_write(const struct core *core, unsigned memory, uint32_t banks, cycle from);

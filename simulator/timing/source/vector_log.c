@@ -19,7 +19,8 @@ void vector_note(struct core *core, enum vector_log kind, struct log_entry entry
     log[v->logged[kind]++ % LOG] = entry;
 }
 
-static bool logged(const struct core *core, enum vector_log kind, unsigned memory, unsigned bank, cycle at)
+static bool logged(const struct core *core, enum vector_log kind, unsigned memory, unsigned bank, cycle at,
+                   cycle *until)
 {
     uint32_t count = core->vector.logged[kind];
     for (uint32_t back = 1; back <= MIN(count, LOG); back++) {
@@ -27,22 +28,27 @@ static bool logged(const struct core *core, enum vector_log kind, unsigned memor
         if (entry->first > at)
             continue;
         cycle since = at - entry->first;
-        if (since < (cycle)entry->period * entry->count)
-            return entry->memory == memory && entry->bank == bank && since % entry->period == 0;
-        return false;
+        if (since >= (cycle)entry->period * entry->count || entry->memory != memory || entry->bank != bank)
+            return false;
+        *until = entry->period == 1 ? entry->first + entry->count : at + 1;
+        return entry->period == 1 || since % entry->period == 0;
     }
     return false;
 }
 
-bool vector_reads(const struct core *core, unsigned memory, unsigned bank, cycle at)
+/* Whether it reads from `bank` in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
+bool vector_reads(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until)
 {
-    return core->vector.last_read[memory][bank] >= at &&
-           (logged(core, LOG_A, memory, bank, at) || logged(core, LOG_B, memory, bank, at));
+    *until = core->vector.last_read[memory][bank] < at ? NEVER : at + 1;
+    return *until < NEVER &&
+           (logged(core, LOG_A, memory, bank, at, until) || logged(core, LOG_B, memory, bank, at, until));
 }
 
-bool vector_writes(const struct core *core, unsigned memory, unsigned bank, cycle at)
+/* As vector_reads. */
+bool vector_writes(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until)
 {
-    return core->vector.last_written[memory][bank] >= at && logged(core, LOG_WRITE, memory, bank, at);
+    *until = core->vector.last_written[memory][bank] < at ? NEVER : at + 1;
+    return *until < NEVER && logged(core, LOG_WRITE, memory, bank, at, until);
 }
 
 static bool any_after(const cycle *latest, uint32_t banks, cycle from)

@@ -123,27 +123,29 @@ static bool push_burst(struct walk *walk)
     return true;
 }
 
-void walk_advance(struct core *core, struct walk *walk, unsigned engine)
+/* Moves each register on by one where it can, from the cutter backwards: each lets the one before it go on. */
+static bool move_runs(struct core *core, struct walk *walk, unsigned engine)
 {
-    bool more;
-    do { /* from the cutter backwards: each lets the one before it go on */
-        more = pass_on(walk->measured, walk->measured_count, walk->taken, &walk->taken_count, walk->cut,
-                       walk->cut_count);
-        more |= pass_on(walk->located, walk->located_count, walk->measured, &walk->measured_count, walk->taken,
-                        walk->taken_count);
-        more |= pass_on(walk->walked, walk->walked_count, walk->located, &walk->located_count, walk->measured,
-                        walk->measured_count);
-        more |= walk_run(core, walk, engine);
-        more |= push_burst(walk);
-    } while (more);
+    bool moved = pass_on(walk->measured, walk->measured_count, walk->taken, &walk->taken_count, walk->cut,
+                         walk->cut_count);
+    moved |= pass_on(walk->located, walk->located_count, walk->measured, &walk->measured_count, walk->taken,
+                     walk->taken_count);
+    moved |= pass_on(walk->walked, walk->walked_count, walk->located, &walk->located_count, walk->measured,
+                     walk->measured_count);
+    return walk_run(core, walk, engine) || moved;
 }
 
+void walk_advance(struct core *core, struct walk *walk, unsigned engine)
+{
+    while (move_runs(core, walk, engine) | push_burst(walk))
+        ;
+}
+
+/* Only pushes what became possible: where nothing can move, and then a run is cut, each register moves at most once. */
 void walk_asked(struct core *core, struct walk *walk, unsigned engine, cycle at)
 {
-    const uint32_t cut = walk->cut_count;
     walk->asked[walk->asked_count++ % BURSTS] = at;
     while (push_burst(walk))
-        ;
-    if (walk->cut_count != cut) /* nothing else waits for bursts */
-        walk_advance(core, walk, engine);
+        if (!walk->words_left)
+            move_runs(core, walk, engine);
 }
