@@ -93,17 +93,37 @@ static void call(struct core *core, unsigned unit, cycle now)
     }
 }
 
+/* Calls what is due, from unit `first` on. When the others are: earlier than that only where one was woken. */
+static cycle pass(struct core *core, unsigned first, cycle now)
+{
+    cycle following = NEVER;
+    for (unsigned unit = first; unit < UNITS; unit++)
+        if (core->next[unit] <= now)
+            call(core, unit, now);
+        else if (unit != UNIT_READS)
+            following = MIN(following, core->next[unit]);
+    return following;
+}
+
+/* As long as only bursts are read, nobody else need be asked: most of what happens is that. */
+static cycle pass_reads(struct core *core, cycle others)
+{
+    cycle now;
+    while ((now = core->next[UNIT_READS]) < MIN(others, core->soonest)) {
+        call(core, UNIT_READS, now);
+        if (core->soonest <= now)
+            pass(core, UNIT_READS + 1, now);
+    }
+    return MIN(now, MIN(others, core->soonest));
+}
+
 static void run(struct core *core)
 {
-    for (;;) {
-        cycle now = NEVER;
-        for (unsigned unit = 0; unit < UNITS; unit++)
-            now = MIN(now, core->next[unit]);
-        if (now == NEVER || core->error)
-            return;
-        for (unsigned unit = 0; unit < UNITS; unit++)
-            if (core->next[unit] <= now)
-                call(core, unit, now);
+    cycle now = 0;
+    while (now < NEVER && !core->error) {
+        core->soonest = NEVER;
+        cycle others = pass(core, 0, now);
+        now = pass_reads(core, others);
     }
 }
 

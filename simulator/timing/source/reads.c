@@ -173,8 +173,9 @@ void reads_unit(struct core *core, cycle now)
             program->left -= open->burst.beats;
             program->arrived_count = program->asked;
         } else {
-            open->burst = *walk_burst(&core->load_walk);
-            open->banks = burst_banks(&open->burst);
+            const struct burst *burst = walk_burst(&core->load_walk);
+            open->burst = *burst;
+            open->banks = burst_banks(burst);
         }
         reads->beats += open->burst.beats;
         plan(core, open);

@@ -170,7 +170,7 @@ static void show(struct core *core, cycle now)
     e->free_at = v->work ? NEVER : v->last_issue;
     if (!v->work)
         wake(core, UNIT_FRONT + TW_ENGINE_VECTOR, MAX(now, v->last_issue));
-    core->next[UNIT_VECTOR] = v->work || v->count ? v->time : NEVER;
+    wake_only(core, UNIT_VECTOR, v->work || v->count ? v->time : NEVER);
 }
 
 void vector_unit(struct core *core, cycle now)
