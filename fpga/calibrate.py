@@ -311,12 +311,12 @@ def main() -> None:
 def measure_command(names: tuple[str, ...], out: Path) -> None:
     """Synthesise configurations that FILE has not."""
     samples = read_samples(out) if out.exists() else []
-    known = {sample.name for sample in samples}
+    known = {sample.name for sample in samples if sample.found}
     for name, config in chosen_configs().items():
         if name in known or (names and name not in names):
             continue
         click.echo(f"{name}: some minutes")
-        samples.append(measure(name, config))
+        samples = [sample for sample in samples if sample.name != name] + [measure(name, config)]
         _write(out, [sample.to_json() for sample in samples])
 
 
