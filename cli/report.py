@@ -2,10 +2,8 @@
 
 import csv
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from ..driver.layers import LayerReport, layer_reports, total_report
 from ..driver.session import StepRecord
 from ..isa.program import Program
 from ..isa.table import ENGINES
-from .text_table import Column, encodable, text_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,27 +21,26 @@ _FILE_WIDTH = 140
 __all__ = ["layers_csv", "layers_json", "print_arrays", "print_layers", "print_table"]
 
 
-_LAYER_COLUMNS = (
-    Column("layer", most=28, least=12),
-    Column("operator", most=14, least=8),
-    Column("ran on"),
-    *(Column(heading, right=True) for heading in ("MACs", "cycles", "ideal", "used")),
-    Column("bound"),
-    *(Column(heading, right=True) for heading in ("B read", "B written")),
-)
-
-
-def print_layers(program: Program, records: Sequence[StepRecord], device: str) -> None:
+def _layers_table(reports: Sequence[LayerReport], total: LayerReport, title: str) -> "Table":
     """A row for each layer and a total; `used` is the share of the multipliers' cycles that did a MAC."""
-    reports = layer_reports(program, records)
-    total = total_report(program, records, reports)
-    rows = [
-        [report.name, report.operator, "core" if report.target == "accelerator" else report.target, *_numbers(report)]
-        for report in reports
-    ]
-    width = get_terminal_size().columns if sys.stdout.isatty() else _FILE_WIDTH
-    title = f"{program.config.name} on device {device}"
-    print(encodable(text_table(title, _LAYER_COLUMNS, rows, ["total", "", "", *_numbers(total)], width)))
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, min_width=12, max_width=28)
+    table.add_column("operator", overflow="ellipsis", no_wrap=True, max_width=14)
+    table.add_column("ran on", no_wrap=True)
+    for heading in ("MACs", "cycles", "ideal", "used"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bound", no_wrap=True)
+    for heading in ("B read", "B written"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for report in reports:
+        target = "core" if report.target == "accelerator" else report.target
+        table.add_row(report.name, report.operator, target, *_numbers(report))
+    table.add_section()
+    table.add_row("total", "", "", *_numbers(total))
+    return table
 
 
 def _numbers(report: LayerReport) -> list[str]:
@@ -57,6 +53,12 @@ def _numbers(report: LayerReport) -> list[str]:
         f"{report.bytes_read:,}",
         f"{report.bytes_written:,}",
     ]
+
+
+def print_layers(program: Program, records: Sequence[StepRecord], device: str) -> None:
+    reports = layer_reports(program, records)
+    total = total_report(program, records, reports)
+    print_table(_layers_table(reports, total, f"{program.config.name} on device {device}"))
 
 
 def print_table(table: "Table") -> None:
