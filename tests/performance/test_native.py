@@ -188,7 +188,7 @@ def test_what_a_run_imports(compiled: Mapping[str, tuple[Path, Path]]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     modules = done.stdout.splitlines()[-1].split()
-    heavy = {"onnx", "amaranth", "tflite", "matplotlib", "scipy", "llvmlite", "rich", "subprocess"}
+    heavy = {"onnx", "amaranth", "tflite", "matplotlib", "scipy", "llvmlite", "subprocess"}
     assert not (heavy | {"tilewright.compiler", "tilewright.hw"}) & set(modules)
     assert len(modules) < 400
 
