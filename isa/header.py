@@ -70,10 +70,16 @@ static inline int32_t tw_signed_bits(const uint8_t *instruction, unsigned positi
 
 """
 
+# `TW_FIELDS3(raw, load_dram_stride)` initialises an array with `load_dram_stride0` to `load_dram_stride2`.
+_ARRAYS = "\n".join(
+    f"#define TW_FIELDS{count}(raw, field) {{{', '.join(f'tw_##field##{n}(raw)' for n in range(count))}}}"
+    for count in range(TRANSFER_DIMS - 1, GEMM_DIMS + 1)
+)
+
 
 def c_header() -> str:
     """The text of ``tilewright.h``: enumerations, registers, field positions, and a function that reads each field."""
-    return _HEAD + "\n".join(_constants()) + "\n" + _EXTRACT + "\n".join(_fields()) + "\n\n#endif\n"
+    return _HEAD + "\n".join(_constants()) + "\n" + _EXTRACT + "\n".join(_fields()) + "\n" + _ARRAYS + "\n\n#endif\n"
 
 
 def _constants() -> Iterator[str]:

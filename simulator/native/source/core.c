@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "decode.h"
+#include "walk.h"
 #include "machine.h"
 
 #define TOKEN_LIMIT ((1u << TOKEN_BITS) - 1)
@@ -63,7 +63,7 @@ static int bounds_positive(const uint32_t *bound, int dims)
 
 static int legal_transfer(const uint8_t *raw, int is_load)
 {
-    uint32_t load_bound[] = FIELDS4(raw, load_bound), store_bound[] = FIELDS4(raw, store_bound);
+    uint32_t load_bound[] = TW_FIELDS4(raw, load_bound), store_bound[] = TW_FIELDS4(raw, store_bound);
     if (is_load)
         return clear_from(raw, TW_LOAD_RESERVED_POSITION) && bounds_positive(load_bound, TW_TRANSFER_DIMS) &&
                tw_load_memory(raw) <= TW_MEMORY_TABLE;
@@ -74,7 +74,7 @@ static int legal_transfer(const uint8_t *raw, int is_load)
 
 static int legal_vector(const uint8_t *raw)
 {
-    uint32_t bound[] = FIELDS5(raw, vector_bound), function = tw_vector_function(raw);
+    uint32_t bound[] = TW_FIELDS5(raw, vector_bound), function = tw_vector_function(raw);
     if (!clear_from(raw, TW_VECTOR_RESERVED_POSITION) || !bounds_positive(bound, TW_VECTOR_DIMS) ||
         function > TW_FUNCTION_MAC || tw_vector_reduce(raw) > TW_VECTOR_DIMS)
         return 0;
@@ -86,7 +86,7 @@ static int legal_vector(const uint8_t *raw)
 /* The engine of an instruction, NO_ENGINE for FINISH, or -1 where it is illegal. */
 static int engine_of(const uint8_t *raw)
 {
-    uint32_t gemm_bound[] = FIELDS6(raw, gemm_bound);
+    uint32_t gemm_bound[] = TW_FIELDS6(raw, gemm_bound);
     int engine = -1;
     switch (tw_finish_opcode(raw)) {
     case TW_OPCODE_FINISH: return clear_from(raw, TW_FINISH_RESERVED_POSITION) ? NO_ENGINE : -1;

@@ -1,7 +1,7 @@
 /* GEMM. The general form takes the points one by one, whatever they are. */
 #include "gemm.h"
 
-#include "decode.h"
+#include "walk.h"
 #include "forms.h"
 
 #define ACT_MASK ((uint32_t)(ACT_DEPTH - 1) & ~(uint32_t)(GEMM_GRANULES - 1))
@@ -46,8 +46,8 @@ void run_gemm(struct machine *m, const uint8_t *raw)
 {
     struct gemm_nest nest = {
         .shape = {.accumulate = tw_gemm_accumulate(raw), .overwrite_mask = tw_gemm_overwrite_mask(raw),
-                  .bound = FIELDS6(raw, gemm_bound), .act_stride = FIELDS6(raw, gemm_act_stride),
-                  .wgt_stride = FIELDS6(raw, gemm_wgt_stride), .acc_stride = FIELDS6(raw, gemm_acc_stride)},
+                  .bound = TW_FIELDS6(raw, gemm_bound), .act_stride = TW_FIELDS6(raw, gemm_act_stride),
+                  .wgt_stride = TW_FIELDS6(raw, gemm_wgt_stride), .acc_stride = TW_FIELDS6(raw, gemm_acc_stride)},
         .act = tw_gemm_act_base(raw), .wgt = tw_gemm_wgt_base(raw), .acc = tw_gemm_acc_base(raw),
     };
     if (!run_blocked_gemm(m, &nest))

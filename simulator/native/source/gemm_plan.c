@@ -6,7 +6,7 @@
  * long as no address wraps; and a program has few shapes, so plans are kept. */
 #include <stdlib.h>
 
-#include "decode.h"
+#include "walk.h"
 #include "gemm.h"
 
 #define MOST_POINTS 65536u

@@ -69,7 +69,7 @@ struct outcome {
     uint32_t oldest[TW_ENGINES];
 };
 
-/* Each runs one legal instruction (`raw` as in decode.h) and returns an error code. */
+/* Each runs one legal instruction (`raw` its bytes) and returns an error code. */
 uint32_t run_load(struct machine *m, const struct launch *launch, const uint8_t *raw);
 uint32_t run_store(struct machine *m, const struct launch *launch, const uint8_t *raw);
 void run_gemm(struct machine *m, const uint8_t *raw);

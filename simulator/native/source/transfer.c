@@ -1,5 +1,5 @@
 /* LOAD and STORE. */
-#include "decode.h"
+#include "walk.h"
 #include "forms.h"
 
 #define OUTER (TW_TRANSFER_DIMS - 1)
@@ -146,8 +146,8 @@ uint32_t run_load(struct machine *m, const struct launch *launch, const uint8_t 
 {
     struct transfer t = {
         .memory = tw_load_memory(raw), .rows = tw_load_row_mask(raw), .segment = tw_load_segment(raw),
-        .offset = tw_load_offset(raw), .base = tw_load_mem_base(raw), .bound = FIELDS4(raw, load_bound),
-        .dram_stride = FIELDS3(raw, load_dram_stride), .mem_stride = FIELDS4(raw, load_mem_stride),
+        .offset = tw_load_offset(raw), .base = tw_load_mem_base(raw), .bound = TW_FIELDS4(raw, load_bound),
+        .dram_stride = TW_FIELDS3(raw, load_dram_stride), .mem_stride = TW_FIELDS4(raw, load_mem_stride),
     };
     return run_transfer(m, launch, &t, TW_ERROR_BUS_READ, load_run_to_rows);
 }
@@ -156,8 +156,8 @@ uint32_t run_store(struct machine *m, const struct launch *launch, const uint8_t
 {
     struct transfer t = {
         .memory = tw_store_memory(raw), .rows = tw_store_row(raw), .segment = tw_store_segment(raw),
-        .offset = tw_store_offset(raw), .base = tw_store_mem_base(raw), .bound = FIELDS4(raw, store_bound),
-        .dram_stride = FIELDS3(raw, store_dram_stride), .mem_stride = FIELDS4(raw, store_mem_stride),
+        .offset = tw_store_offset(raw), .base = tw_store_mem_base(raw), .bound = TW_FIELDS4(raw, store_bound),
+        .dram_stride = TW_FIELDS3(raw, store_dram_stride), .mem_stride = TW_FIELDS4(raw, store_mem_stride),
     };
     return run_transfer(m, launch, &t, TW_ERROR_BUS_WRITE, store_run);
 }

@@ -1,5 +1,5 @@
 /* VECTOR. Results one after another, the channels of each side by side. */
-#include "decode.h"
+#include "walk.h"
 #include "machine.h"
 #include "requantise.h"
 
@@ -334,11 +334,11 @@ void run_vector(struct machine *m, const uint8_t *raw)
     n.b_zero = tw_vector_b_zero(raw) + n.residual_zero;
     n.zero_point = tw_vector_zero_point(raw);
     n.minimum = tw_vector_minimum(raw), n.maximum = tw_vector_maximum(raw);
-    memcpy(n.bound, (uint32_t[])FIELDS5(raw, vector_bound), sizeof n.bound);
-    memcpy(n.a_stride, (int32_t[])FIELDS5(raw, vector_a_stride), sizeof n.a_stride);
-    memcpy(n.b_stride, (int32_t[])FIELDS5(raw, vector_b_stride), sizeof n.b_stride);
-    memcpy(n.dst_stride, (int32_t[])FIELDS5(raw, vector_dst_stride), sizeof n.dst_stride);
-    memcpy(n.channel_stride, (int32_t[])FIELDS5(raw, vector_channel_stride), sizeof n.channel_stride);
+    memcpy(n.bound, (uint32_t[])TW_FIELDS5(raw, vector_bound), sizeof n.bound);
+    memcpy(n.a_stride, (int32_t[])TW_FIELDS5(raw, vector_a_stride), sizeof n.a_stride);
+    memcpy(n.b_stride, (int32_t[])TW_FIELDS5(raw, vector_b_stride), sizeof n.b_stride);
+    memcpy(n.dst_stride, (int32_t[])TW_FIELDS5(raw, vector_dst_stride), sizeof n.dst_stride);
+    memcpy(n.channel_stride, (int32_t[])TW_FIELDS5(raw, vector_channel_stride), sizeof n.channel_stride);
     n.results = TW_VECTOR_DIMS - (int)tw_vector_reduce(raw);
     struct window window;
     squeeze(&n);

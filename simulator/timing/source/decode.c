@@ -3,14 +3,6 @@
 
 #include "timing.h"
 
-#define FIELDS3(raw, field) {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw)}
-#define FIELDS4(raw, field) {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw), tw_##field##3(raw)}
-#define FIELDS5(raw, field) \
-    {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw), tw_##field##3(raw), tw_##field##4(raw)}
-#define FIELDS6(raw, field) \
-    {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw), tw_##field##3(raw), tw_##field##4(raw), \
-     tw_##field##5(raw)}
-
 #define VECTOR_PASSES (BLOCK_OUT / VECTOR_LANES)
 
 static void set_nest(struct nest *nest, int extra, const uint32_t *bounds, int dims)
@@ -39,8 +31,8 @@ static bool positive(const uint32_t *bounds, int dims)
 
 static bool decode_gemm(struct gemm_work *work, const uint8_t *raw)
 {
-    const uint32_t bounds[] = FIELDS6(raw, gemm_bound);
-    const int32_t act[] = FIELDS6(raw, gemm_act_stride), acc[] = FIELDS6(raw, gemm_acc_stride);
+    const uint32_t bounds[] = TW_FIELDS6(raw, gemm_bound);
+    const int32_t act[] = TW_FIELDS6(raw, gemm_act_stride), acc[] = TW_FIELDS6(raw, gemm_acc_stride);
     set_nest(&work->nest, 0, bounds, TW_GEMM_DIMS);
     set_place(&work->act, &work->nest, 0, tw_gemm_act_base(raw), act);
     set_place(&work->acc, &work->nest, 0, tw_gemm_acc_base(raw), acc);
@@ -150,9 +142,9 @@ static void set_operands(struct vector_work *work, const uint8_t *raw)
 static bool decode_vector(struct vector_work *work, const uint8_t *raw)
 {
     const int extra = VECTOR_PASSES > 1;
-    const uint32_t bounds[] = FIELDS5(raw, vector_bound);
-    const int32_t a[] = FIELDS5(raw, vector_a_stride), b[] = FIELDS5(raw, vector_b_stride);
-    const int32_t dst[] = FIELDS5(raw, vector_dst_stride);
+    const uint32_t bounds[] = TW_FIELDS5(raw, vector_bound);
+    const int32_t a[] = TW_FIELDS5(raw, vector_a_stride), b[] = TW_FIELDS5(raw, vector_b_stride);
+    const int32_t dst[] = TW_FIELDS5(raw, vector_dst_stride);
     const uint32_t reduce = tw_vector_reduce(raw);
     if (!positive(bounds, TW_VECTOR_DIMS) || reduce > TW_VECTOR_DIMS || tw_vector_function(raw) > TW_FUNCTION_MAC)
         return false;
@@ -198,8 +190,8 @@ static bool set_transfer(struct transfer_work *work, const uint32_t *bounds, con
 
 static bool decode_load(struct transfer_work *work, const uint8_t *raw)
 {
-    const uint32_t bounds[] = FIELDS4(raw, load_bound);
-    const int32_t dram[] = FIELDS3(raw, load_dram_stride), mem[] = FIELDS4(raw, load_mem_stride);
+    const uint32_t bounds[] = TW_FIELDS4(raw, load_bound);
+    const int32_t dram[] = TW_FIELDS3(raw, load_dram_stride), mem[] = TW_FIELDS4(raw, load_mem_stride);
     work->memory = (uint8_t)tw_load_memory(raw);
     work->segment = (uint8_t)tw_load_segment(raw);
     work->offset = tw_load_offset(raw);
@@ -208,8 +200,8 @@ static bool decode_load(struct transfer_work *work, const uint8_t *raw)
 
 static bool decode_store(struct transfer_work *work, const uint8_t *raw)
 {
-    const uint32_t bounds[] = FIELDS4(raw, store_bound);
-    const int32_t dram[] = FIELDS3(raw, store_dram_stride), mem[] = FIELDS4(raw, store_mem_stride);
+    const uint32_t bounds[] = TW_FIELDS4(raw, store_bound);
+    const int32_t dram[] = TW_FIELDS3(raw, store_dram_stride), mem[] = TW_FIELDS4(raw, store_mem_stride);
     work->memory = (uint8_t)tw_store_memory(raw);
     work->segment = (uint8_t)tw_store_segment(raw);
     work->offset = tw_store_offset(raw);

@@ -1,17 +1,8 @@
-/* Fields of an instruction, several at once, and the walk over a nest. */
-#ifndef DECODE_H
-#define DECODE_H
+/* The walk over a nest. */
+#ifndef WALK_H
+#define WALK_H
 
 #include "tilewright.h"
-
-/* Fields numbered from 0 on, as a C initialiser. */
-#define FIELDS3(raw, field) {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw)}
-#define FIELDS4(raw, field) {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw), tw_##field##3(raw)}
-#define FIELDS5(raw, field) \
-    {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw), tw_##field##3(raw), tw_##field##4(raw)}
-#define FIELDS6(raw, field) \
-    {tw_##field##0(raw), tw_##field##1(raw), tw_##field##2(raw), tw_##field##3(raw), tw_##field##4(raw), \
-     tw_##field##5(raw)}
 
 /* Moves `index` to the next point of a nest; 0 after the last. `changed` is the outermost loop that stepped:
  * the loops inside it are back at 0. */
