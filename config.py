@@ -215,6 +215,9 @@ _POWERS_OF_TWO = (
     *("bias_depth", "scale_depth", "tables", "bus_bits", "burst_beats", "vector_lanes"),
 )
 
+# In look-up tables: as block RAMs are 512 deep at the least, these wide memories would take as many however few cells.
+_FEW_PARAMETERS = {"bias_depth": 32, "scale_depth": 32}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "vta-16": {},
     "tiny": {
@@ -245,6 +248,34 @@ PRESETS: dict[str, dict[str, Any]] = {
         "block_out": 16,
         "act_banks": 8,
         "vector_lanes": 8,
+    },
+    "ecp5-4x4": {
+        "block_in": 4,
+        "block_out": 4,
+        "act_banks": 2,
+        "wgt_depth": 2048,
+        "acc_banks": 2,
+        **_FEW_PARAMETERS,
+        "tables": 1,
+        "burst_beats": 16,
+        "reads_outstanding": 4,
+        "queue_depth": 4,
+        "vector_lanes": 4,
+    },
+    "ecp5-8x8": {
+        "block_in": 8,
+        "block_out": 8,
+        "wgt_depth": 2048,
+        "acc_banks": 2,
+        **_FEW_PARAMETERS,
+        "vector_lanes": 8,
+    },
+    "ecp5-8x16": {
+        "block_in": 8,
+        "block_out": 16,
+        "acc_banks": 2,
+        **_FEW_PARAMETERS,
+        "vector_lanes": 4,
     },
 }
 

@@ -14,14 +14,14 @@ from tilewright.compiler.compile import import_model
 from tilewright.compiler.passes import run_passes
 from tilewright.compiler.pipeline import passes_for
 from tilewright.compiler.reference import evaluate
-from tilewright.config import PRESETS, load_config
+from tilewright.config import load_config
 from tilewright.driver.session import Session
 from tilewright.errors import TilewrightError
 from tilewright.isa.checker import check_program
 from tilewright.isa.races import program_races
 from tilewright.simulator.native import NativeSimulator
 
-CORES = {core.name: core for core in map(load_config, PRESETS)}
+CORES = {core.name: core for core in map(load_config, ("vta-16", "tiny", "wide-32", "8x16"))}
 CORES |= {
     f"random-{number}": load_config("tiny").replace(
         name=f"random-{number}",

@@ -10,12 +10,14 @@ from tilewright.fpga.bitstream import build_bitstream, pack, require_sound, requ
 from tilewright.fpga.bitstream_report import BitstreamReport
 from tilewright.fpga.boards import BOARDS
 from tilewright.fpga.families import FAMILIES, Resources
-from tilewright.fpga.fitting import block_rams, least_resources, require_fit
+from tilewright.fpga.fitting import block_rams, least_by_formula, least_resources, require_fit
 from tilewright.fpga.place_route import CONSTRAINTS, Routed, place_and_route, read_routed
+from tilewright.fpga.sdram_chip import SdramChip
 from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, synthesise
 from tilewright.fpga.system_config import SystemConfig
 
 BOARD = BOARDS["ulx3s-85f"]
+CHIP = SdramChip()
 DESIGN = """
 module system (input clk, output lamp);
     reg [23:0] counted;
@@ -109,6 +111,16 @@ def test_what_can_not_fit_is_refused_before_synthesis() -> None:
     tiny = least_resources(load_config("tiny"), SystemConfig())
     require_fit(tiny, BOARD, name="tiny", way_out="")
     assert (tiny.dsp, tiny.block_ram) == (16 + 4 * 4, 46)
+
+
+@pytest.mark.parametrize(
+    ("preset", "board"), [("ecp5-4x4", "ulx3s-45f"), ("ecp5-8x8", "ulx3s-85f"), ("ecp5-8x16", "ulx3s-85f")]
+)
+def test_presets_for_boards_fit_them(preset: str, board: str) -> None:
+    config, there = load_config(preset), BOARDS[board]
+    for system in (SystemConfig(), SystemConfig(memory_bytes=CHIP.size, sdram=CHIP)):
+        require_fit(least_resources(config, system), there, name=preset, way_out="")
+    require_fit(least_by_formula(config, there), there, name=preset, way_out="")
 
 
 def test_block_rams_by_shape() -> None:

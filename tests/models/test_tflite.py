@@ -14,7 +14,7 @@ from tilewright.compiler.compile_host import compile_for_host
 from tilewright.compiler.graph import Graph
 from tilewright.compiler.reference import evaluate
 from tilewright.compiler.taps import softmax_input, with_outputs
-from tilewright.config import load_config
+from tilewright.config import PRESETS, load_config
 from tilewright.driver.golden import compare_samples, golden_samples
 from tilewright.driver.session import Session
 from tilewright.driver.simple import run
@@ -124,6 +124,14 @@ def test_answers_on_the_native_simulator(name, config):
     assert {layer.operator for layer in program.layers if layer.target == "host"} <= ON_HOST
     assert accelerated
     assert compared(name, program, NativeSimulator(program.config)) >= 3
+
+
+@pytest.mark.parametrize("config", [name for name in PRESETS if name.startswith("ecp5-")])
+@pytest.mark.parametrize("name", ["kws", "resnet8"])
+def test_answers_on_cores_for_boards(name: str, config: str) -> None:
+    program = program_of(name, config)
+    assert check_program(program) == []
+    assert compared(name, program, NativeSimulator(program.config), samples=1) >= 1
 
 
 @pytest.mark.parametrize("name", ["kws", "person_detect"])
