@@ -50,6 +50,9 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
     "--store", type=click.Path(path_type=Path), default="explore.db", show_default=True, help="File that keeps results."
 )
 @click.option("--verify", is_flag=True, help="Run the front's designs in Verilog and synthesise them.")
+@click.option(
+    "--designs", type=click.IntRange(1), default=8, show_default=True, help="Verify at most so many, along the front."
+)
 @click.option("--route", is_flag=True, help="The same, and place and route them: their clock.")
 @click.option("--climb", type=click.IntRange(1), metavar="N", help="Synthesise N more designs, the least known ones.")
 @click.option("--relearn", is_flag=True, help="Search anew, with what was learnt from syntheses since.")
@@ -74,6 +77,7 @@ def explore(
     cluster: str | None,
     store: Path,
     verify: bool,
+    designs: int,
     route: bool,
     climb: int | None,
     relearn: bool,
@@ -105,7 +109,7 @@ def explore(
         if board is None:
             raise TilewrightError(f"the search must have a board, one of {', '.join(BOARDS)}: give --board")
         question = _question(models, board, (minimise, maximise), (required, oversize), vary, (search, seed))
-        effort = _Effort(points, climb or 0, verify or route, route, relearn)
+        effort = _Effort(points, climb or 0, verify or route, designs, route, relearn)
         study = _searched(question, store, effort, jobs, cluster)
     else:
         study = _restored(store)
@@ -124,6 +128,7 @@ class _Effort:
     points: int
     synthesised: int
     verified: bool
+    designs: int
     routed: bool
     anew: bool
 
@@ -135,6 +140,7 @@ class _Effort:
 
 
 def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | None, cluster: str | None) -> "Study":
+    from ..explore.rungs import Rung
     from ..explore.store import Store
     from ..explore.study import Study
 
@@ -146,8 +152,9 @@ def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | Non
         study = Study(_continued(question, kept, anew=effort.anew), kept, workers, progress=watch)
         try:
             study.search(effort.points)
+            study.climb((Rung.TUNED,))
             study.explore(effort.synthesised)
-            study.climb(effort.highest)
+            study.climb(effort.highest, effort.designs if effort.verified else None)
         except KeyboardInterrupt:
             click.echo(f"Interrupted after {study.points:,} designs; the same command goes on from here.", err=True)
             _show(study)
@@ -161,7 +168,7 @@ def _continued(question: "Question", kept: "Store", *, anew: bool) -> "Question"
 
     rungs = (Rung.SYNTHESIS, Rung.ROUTED)
     last = max((number for rung in rungs for number, *_ in kept.results(question.setting.asked(rung))), default=0)
-    return question.continued({} if anew else kept.studies(), last)
+    return question.continued(kept.studies(), last, anew=anew)
 
 
 def _workers(question: "Question", jobs: int | None, cluster: str | None) -> "AbstractContextManager[Workers]":
@@ -182,10 +189,10 @@ def _restored(path: Path) -> "Study":
     from ..explore.workers import Processes
 
     with Store(path, writes=False) as kept:
-        studies = kept.studies()
-        if not studies:
+        last = kept.last_study()
+        if last is None:
             raise TilewrightError(f"store {path} must have a search, and has none: give --models and --board")
-        key, settings = list(studies.items())[-1]
+        key, settings = last
         question = Question.from_json(settings)
         if question.key != key:
             raise TilewrightError(f"store {path} must be of this version of Tilewright, and is not: search again")
@@ -336,6 +343,8 @@ def _show_summary(study: "Study") -> None:
     click.echo("Each number's rung: " + ", ".join(f"{rung.mark} {rung.label}" for rung in Rung) + ".")
     for line in study.correction.lines():
         click.echo(line)
+    if study.unreported:
+        click.echo(f"{study.unreported:,} more designs of the front were not verified; --designs says how many are.")
     for _, config, _, outcome, reason in study.looked_at():
         if outcome is Outcome.FAILED:
             click.echo(f"Failed: {reason.removeprefix(config.name + ': ')} ({config.name}).")

@@ -2,19 +2,22 @@
 
 Gradient-boosted trees (LightGBM) for three quantiles of the logarithm of found over foretold, over the configuration's
 parameters. They are used where, on designs that they have not seen, they are nearer to the truth than the closed form.
+Before there are enough designs for trees, each clock that was routed moves the estimate of all, as one system more that
+the estimate is fitted to.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from math import exp, log, log2
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..config import Config
 from ..fpga.area_model import area_model
-from ..fpga.formula import estimate
-from .clock import estimate_fmax, worst_error
+from ..fpga.system_area import system_estimate
+from .clock import clock_model, estimate_fmax
 from .rungs import Knowledge, Measurement, Rung
 
 if TYPE_CHECKING:
@@ -85,12 +88,15 @@ class Correction:
         Why nothing can be learnt at all; "" otherwise.
     spans
         By quantity, the worst error that closed forms are known to have: what is assumed where nothing is learnt.
+    scales
+        By quantity of which too few are known for trees, a factor for all designs alike.
     """
 
     errors: Mapping[str, Errors] = field(default_factory=dict)
     designs: Mapping[str, int] = field(default_factory=dict)
     missing: str = ""
     spans: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict)
     _models: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @classmethod
@@ -100,29 +106,47 @@ class Correction:
         for rung, names in _QUANTITIES.items():
             results = store.results(question.setting.asked(rung), until=question.learnt_from)
             for _, config, found in results if question.learnt_from else ():
-                foretold: dict[str, float] = dict(estimate(config, question.setting.family).items())
+                foretold: dict[str, float] = dict(system_estimate(config, question.board).items())
                 foretold["fmax"] = estimate_fmax(config)
                 for name in names:
                     examples.setdefault(name, []).append(Example(config, foretold[name], found[name]))
-        known = area_model().errors["formula"].get(question.setting.family, {})
+        known = area_model().errors["formula"].get(question.board.family, {})
         spans = {name: min(error["worst"], _WIDEST) for name, error in known.items()}
-        return cls.learnt_from(examples, {**spans, "fmax": worst_error()})
+        model = clock_model()
+        return cls.learnt_from(examples, {**spans, "fmax": model.worst_error}, fitted_to={"fmax": model.samples})
 
     @classmethod
-    def learnt_from(cls, examples: Mapping[str, Sequence[Example]], spans: Mapping[str, float]) -> "Correction":
-        """From examples by quantity."""
+    def learnt_from(
+        cls,
+        examples: Mapping[str, Sequence[Example]],
+        spans: Mapping[str, float],
+        *,
+        fitted_to: Mapping[str, int] = MappingProxyType({}),
+    ) -> "Correction":
+        """From examples by quantity.
+
+        Parameters
+        ----------
+        fitted_to
+            By quantity whose constant few examples may move: how many others the closed form was fitted to.
+        """
         designs = {name: len(each) for name, each in examples.items()}
         able = {name: each for name, each in examples.items() if len(each) >= ENOUGH}
+        scales = {
+            name: _moved(examples[name], others)
+            for name, others in fitted_to.items()
+            if name in examples and name not in able
+        }
         if not able:
-            return cls(designs=designs, spans=spans)
+            return cls(designs=designs, spans=spans, scales=scales)
         try:
             import lightgbm  # noqa: F401
         except ImportError:
             missing = "LightGBM is not installed: pip install 'tilewright[learn]'"
-            return cls(designs=designs, missing=missing, spans=spans)
+            return cls(designs=designs, missing=missing, spans=spans, scales=scales)
         errors = {name: _unseen_errors(each) for name, each in able.items()}
         models = {name: _train(able[name]) for name, found in errors.items() if found.worth_it}
-        return cls(errors, designs, "", spans, models)
+        return cls(errors, designs, "", spans, scales, models)
 
     @property
     def learnt(self) -> bool:
@@ -131,7 +155,8 @@ class Correction:
 
     def corrected(self, config: Config, quantities: Mapping[str, float]) -> Measurement:
         """What the trees make of closed forms' `quantities`, those alone that they know better."""
-        better = {name: quantities[name] * self._factors(config, name)[1] for name in self._models}
+        better = {name: quantities[name] * factor for name, factor in self.scales.items()}
+        better |= {name: quantities[name] * self._factors(config, name)[1] for name in self._models}
         return Measurement(Rung.LEARNT, better)
 
     def at_best(self, config: Config, known: Knowledge) -> Knowledge:
@@ -155,9 +180,10 @@ class Correction:
         for name, count in self.designs.items():
             errors = self.errors.get(name)
             if errors is None:
-                lines.append(
-                    f"{name}: by closed form; {count} designs were measured, {ENOUGH} are enough to learn from."
+                used = (
+                    f"times {self.scales[name]:.3f}, by what was measured" if name in self.scales else "by closed form"
                 )
+                lines.append(f"{name}: {used}; {count} designs were measured, {ENOUGH} are enough to learn from.")
                 continue
             used = "learnt" if errors.worth_it else "by closed form, which is nearer than what was learnt"
             lines.append(
@@ -182,6 +208,11 @@ class Correction:
         """Lower quantile, median and upper quantile, in this order whatever the trees say."""
         low, middle, high = (exp(model.predict(_table([config]))[0]) for model in self._models[name])
         return min(low, middle), middle, max(high, middle)
+
+
+def _moved(examples: Sequence[Example], others: int) -> float:
+    """By what factor a constant fitted to `others` more moves if it is fitted to the examples too."""
+    return exp(sum(log(each.factor) for each in examples) / (len(examples) + others))
 
 
 def _train(examples: Sequence[Example]) -> list[Any]:

@@ -12,8 +12,8 @@ from ..compiler.passes.manager import run_passes
 from ..compiler.pipeline import passes_for
 from ..config import Config
 from ..errors import TilewrightError
-from ..fpga.families import Family
-from ..fpga.formula import estimate
+from ..fpga.boards import Board
+from ..fpga.system_area import system_estimate
 from ..simulator.timing.bound import Demand, demand_of, lower_bound
 from ..simulator.timing.model import TimingModel
 from ..simulator.timing.program import time_program
@@ -26,14 +26,14 @@ from .workload import Workload, WorkloadModel
 __all__ = ["closed_form", "timed"]
 
 
-def closed_form(workload: Workload, config: Config, family: Family) -> Measurement:
+def closed_form(workload: Workload, config: Config, board: Board) -> Measurement:
     """Area and clock by formula; no more cycles, bytes and energy than the point can ever reach.
 
     Cycles: the longer of all multiply-accumulates at as many a cycle as matrix and vector engine do together, and all
     weights over the bus (`simulator.timing.bound` for the rest).
     """
     began = cpu_seconds()
-    quantities = _hardware(config, family)
+    quantities = _hardware(config, board)
     try:
         graphs = {model.name: run_passes(model.graph, passes_for(config)) for model in workload.models}
     except TilewrightError as error:
@@ -62,8 +62,8 @@ def timed(workload: Workload, config: Config, *, tune: bool = False) -> Measurem
     return Measurement(rung, _sums(found), seconds=cpu_seconds() - began)
 
 
-def _hardware(config: Config, family: Family) -> dict[str, float]:
-    takes = {name: float(count) for name, count in estimate(config, family.name).items()}
+def _hardware(config: Config, board: Board) -> dict[str, float]:
+    takes = {name: float(count) for name, count in system_estimate(config, board).items()}
     return {**takes, "fmax": estimate_fmax(config)}
 
 

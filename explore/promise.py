@@ -8,12 +8,12 @@ import numpy as np
 
 from ..config import Config
 from .correction import Correction
-from .front import dominated_by_any
+from .front import dominated_by_any, non_dominated
 from .ladder import Trial
 from .question import Question
 from .rungs import Knowledge, Rung
 
-__all__ = ["expected_gain", "hopeful", "uncertain"]
+__all__ = ["expected_gain", "hopeful", "spread", "uncertain"]
 
 # The largest share of cycles that a search for schedules has saved anywhere is 0.19, of VWW on 2×16×16.
 _MOST_GAIN = 0.25
@@ -38,8 +38,34 @@ def hopeful(question: Question, timed: Sequence[Trial], best: Sequence[Sequence[
     gain
         The share of cycles, bytes and energy that better schedules may save.
     """
-    reached = [*best, *(question.costs(trial.known) for trial in timed if not question.broken(trial.known))]
+    costs = [*best, *(question.costs(trial.known) for trial in timed if not question.broken(trial.known))]
+    reached = [costs[place] for place in non_dominated(costs)]
     return [trial for trial in timed if _may_belong(question, _with_less(trial.known, gain), reached)]
+
+
+def spread(costs: Sequence[Sequence[float]], taken: Sequence[int], count: int) -> list[int]:
+    """Up to `count` places of a front beside those `taken`: the best of each goal, then what lies farthest from all.
+
+    Parameters
+    ----------
+    costs
+        Of the front; distances are along their range.
+    """
+    if not costs:
+        return []
+    table = np.asarray(costs, dtype=float)
+    table = (table - table.min(axis=0)) / np.maximum(np.ptp(table, axis=0), 1e-300)
+    ends = [int(place) for place in table.argmin(axis=0)]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        left = [place for place in range(len(table)) if place not in taken and place not in chosen]
+        if not left:
+            break
+        open_ends = [place for place in ends if place in left]
+        reached = table[[*taken, *chosen]]
+        farthest = max(left, key=lambda place: float(((reached - table[place]) ** 2).sum(axis=1).min(initial=np.inf)))
+        chosen.append(open_ends[0] if open_ends else farthest)
+    return chosen
 
 
 def uncertain(

@@ -50,6 +50,8 @@ class Question:
     learnt_from
         The number of the store's last result that area and clock are corrected by; 0 where they are not. What is found
         later does not change a search's choices.
+    earlier
+        The key of a study whose points are judged anew after `first`, by what was learnt since; "" for none.
     """
 
     space: Space
@@ -59,6 +61,7 @@ class Question:
     searcher: str = "nsga2"
     first: tuple[Config, ...] = ()
     learnt_from: int = 0
+    earlier: str = ""
 
     @property
     def board(self) -> Board:
@@ -76,6 +79,7 @@ class Question:
             "searcher": self.searcher,
             "first": [config.to_toml() for config in self.first],
             "learnt_from": self.learnt_from,
+            "earlier": self.earlier,
             "tools": [tool_versions(rung) for rung in _CHOOSING],
         }
 
@@ -93,14 +97,26 @@ class Question:
             settings["searcher"],
             tuple(Config.from_toml(text) for text in settings["first"]),
             settings["learnt_from"],
+            settings["earlier"],
         )
 
-    def continued(self, studies: Mapping[str, Mapping[str, Any]], last: int) -> "Question":
-        """This question as the latest of `studies` asked it; else as it is new, having learnt from all up to `last`."""
+    def continued(self, studies: Mapping[str, Mapping[str, Any]], last: int, *, anew: bool = False) -> "Question":
+        """This question as the latest of `studies` asked it; as it is new, having learnt from all up to `last`.
+
+        Parameters
+        ----------
+        studies
+            Settings by key, oldest first.
+        anew
+            Where something was learnt since the latest: a new one, which judges its points again.
+        """
         mine = self.to_json()
-        for settings in reversed(list(studies.values())):
-            if settings == {**mine, "learnt_from": settings.get("learnt_from")}:
-                return replace(self, learnt_from=settings["learnt_from"])
+        for key, settings in reversed(studies.items()):
+            learnt = {name: settings.get(name) for name in ("learnt_from", "earlier")}
+            if settings == {**mine, **learnt}:
+                if anew and settings["learnt_from"] != last:
+                    return replace(self, learnt_from=last, earlier=key)
+                return replace(self, **learnt)
         return replace(self, learnt_from=last)
 
     @property

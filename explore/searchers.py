@@ -102,12 +102,14 @@ class OptunaSearcher:
         self._seen: set[_Places] = set()
         self._best: list[tuple[tuple[float, ...], _Places]] = []
         self._random = np.random.default_rng(seed)
+        self._waiting = len(first)
         for point in first:
             self._want(tuple(values.index(point[name]) for name, values in self._values.items()))
 
     def ask(self, count: int) -> list[Point]:
-        for places in self._neighbours(count // 2):
+        for places in self._neighbours(count // 2 if self._waiting < count // 2 else 0):
             self._want(places)
+        self._waiting = max(self._waiting - count, 0)
         self._trials = [self._study.ask() for _ in range(count)]
         self._asked = [
             tuple(trial.suggest_int(name, 0, len(values) - 1) for name, values in self._values.items())

@@ -22,6 +22,8 @@ _SEARCHED: dict[str, tuple[int, int]] = {
     "wgt_depth": (64, 1 << 12),
     "acc_depth": (128, 1 << 12),
     "acc_banks": (2, 8),
+    "bias_depth": (32, 128),
+    "scale_depth": (32, 128),
     "bus_bits": (64, 256),
     "queue_depth": (4, 16),
     "vector_lanes": (1, 32),

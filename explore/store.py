@@ -3,7 +3,7 @@
 import fcntl
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from .rungs import Measurement, Rung
 
 __all__ = ["Asked", "Store", "StoredTrial"]
 
-_VERSION = 2
+_VERSION = 3
 _TABLES = {
     "config": "hash TEXT PRIMARY KEY, text TEXT NOT NULL",
     "study": "key TEXT PRIMARY KEY, settings TEXT NOT NULL, created TEXT NOT NULL",
@@ -29,6 +29,7 @@ _TABLES = {
         "study TEXT NOT NULL REFERENCES study (key), number INTEGER NOT NULL, point TEXT NOT NULL, "
         "config TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (study, number)"
     ),
+    "front": "study TEXT NOT NULL REFERENCES study (key), rungs TEXT NOT NULL, created TEXT NOT NULL",
 }
 _KEEP = (
     "CREATE TRIGGER {table}_is_never_{event}d BEFORE {event} ON {table} "
@@ -45,7 +46,7 @@ class Asked:
     workload
         The workload's key.
     place
-        The FPGA family, or the board.
+        The board.
     tools
         Versions of what measures.
     seed
@@ -168,6 +169,25 @@ class Store:
         """Enter a study, once."""
         row = (key, json.dumps(settings, sort_keys=True), _now())
         self._database.execute("INSERT OR IGNORE INTO study VALUES (?, ?, ?)", row)
+
+    def add_front(self, study: str, rungs: Sequence[int]) -> None:
+        """Note that the front of `study` was reported, of points measured on these rungs."""
+        self._database.execute("INSERT INTO front VALUES (?, ?, ?)", (study, json.dumps(list(rungs)), _now()))
+
+    def front_rungs(self, study: str) -> list[int]:
+        """As it was reported last; none where it never was."""
+        query = "SELECT rungs FROM front WHERE study = ? ORDER BY rowid DESC LIMIT 1"
+        row = self._database.execute(query, (study,)).fetchone()
+        return [] if row is None else list(json.loads(row[0]))
+
+    def last_study(self) -> tuple[str, dict[str, Any]] | None:
+        """Key and settings of the study that was reported last; else of the one that began last."""
+        query = (
+            "SELECT key, settings FROM study LEFT JOIN front ON key = front.study "
+            "ORDER BY front.rowid DESC NULLS LAST, study.rowid DESC LIMIT 1"
+        )
+        row = self._database.execute(query).fetchone()
+        return None if row is None else (row[0], json.loads(row[1]))
 
     def studies(self) -> dict[str, dict[str, Any]]:
         """Settings by key, oldest first."""

@@ -7,7 +7,7 @@ from ..errors import ConfigError
 from .correction import Correction
 from .front import dominated_by_any, non_dominated
 from .ladder import Ladder, Trial
-from .promise import expected_gain, hopeful, uncertain
+from .promise import expected_gain, hopeful, spread, uncertain
 from .question import Candidate, Outcome, Question
 from .rungs import Knowledge, Rung
 from .searchers import Verdict, make_searcher
@@ -63,6 +63,7 @@ class Study:
         self._ladder = Ladder(question, store, workers, self.correction, lambda: progress(self))
         self._known: dict[str, Trial] = {}
         self._gains: list[float] = []
+        self._required: frozenset[Rung] = frozenset()
         self._key = question.key
 
     @property
@@ -74,7 +75,8 @@ class Study:
         question = self.question
         self._store.add_study(self._key, question.to_json())
         inside = (question.space.values_of(config) for config in question.first)
-        first = [values for values in inside if values is not None]
+        earlier = (trial.values for trial in self._store.trials(question.earlier) if trial.outcome != Outcome.REPEATED)
+        first = [dict(values) for values in (*inside, *earlier) if values is not None]
         goals, seed = len(question.goals), question.setting.seed
         searcher = make_searcher(question.searcher, question.space, goals, seed, first)
         most = _ASKS_A_TRIAL * points + _BATCH
@@ -99,14 +101,25 @@ class Study:
                 self._ladder.recall(trial, rung)
             self._known[trial.config.hash] = trial
             self.points += 1
-            if stored.outcome == Outcome.EVALUATED:
-                self._review(trial)
+            before = Outcome(stored.outcome)
+            if trial.outcome is Outcome.DOMINATED and Rung.TIMING in trial.measured:
+                trial.outcome = Outcome.EVALUATED  # it was judged again
+            if before in (Outcome.EVALUATED, Outcome.DOMINATED):
+                self._review(trial, before)
+        self._required = frozenset(Rung(rung) for rung in self._store.front_rungs(self._key))
 
     def front(self) -> list[Candidate]:
-        """What keeps all constraints and is dominated by nothing, ascending by the first goal."""
-        able = self._able()
-        places = non_dominated([self.question.costs(trial.known) for trial in able])
-        return [Candidate(able[p].hardware, able[p].known, able[p].number) for p in places]
+        """What keeps all constraints and is dominated by nothing, ascending by the first goal.
+
+        After :meth:`climb`, of what has been measured on its rungs alone.
+        """
+        return [Candidate(t.hardware, t.known, t.number) for t in self._front_trials(self._required)]
+
+    @property
+    def unreported(self) -> int:
+        """How many designs are not on the front for want of the rungs that it must have."""
+        reported = {trial.number for trial in self._front_trials(self._required)}
+        return sum(trial.number not in reported for trial in self._front_trials())
 
     def looked_at(self) -> Iterator[tuple[int, Config, Knowledge, Outcome, str]]:
         """Every point, by its first trial's number: what is known of it, its outcome and the reason."""
@@ -114,17 +127,45 @@ class Study:
             assert trial.outcome is not None
             yield trial.number, trial.hardware, trial.known, trial.outcome, trial.reason
 
-    def climb(self, rungs: Sequence[Rung]) -> None:
-        """Measure the front on `rungs`, ascending, until every point on it has been.
+    def climb(self, rungs: Sequence[Rung], most: int | None = None) -> None:
+        """Measure the front on `rungs`, ascending, until every point on it has been, or `most` of them.
 
-        What is learnt may break a constraint, or put other points on the front.
+        What is learnt may break a constraint, or put other points on the front: also those that were spared the timing
+        model, or better schedules, for the costs that others seemed to have. Of a larger front both ends are chosen and
+        what lies farthest from all that were.
         """
-        while waiting := [trial for trial in self._front_trials() if not trial.measured.issuperset(rungs)]:
-            for rung in rungs:
-                ready = [each for each in waiting if each.outcome is Outcome.EVALUATED and rung not in each.measured]
-                self._ladder.measure(ready, rung)
-                for trial in ready:
-                    self._review(trial)
+        while True:
+            self._reconsider()
+            front = self._front_trials()
+            done = [place for place, trial in enumerate(front) if trial.measured.issuperset(rungs)]
+            room = (len(front) if most is None else most) - len(done)
+            chosen = spread([self.question.costs(trial.known) for trial in front], done, max(room, 0))
+            if not chosen:
+                break
+            self._measure_all([front[place] for place in chosen], rungs)
+        self._required = frozenset(rungs)
+        self._store.add_front(self._key, [int(rung) for rung in rungs])
+
+    def _measure_all(self, trials: Sequence[Trial], rungs: Sequence[Rung]) -> None:
+        for rung in rungs:
+            ready = [each for each in trials if each.outcome is Outcome.EVALUATED and rung not in each.measured]
+            self._ladder.measure(ready, rung)
+            for trial in ready:
+                self._review(trial)
+
+    def _reconsider(self) -> None:
+        """Judge again what was spared a rung by comparison with costs that turned out to be higher."""
+        best = [self.question.costs(trial.known) for trial in self._front_trials()]
+        spared = [trial for trial in self._known.values() if trial.outcome is Outcome.DOMINATED]
+        hopes = [trial for trial in spared if not dominated_by_any(best, self.question.costs(trial.known))]
+        self._ladder.measure(hopes, Rung.TIMING)
+        for trial in hopes:
+            if trial.outcome is Outcome.DOMINATED:
+                trial.outcome = None
+                self._conclude(trial)
+            self._count(trial, Outcome.DOMINATED)
+        timed = [trial for trial in self._able() if Rung.TUNED not in trial.measured]
+        self._measure_all(hopeful(self.question, timed, best, expected_gain(self._gains)), [Rung.TUNED])
 
     def explore(self, count: int) -> None:
         """Synthesise up to `count` more points: of those that may belong on the front, the least known first."""
@@ -139,16 +180,22 @@ class Study:
     def _able(self) -> list[Trial]:
         return [trial for trial in self._known.values() if trial.outcome is Outcome.EVALUATED]
 
-    def _front_trials(self) -> list[Trial]:
-        return [self._known[candidate.config.hash] for candidate in self.front()]
+    def _front_trials(self, rungs: frozenset[Rung] = frozenset()) -> list[Trial]:
+        """The front of what has been measured on `rungs`."""
+        able = [trial for trial in self._able() if rungs <= trial.measured]
+        return [able[place] for place in non_dominated([self.question.costs(trial.known) for trial in able])]
 
-    def _review(self, trial: Trial) -> None:
+    def _review(self, trial: Trial, before: Outcome = Outcome.EVALUATED) -> None:
         """A trial that was evaluated may turn out to be worse than it looked."""
         if trial.outcome is Outcome.EVALUATED and (reason := self.question.broken(trial.known)):
             trial.outcome, trial.reason = Outcome.BROKEN, reason
-        if trial.outcome is not None and trial.outcome is not Outcome.EVALUATED:
-            self.counted[Outcome.EVALUATED] -= 1
-            self.counted[trial.outcome] += 1
+        self._count(trial, before)
+
+    def _count(self, trial: Trial, before: Outcome) -> None:
+        """What was `before` is what it is now."""
+        assert trial.outcome is not None
+        self.counted[before] -= 1
+        self.counted[trial.outcome] += 1
 
     def _within(self, asked: Sequence[Mapping[str, int]], room: int) -> list[Trial]:
         """The first of `asked`, as far as `room` points are new."""

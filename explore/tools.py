@@ -17,16 +17,24 @@ _COMPILER = (
     *(f"compiler/{part}/*.py" for part in ("frontend", "graph", "ops", "passes", "schedule", "te")),
 )
 _TUNER = (*_COMPILER, "compiler/tuning/*.py", "explore/schedules.py")
-_AREA = tuple(f"fpga/{name}" for name in ("formula.py", "area_model.py", "area_model.json", "memory_cells.py"))
-_FORMULAS = (*(f"explore/{name}.py" for name in ("clock", "energy", "evaluate")), *_AREA)
+_AREA = tuple(
+    f"fpga/{name}"
+    for name in ("formula.py", "area_model.py", "area_model.json", "memory_cells.py", "system_area.py", "boards.py")
+)
+_CLOCK = ("explore/clock.py", "explore/measured_clocks.*")
+_JUDGING = ("explore/energy.py", "explore/evaluate.py", *_COMPILER)
+_SYSTEM = (
+    *(f"fpga/{name}.py" for name in ("bitstream", "synthesis", "families", "packing", "boards", "board_system")),
+    *("fpga/system_config.py", "fpga/sdram_chip.py", "fpga/split_reads.v", "fpga/soc/*.py", "driver/frames.py"),
+)
 _SOURCES = {
-    Rung.CLOSED_FORM: (*_FORMULAS, *_COMPILER),
-    Rung.LEARNT: ("explore/clock.py", "explore/correction.py", *_AREA),
-    Rung.TIMING: (*_FORMULAS, *_COMPILER),
-    Rung.TUNED: (*_FORMULAS, *_TUNER),
+    Rung.CLOSED_FORM: (*_CLOCK, *_AREA, *_JUDGING),
+    Rung.LEARNT: ("explore/correction.py", *_CLOCK, *_AREA),
+    Rung.TIMING: _JUDGING,
+    Rung.TUNED: (*_JUDGING, *_TUNER),
     Rung.RTL: ("explore/verify.py", "simulator/cycle/*.py", "simulator/cycle/harness/*", *_HARDWARE, *_TUNER),
-    Rung.SYNTHESIS: ("fpga/synthesis.py", "fpga/families.py", "fpga/split_reads.v", *_HARDWARE),
-    Rung.ROUTED: ("fpga/*.py", "fpga/soc/*.py", *_HARDWARE),
+    Rung.SYNTHESIS: ("explore/verify.py", *_SYSTEM, *_HARDWARE),
+    Rung.ROUTED: ("explore/verify.py", *_SYSTEM, "fpga/place_route.py", *_HARDWARE),
 }
 _PACKAGES = {
     Rung.CLOSED_FORM: ("numpy",),

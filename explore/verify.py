@@ -10,11 +10,11 @@ from ..config import Config
 from ..driver.session import Session
 from ..errors import DeviceError, TilewrightError
 from ..fpga.bitstream import require_tools as require_board_tools
-from ..fpga.bitstream import route_system
+from ..fpga.bitstream import route_system, synthesise_system
+from ..fpga.board_system import usual_system
 from ..fpga.boards import Board
-from ..fpga.families import FAMILIES, Family
+from ..fpga.families import FAMILIES, Resources
 from ..fpga.synthesis import read_synthesis, require_yosys, synthesis_key, synthesise
-from ..fpga.system_config import SystemConfig
 from ..hw.verilog import core_verilog
 from ..isa.program import Program, Tensor
 from ..simulator.agreement import memory_differences
@@ -35,7 +35,7 @@ def require_tools(board: Board, *, routed: bool = False) -> None:
     """Raise DeviceError where a tool is missing without which no point could be verified, or `routed`."""
     require_yosys(FAMILIES[board.family])
     find_tool(["verilator"], purpose="verification", package="verilator")
-    if routed:
+    if routed or board.platform:
         require_board_tools(board)
 
 
@@ -89,33 +89,35 @@ def _input(tensor: Tensor, random: np.random.Generator) -> np.ndarray:
     return random.integers(low, high, size=tensor.shape, dtype=dtype, endpoint=True)
 
 
-def synthesised(config: Config, family: Family) -> Measurement:
-    """The resources that Yosys finds; kept in the build cache."""
+def synthesised(config: Config, board: Board) -> Measurement:
+    """The resources that Yosys finds for the whole system, or for the core where the board gets no bitstream.
+
+    Kept in the build cache, where a bitstream finds them.
+    """
     began = cpu_seconds()
-    verilog = core_verilog(config)
+    try:
+        takes = synthesise_system(config, usual_system(board), board).takes if board.platform else _core(config, board)
+    except TilewrightError as error:
+        return Measurement(Rung.SYNTHESIS, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
+    quantities = {name: float(count) for name, count in takes.items()}
+    return Measurement(Rung.SYNTHESIS, quantities, seconds=cpu_seconds() - began)
+
+
+def _core(config: Config, board: Board) -> Resources:
+    family, verilog = FAMILIES[board.family], core_verilog(config)
 
     def build(directory: Path) -> None:
         synthesise(verilog, family, directory, top=_TOP)
 
-    try:
-        entry = cached_build(synthesis_key(verilog, family, top=_TOP), build, name=f"area-{family.name}")
-    except TilewrightError as error:
-        return Measurement(Rung.SYNTHESIS, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
-    synthesis = read_synthesis(entry, family, top=_TOP)
-    takes = {name: float(count) for name, count in synthesis.takes.items()}
-    return Measurement(Rung.SYNTHESIS, takes, seconds=cpu_seconds() - began)
+    entry = cached_build(synthesis_key(verilog, family, top=_TOP), build, name=f"area-{family.name}")
+    return read_synthesis(entry, family, top=_TOP).takes
 
 
 def routed(config: Config, board: Board) -> Measurement:
-    """The clock that nextpnr reaches for the whole system on the board, the better of two seeds; kept in the cache.
-
-    The memory is the board's SDRAM where it has one, else the least block RAM.
-    """
+    """The clock that nextpnr reaches for the whole system on the board, the better of two seeds; kept in the cache."""
     began = cpu_seconds()
-    chip = board.sdram
-    system = SystemConfig() if chip is None else SystemConfig(memory_bytes=chip.size, sdram=chip)
     try:
-        report = route_system(config, system, board, seeds=_SEEDS, jobs=1)[1]
+        report = route_system(config, usual_system(board), board, seeds=_SEEDS, jobs=1)[1]
     except TilewrightError as error:
         return Measurement(Rung.ROUTED, refused=f"{config.name}: {error}", seconds=cpu_seconds() - began)
     share, clock = report.best.slowest

@@ -13,7 +13,6 @@ from typing import Protocol
 from ..config import Config
 from ..errors import DeviceError
 from ..fpga.boards import BOARDS
-from ..fpga.families import FAMILIES
 from .rungs import Measurement, Rung
 from .store import Asked
 from .tools import tool_versions
@@ -40,14 +39,10 @@ class Setting:
     board: str
     seed: int = 0
 
-    @property
-    def family(self) -> str:
-        return BOARDS[self.board].family
-
     def asked(self, rung: Rung) -> Asked:
         """What results at that rung depend on. Those of synthesis and routing serve every workload."""
         workload = "" if rung in (Rung.SYNTHESIS, Rung.ROUTED) else self.workload.key
-        place = {Rung.TIMING: "", Rung.TUNED: "", Rung.RTL: "", Rung.ROUTED: self.board}.get(rung, self.family)
+        place = "" if rung in (Rung.TIMING, Rung.TUNED, Rung.RTL) else self.board
         return Asked(rung, workload, place, tool_versions(rung), self.seed if rung is Rung.RTL else 0)
 
 
@@ -80,11 +75,11 @@ def evaluate(setting: Setting, job: Job) -> Measurement:
     from .verify import routed, simulated, synthesised
 
     rungs: dict[Rung, Callable[[], Measurement]] = {
-        Rung.CLOSED_FORM: lambda: closed_form(setting.workload, job.config, FAMILIES[setting.family]),
+        Rung.CLOSED_FORM: lambda: closed_form(setting.workload, job.config, BOARDS[setting.board]),
         Rung.TIMING: lambda: timed(setting.workload, job.config),
         Rung.TUNED: lambda: timed(setting.workload, job.config, tune=True),
         Rung.RTL: lambda: simulated(setting.workload, job.config, setting.seed),
-        Rung.SYNTHESIS: lambda: synthesised(job.config, FAMILIES[setting.family]),
+        Rung.SYNTHESIS: lambda: synthesised(job.config, BOARDS[setting.board]),
         Rung.ROUTED: lambda: routed(job.config, BOARDS[setting.board]),
     }
     return rungs[job.rung]()

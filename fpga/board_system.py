@@ -5,7 +5,7 @@ from ..isa.program import Program
 from .boards import Board
 from .system_config import SystemConfig
 
-__all__ = ["board_system", "require_room"]
+__all__ = ["board_system", "require_room", "usual_system"]
 
 _CLOCK_HZ, _BAUD = 25_000_000, 3_000_000
 
@@ -27,6 +27,11 @@ def board_system(
     if board.sdram is None:
         raise DeviceError(f"board {board.name} must have SDRAM for --memory sdram, and has none: give a number of KiB")
     return SystemConfig(memory_bytes=board.sdram.size, clock_hz=clock_hz, baud=baud, sdram=board.sdram)
+
+
+def usual_system(board: Board) -> SystemConfig:
+    """What designs are judged with: the board's SDRAM where it has one, else the least block RAM."""
+    return SystemConfig() if board.sdram is None else SystemConfig(memory_bytes=board.sdram.size, sdram=board.sdram)
 
 
 def require_room(program: Program, board: Board, system: SystemConfig) -> None:

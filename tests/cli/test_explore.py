@@ -27,7 +27,10 @@ FEW = (
     "--vary",
     "act_depth=1024,16384",
 )
-ALONE = ("rows=1", "act_banks=2", "wgt_depth=256", "acc_depth=256", "acc_banks=2", "bus_bits=64", "queue_depth=4")
+ALONE = (
+    *("rows=1", "act_banks=2", "wgt_depth=256", "acc_depth=256", "acc_banks=2", "bias_depth=128", "scale_depth=64"),
+    *("bus_bits=64", "queue_depth=4"),
+)
 SPACE = (*FEW, *(word for value in ALONE for word in ("--vary", value)))
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ASKED = ("explore", "-m", DIGITS, "-b", "ulx3s-85f", *SPACE, "--search", "exhaustive", "--jobs", 1)

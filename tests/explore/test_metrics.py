@@ -1,10 +1,13 @@
 """Metrics, objectives and constraints; energy and clock."""
 
+from pathlib import Path
+
 import pytest
-from tilewright.config import load_config
+from tilewright.config import Config, load_config
 from tilewright.errors import TilewrightError
-from tilewright.explore.clock import estimate_fmax, worst_error
+from tilewright.explore.clock import ClockModel, clock_model, estimate_fmax
 from tilewright.explore.energy import access_energy, run_energy
+from tilewright.explore.measured_clocks import ClockSample, add_samples, read_samples
 from tilewright.explore.metrics import FITS, METRICS, parse_constraint, parse_objectives
 from tilewright.explore.rungs import Knowledge, Measurement, Rung
 from tilewright.fpga.boards import BOARDS
@@ -88,4 +91,29 @@ def test_larger_arrays_have_slower_clocks() -> None:
     config = load_config("vta-16")
     clocks = [estimate_fmax(config.replace(block_in=size)) for size in (4, 8, 16, 32)]
     assert clocks == sorted(clocks, reverse=True) and 1.2 < clocks[0] / clocks[-1] < 1.5
-    assert estimate_fmax(load_config("tiny")) == pytest.approx(58e6, rel=0.4) and 0 < worst_error() < 0.5
+    assert 0 < clock_model().worst_error < 0.5
+
+
+def test_the_clock_is_a_line_through_systems_that_were_measured() -> None:
+    def sample(size: int, placed: float, routed: float = 0.0, **other: int) -> ClockSample:
+        config = Config(block_in=size, block_out=size, vector_lanes=4, **other)
+        return ClockSample(config=config, board="ulx3s-85f", placed_mhz=placed, routed_mhz=routed)
+
+    one = ClockModel.fitted([sample(4, 40, 50), sample(4, 60)])
+    assert one.samples == 1 and one.fmax(sample(4, 1).config) == pytest.approx(75e6), "the latest, as if routed"
+    assert one.exponent == pytest.approx(-0.152) and one.worst_error == pytest.approx(0.3)
+    steep = [sample(size, 0, 100 * size**-0.6) for size in (4, 8, 16, 32)]
+    many = ClockModel.fitted(steep)
+    assert -0.3 < many.exponent < -0.2 and 0 < many.worst_error < 0.2
+    assert ClockModel.fitted([*steep, sample(8, 0, 10)]).samples == 4
+
+
+def test_measured_clocks_are_kept(tmp_path: Path) -> None:
+    table = tmp_path / "clocks.json"
+    table.write_text("[]")
+    found = ClockSample(config=load_config("tiny"), board="ulx3s-85f", routed_mhz=47.5, tools={"pyosys": "1"})
+    assert add_samples([found], table) == read_samples(table) == [found]
+    assert add_samples([found], table) == [] and len(read_samples(table)) == 1
+    with pytest.raises(TilewrightError, match=r"^the clock of tiny must be known as placed or as routed, in MHz$"):
+        ClockSample(config=load_config("tiny"), board="ulx3s-85f")
+    assert all(sample.tools and sample.date for sample in read_samples())

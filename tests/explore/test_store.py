@@ -94,9 +94,22 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
     database.execute("CREATE TABLE mine (x)")
     database.commit()
     database.close()
-    with pytest.raises(TilewrightError, match=r"other\.db must be a readable SQLite file: its version is 0, not 2"):
+    with pytest.raises(TilewrightError, match=r"other\.db must be a readable SQLite file: its version is 0, not 3"):
         Store(other)
     with pytest.raises(TilewrightError, match=r"none\.db does not exist: search first"):
         Store(tmp_path / "none.db", writes=False)
     with pytest.raises(TilewrightError, match=r"store .* must be writable, but folder"):
         Store(tmp_path / "no" / "folder.db")
+
+
+def test_the_study_that_was_reported_last(tmp_path: Path) -> None:
+    with Store(tmp_path / "explore.db") as store:
+        assert store.last_study() is None and store.front_rungs("first") == []
+        store.add_study("first", {"a": 1})
+        store.add_study("second", {"a": 2})
+        assert store.last_study() == ("second", {"a": 2})
+        store.add_front("second", [3])
+        store.add_front("first", [3, 4, 5])
+        store.add_front("first", [3])
+        assert store.last_study() == ("first", {"a": 1})
+        assert store.front_rungs("first") == [3] == store.front_rungs("second")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tilewright.explore.front import non_dominated
+from tilewright.explore.front import dominated_by_any, non_dominated
 from tilewright.explore.metrics import parse_constraint
 from tilewright.explore.question import Outcome, Question
 from tilewright.explore.rungs import Measurement, Rung
@@ -137,16 +137,52 @@ def test_the_front_climbs_until_all_of_it_is_known(ask: Ask, formula_workers: An
                     yield place, replace(self._measured(job), rung=Rung.RTL)
                     continue
                 large = designs.setdefault(job.config.hash, len(designs)) % 2
-                yield place, Measurement(job.rung, {"lut": 100_000.0 if large else 1000.0})
+                yield place, Measurement(job.rung, {"lut": 100_000.0 if large else 40_000.0})
 
     study = searched(ask("exhaustive"), Climbers())
-    before = len(study.front())
+    before, dominated_before = len(study.front()), study.counted[Outcome.DOMINATED]
     study.climb((Rung.RTL, Rung.SYNTHESIS))
     after = study.front()
     assert after and study.evaluated[Rung.SYNTHESIS] >= before
     assert all(candidate.known.rungs["lut"] is Rung.SYNTHESIS for candidate in after)
-    assert all(candidate.known.quantities["lut"] == 1000 for candidate in after)
+    assert all(candidate.known.quantities["lut"] == 40_000 for candidate in after)
     assert study.counted[Outcome.BROKEN] and study.counted[Outcome.EVALUATED]
+    assert sum(study.counted.values()) == study.trials == 192
+    costs = [study.question.costs(candidate.known) for candidate in after]
+    spared = [known for *_, known, outcome, _ in study.looked_at() if outcome is Outcome.DOMINATED]
+    assert all(dominated_by_any(costs, study.question.costs(known)) for known in spared), "not judged again"
+    assert study.counted[Outcome.DOMINATED] == len(spared) < dominated_before
+
+
+def test_a_large_front_is_verified_along_its_length(ask: Ask, formula_workers: Any, tmp_path: Path) -> None:
+    with Store(tmp_path / "explore.db") as store:
+        study = searched(ask("exhaustive"), formula_workers(), store=store)
+        whole = front(study)
+        study.climb(VERIFIED, 4)
+        chosen = front(study)
+        restored = Study(study.question, store, formula_workers())
+        restored.restore()
+        assert front(restored) == chosen and restored.counted == study.counted
+        assert study.unreported == restored.unreported == len(whole) - 4
+        assert len(chosen) == 4 < len(whole) and chosen[0] == whole[0] and chosen[-1] == whole[-1]
+        assert all(candidate.known.rungs["cycles"] is Rung.SYNTHESIS for candidate in study.front())
+        study.climb(VERIFIED)
+        assert front(study) == whole and study.unreported == 0
+
+
+def test_points_are_judged_again_by_what_was_learnt_since(ask: Ask, formula_workers: Any, tmp_path: Path) -> None:
+    with Store(tmp_path / "explore.db") as store:
+        first = searched(ask("nsga2").continued(store.studies(), 0), formula_workers(), points=40, store=store)
+        before = {config.hash for _, config, *_ in first.looked_at()}
+        assert ask("nsga2").continued(store.studies(), 0, anew=True) == first.question, "nothing was learnt"
+        anew = ask("nsga2").continued(store.studies(), 7, anew=True)
+        assert (anew.learnt_from, anew.earlier) == (7, first.question.key)
+        workers = formula_workers()
+        again = searched(anew, workers, points=50, store=store)
+        assert {config.hash for _, config, *_ in again.looked_at()} > before and again.points == 50
+        assert len([job for job in workers.jobs if job.rung is Rung.CLOSED_FORM]) == 10, "evaluated twice"
+        assert ask("nsga2").continued(store.studies(), 9) == anew
+        assert Question.from_json(anew.to_json()).key == anew.key
 
 
 def test_a_design_that_fails_in_verilog_is_said_to_and_leaves_the_front(
