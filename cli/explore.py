@@ -112,6 +112,7 @@ def explore(
         effort = _Effort(points, climb or 0, verify or route, designs, route, relearn)
         study = _searched(question, store, effort, jobs, cluster)
     else:
+        _require_nothing_to_search()
         study = _restored(store)
     _hand_out(study, as_json, csv, picture, report)
     if pick is not None and out is not None:
@@ -119,6 +120,23 @@ def explore(
 
         for path in write_design(study, pick, out):
             click.echo(f"{path}", err=as_json)
+
+
+_SEARCHING = (
+    *("board", "minimise", "maximise", "required", "oversize", "vary", "points", "search", "seed", "jobs", "cluster"),
+    *("verify", "designs", "route", "climb", "relearn"),
+)
+
+
+def _require_nothing_to_search() -> None:
+    """Refuse options of a search where there are no models to search for."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and parameter.name in _SEARCHING:
+            raise TilewrightError(
+                f"{parameter.opts[0]} must come with --models: without, the last search of the store is shown again"
+            )
 
 
 @dataclass(frozen=True)
@@ -229,7 +247,7 @@ def _question(
     vary: tuple[str, ...],
     choice: tuple[str, int],
 ) -> "Question":
-    from ..explore.metrics import FITS, parse_constraint, parse_objectives
+    from ..explore.metrics import FITS, parse_constraint, parse_objectives, require_room
     from ..explore.question import Question
     from ..explore.space import default_space
     from ..explore.workers import Setting
@@ -238,6 +256,7 @@ def _question(
     required, oversize = limits
     goals = parse_objectives(*objectives)
     constraints = (*(() if oversize else (FITS,)), *(parse_constraint(text) for text in required))
+    require_room(constraints)
     space = default_space().narrowed(dict(_values(text) for text in vary))
     workload = Workload.read([Path(name) for name in models])
     presets = tuple(load_config(name) for name in PRESETS)
@@ -360,4 +379,18 @@ def _hardest(study: "Study") -> str:
     if not reasons:
         return ""
     reason, count = reasons.most_common(1)[0]
-    return f"Most often, {count:,} times: {reason}."
+    return f"Most often, {count:,} times: {reason}.{_nearest(study, reason)}"
+
+
+def _nearest(study: "Study", reason: str) -> str:
+    """How near designs come to the constraint that is broken most often."""
+    from ..explore.units import shown_value
+
+    board = study.question.board
+    for each in study.question.constraints:
+        if reason == f"{each.metric.name} must be {each.bound}":
+            known = [known for _, _, known, *_ in study.looked_at() if set(each.metric.needs) <= set(known.quantities)]
+            best = min(known, key=lambda one: each.excess(one, board))
+            rungs = ", ".join(rung.label for rung in each.metric.rungs(best))
+            return f" The nearest is {shown_value(each.metric.of(best, board), each.metric.unit)} ({rungs})."
+    return ""

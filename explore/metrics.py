@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from ..errors import TilewrightError
 from ..fpga.boards import Board
 from .rungs import Knowledge, Rung
+from .units import shown_value
 
-__all__ = ["FITS", "METRICS", "RESOURCES", "Constraint", "Goal", "Metric", "parse_constraint", "parse_objectives"]
+__all__ = [
+    "FITS",
+    "METRICS",
+    "RESOURCES",
+    "Constraint",
+    "Goal",
+    "Metric",
+    "parse_constraint",
+    "parse_objectives",
+    "require_room",
+]
 
 RESOURCES = ("lut", "ff", "dsp", "block_ram")
 
@@ -111,8 +122,20 @@ class Constraint:
         over = self.metric.of(known, board) - self.limit
         return (over if self.most else -over) / (abs(self.limit) or 1.0)
 
+    @property
+    def bound(self) -> str:
+        return f"{'<=' if self.most else '>='} {shown_value(self.limit, self.metric.unit)}"
+
     def __str__(self) -> str:
-        return f"{self.metric.name} {'<=' if self.most else '>='} {self.limit:g}{self.metric.unit.replace('share', '')}"
+        return f"{self.metric.name} {self.bound}"
+
+
+def require_room(constraints: Sequence[Constraint]) -> None:
+    """Raise TilewrightError where two constraints leave nothing between them."""
+    for least in constraints:
+        for most in constraints:
+            if least.metric is most.metric and most.most and not least.most and least.limit > most.limit:
+                raise TilewrightError(f"constraints must leave something between them, not {least} with {most}")
 
 
 FITS = Constraint(METRICS["area"], most=True, limit=1.0)

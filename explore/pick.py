@@ -2,11 +2,14 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..compiler.compile import compile_graph
 from ..errors import TilewrightError
 from ..files import write_file
+from ..fpga.board_system import usual_system
+from ..fpga.boards import Board
 from ..hw.verilog import core_verilog
 from .results import front_rows
 from .schedules import tuner
@@ -21,7 +24,7 @@ def write_design(study: Study, number: int, folder: Path) -> list[Path]:
     """Write design `number` of the front to `folder`, which need not exist; the files.
 
     ``config.toml``, a program ``MODEL.tw`` for each model, ``tilewright.v``, ``design.json`` with what is known of it
-    and from which rung, and ``build.sh`` with the command that makes the bitstream.
+    and from which rung, and ``build.sh``, which makes the bitstream, or the files for the tools that do.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def write_design(study: Study, number: int, folder: Path) -> list[Path]:
             contents[f"{model.name}.tw"] = compile_graph(model.graph, config, scheduler=scheduler).to_bytes()
     contents["tilewright.v"] = core_verilog(config).encode()
     contents["design.json"] = (json.dumps(row.to_json(searched), indent=1) + "\n").encode()
-    contents["build.sh"] = _build(question.board.name).encode()
+    contents["build.sh"] = _build(question.board, row.values["fmax"]).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -52,6 +55,16 @@ def write_design(study: Study, number: int, folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
-def _build(board: str) -> str:
-    words = ("tilewright", "bitstream", "--board", board, "--config", _CONFIG, "--out", "design.bit")
-    return f'#!/bin/sh\nset -e\ncd "$(dirname "$0")"\n{shlex.join(words)} --report bitstream.json\n'
+def _build(board: Board, fmax: float) -> str:
+    """The system that was judged, at the clock that it is thought to reach; another clock may be given in MHz."""
+    if board.platform is None:
+        return _script(("tilewright", "export", "--vivado", "--fusesoc", "--config", _CONFIG, "--out", "export"))
+    system = usual_system(board)
+    memory = "sdram" if system.sdram else str(system.memory_bytes >> 10)
+    clock = min(int(fmax / 1e6), system.clock_hz // 1_000_000)
+    words = ("tilewright", "bitstream", "--board", board.name, "--config", _CONFIG, "--memory", memory)
+    return _script((*words, "--out", "design.bit", "--report", "bitstream.json"), f'--clock "${{1:-{clock}}}"')
+
+
+def _script(words: Sequence[str], *more: str) -> str:
+    return f'#!/bin/sh\nset -e\ncd "$(dirname "$0")"\n{" ".join((shlex.join(words), *more))}\n'

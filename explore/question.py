@@ -14,6 +14,7 @@ from .metrics import METRICS, Constraint, Goal
 from .rungs import Knowledge, Rung
 from .space import Parameter, Space
 from .tools import tool_versions
+from .units import shown_value
 from .workers import Setting
 from .workload import Workload, WorkloadModel
 
@@ -134,8 +135,8 @@ class Question:
         """The first constraint that is not kept, and by what; "" where all are."""
         for each in self.constraints:
             if each.excess(known, self.board) > 0:
-                value = each.metric.of(known, self.board)
-                return f"{each.metric.name} must be {each}, not {value:.4g}".replace(f"be {each.metric.name} ", "be ")
+                value = shown_value(each.metric.of(known, self.board), each.metric.unit)
+                return f"{each.metric.name} must be {each.bound}, not {value}"
         return ""
 
 

@@ -165,19 +165,29 @@ class Store:
             self._lock.close()
             self._lock = None
 
+    def _run(self, statement: str, given: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, given)
+        except sqlite3.Error as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise TilewrightError(
+                f"store {self._name} must be readable and writable, but: {error}; what was finished before is in it"
+            ) from None
+
     def add_study(self, key: str, settings: Mapping[str, Any]) -> None:
         """Enter a study, once."""
         row = (key, json.dumps(settings, sort_keys=True), _now())
-        self._database.execute("INSERT OR IGNORE INTO study VALUES (?, ?, ?)", row)
+        self._run("INSERT OR IGNORE INTO study VALUES (?, ?, ?)", row)
 
     def add_front(self, study: str, rungs: Sequence[int]) -> None:
         """Note that the front of `study` was reported, of points measured on these rungs."""
-        self._database.execute("INSERT INTO front VALUES (?, ?, ?)", (study, json.dumps(list(rungs)), _now()))
+        self._run("INSERT INTO front VALUES (?, ?, ?)", (study, json.dumps(list(rungs)), _now()))
 
     def front_rungs(self, study: str) -> list[int]:
         """As it was reported last; none where it never was."""
         query = "SELECT rungs FROM front WHERE study = ? ORDER BY rowid DESC LIMIT 1"
-        row = self._database.execute(query, (study,)).fetchone()
+        row = self._run(query, (study,)).fetchone()
         return [] if row is None else list(json.loads(row[0]))
 
     def last_study(self) -> tuple[str, dict[str, Any]] | None:
@@ -186,12 +196,12 @@ class Store:
             "SELECT key, settings FROM study LEFT JOIN front ON key = front.study "
             "ORDER BY front.rowid DESC NULLS LAST, study.rowid DESC LIMIT 1"
         )
-        row = self._database.execute(query).fetchone()
+        row = self._run(query).fetchone()
         return None if row is None else (row[0], json.loads(row[1]))
 
     def studies(self) -> dict[str, dict[str, Any]]:
         """Settings by key, oldest first."""
-        rows = self._database.execute("SELECT key, settings FROM study ORDER BY rowid")
+        rows = self._run("SELECT key, settings FROM study ORDER BY rowid")
         return {key: json.loads(settings) for key, settings in rows}
 
     def add_result(self, config: Config, asked: Asked, measurement: Measurement) -> None:
@@ -200,14 +210,14 @@ class Store:
             *(config.hash, asked.workload, asked.place, int(measurement.rung), asked.tools, asked.seed),
             *(json.dumps(dict(measurement.quantities)), measurement.refused, measurement.seconds, _now()),
         )
-        self._database.execute("BEGIN")
-        self._database.execute("INSERT OR IGNORE INTO config VALUES (?, ?)", (config.hash, config.canonical_text))
-        self._database.execute(f"INSERT OR IGNORE INTO result VALUES ({', '.join('?' * len(row))})", row)
-        self._database.execute("COMMIT")
+        self._run("BEGIN")
+        self._run("INSERT OR IGNORE INTO config VALUES (?, ?)", (config.hash, config.canonical_text))
+        self._run(f"INSERT OR IGNORE INTO result VALUES ({', '.join('?' * len(row))})", row)
+        self._run("COMMIT")
 
     def result(self, config: str, asked: Asked) -> Measurement | None:
         """What a rung said of the configuration with that hash, by the same tools; None where it was not asked."""
-        row = self._database.execute(
+        row = self._run(
             "SELECT quantities, refused, seconds FROM result "
             "WHERE config = ? AND workload = ? AND place = ? AND rung = ? AND tools = ? AND seed = ?",
             (config, asked.workload, asked.place, int(asked.rung), asked.tools, asked.seed),
@@ -222,7 +232,7 @@ class Store:
         until
             The number of the last that is wanted; all by default.
         """
-        rows = self._database.execute(
+        rows = self._run(
             "SELECT result.rowid, text, quantities FROM result JOIN config ON config = hash WHERE refused = '' "
             "AND workload = ? AND place = ? AND rung = ? AND tools = ? AND seed = ? AND result.rowid <= ? "
             "ORDER BY result.rowid",
@@ -239,7 +249,7 @@ class Store:
 
     def count(self, rung: Rung) -> int:
         """Results of a rung, of all studies."""
-        (found,) = self._database.execute("SELECT count(*) FROM result WHERE rung = ?", (int(rung),)).fetchone()
+        (found,) = self._run("SELECT count(*) FROM result WHERE rung = ?", (int(rung),)).fetchone()
         return int(found)
 
     def add_trial(self, study: str, trial: StoredTrial) -> None:
@@ -253,7 +263,7 @@ class Store:
         known = self._trial(study, trial.number)
         if known is None:
             row = (study, trial.number, _text(trial.values), trial.config, trial.outcome, trial.reason)
-            self._database.execute("INSERT INTO trial VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._run("INSERT INTO trial VALUES (?, ?, ?, ?, ?, ?)", row)
         elif (known.values, known.config) != (trial.values, trial.config):
             raise TilewrightError(
                 f"trial {trial.number} of store {self._name} must be {_text(known.values)}, not {_text(trial.values)}: "
@@ -269,9 +279,7 @@ class Store:
 
     def _trials(self, where: str, *given: object) -> Iterator[StoredTrial]:
         columns = "number, point, config, outcome, reason"
-        for number, point, *rest in self._database.execute(
-            f"SELECT {columns} FROM trial WHERE {where} ORDER BY number", given
-        ):
+        for number, point, *rest in self._run(f"SELECT {columns} FROM trial WHERE {where} ORDER BY number", given):
             yield StoredTrial(number, json.loads(point), *rest)
 
 

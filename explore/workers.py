@@ -6,7 +6,9 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Protocol
 
@@ -114,8 +116,9 @@ class Processes:
             return
         mine = [child for child in multiprocessing.active_children() if kind is not None]
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
-        for child in mine:  # what was interrupted is not waited for
-            child.terminate()
+        for child in mine:  # what was interrupted is not waited for, nor the tools that it has started
+            with suppress(OSError):
+                _end(child)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Measurement]]:
         """As :class:`Workers`; a worker that dies is replaced, and its job tried again.
@@ -152,12 +155,21 @@ class Processes:
             yield futures[future], future.result()
 
 
+def _end(child: BaseProcess) -> None:
+    assert child.pid is not None
+    if os.getpgid(child.pid) == child.pid:
+        os.killpg(child.pid, signal.SIGTERM)
+    else:  # it has not begun yet
+        child.terminate()
+
+
 _here: list[Setting] = []
 
 
 def _begin(setting: Setting) -> None:
-    """In a worker: Ctrl-C is the parent's to handle."""
+    """In a worker: Ctrl-C is the parent's to handle, and must not reach the tools that the worker starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgid(0, 0)
     _here[:] = [setting]
 
 

@@ -68,7 +68,8 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
     assert config.hash == front[0]["hash"]
     assert Program.load(design / "digits.tw").config.hash == config.hash
     assert "module tilewright" in (design / "tilewright.v").read_text()
-    assert "--board ulx3s-85f --config config.toml" in (design / "build.sh").read_text()
+    built = (design / "build.sh").read_text()
+    assert "--board ulx3s-85f --config config.toml --memory sdram" in built and '--clock "${1:-50}"' in built
     missing = tilewright("explore", "--store", store, "--pick", 99, "--out", design)
     assert missing.complaint.endswith(f"the design to pick must be a number from 1 to {len(front)}, not 99")
 

@@ -8,7 +8,7 @@ from tilewright.errors import TilewrightError
 from tilewright.explore.clock import ClockModel, clock_model, estimate_fmax
 from tilewright.explore.energy import access_energy, run_energy
 from tilewright.explore.measured_clocks import ClockSample, add_samples, read_samples
-from tilewright.explore.metrics import FITS, METRICS, parse_constraint, parse_objectives
+from tilewright.explore.metrics import FITS, METRICS, parse_constraint, parse_objectives, require_room
 from tilewright.explore.rungs import Knowledge, Measurement, Rung
 from tilewright.fpga.boards import BOARDS
 
@@ -74,7 +74,14 @@ def test_objectives() -> None:
         parse_objectives(["area", "area"])
     with pytest.raises(TilewrightError, match=r"^the search must have an objective"):
         parse_objectives([])
-    assert str(FITS) == "area <= 1"
+    assert str(FITS) == "area <= 100.0%" and str(parse_constraint("latency<=2ms")) == "latency <= 2 ms"
+
+
+def test_constraints_that_leave_nothing() -> None:
+    texts = ("latency<=2ms", "area<=80%", "latency>=3ms")
+    with pytest.raises(TilewrightError, match=r"^constraints must leave .* not latency >= 3 ms with latency <= 2 ms$"):
+        require_room([parse_constraint(text) for text in texts])
+    require_room([parse_constraint(text) for text in ("latency<=2ms", "latency>=2ms")])
 
 
 def test_energy_is_the_table_s() -> None:
