@@ -21,6 +21,7 @@ __all__ = ["CACHE_VARIABLE", "cache_directory", "cached_build", "tell_builds"]
 
 CACHE_VARIABLE = "TILEWRIGHT_CACHE"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_LEAST_ROOM = 1 << 20  # with less of the disk left, not every tool says that it could not write all of a file
 
 
 def cache_directory() -> Path:
@@ -65,7 +66,7 @@ def cached_build(
     Raises
     ------
     DeviceError
-        The cache directory can't be written, or another user could have written it or the entry.
+        The cache directory can't be written, or has no room, or another user could have written it or the entry.
     """
     cache = cache_directory()
     entry = cache / f"{name}-{_digest(key_parts)}"
@@ -83,7 +84,12 @@ def cached_build(
 def _build(entry: Path, build: Callable[[Path], None]) -> None:
     work = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
     try:
-        build(work)
+        try:
+            build(work)
+        except Exception:
+            _require_room(entry.parent)
+            raise
+        _require_room(entry.parent)
         for path in work.rglob("*"):
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & ~_WRITABLE_BY_OTHERS)
@@ -91,6 +97,15 @@ def _build(entry: Path, build: Callable[[Path], None]) -> None:
         work.rename(entry)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _require_room(cache: Path) -> None:
+    free = shutil.disk_usage(cache).free
+    if free < _LEAST_ROOM:
+        raise DeviceError(
+            f"cache directory {cache} must have room for what is built, and {_LEAST_ROOM:,} bytes more, but its disk "
+            f"has {free:,} left: free some, or set {CACHE_VARIABLE} to another one"
+        )
 
 
 def _require_own(path: Path) -> None:

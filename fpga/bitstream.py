@@ -15,6 +15,7 @@ from ..errors import DeviceError
 from ..toolchain import source_texts
 from .bitstream_report import BitstreamReport
 from .boards import Board
+from .children import Children
 from .families import FAMILIES
 from .fitting import least_resources, require_fit
 from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
@@ -27,6 +28,7 @@ __all__ = [
     "pack",
     "require_sound",
     "require_tools",
+    "route_seeds",
     "route_system",
     "synthesise_system",
 ]
@@ -95,8 +97,7 @@ def route_system(
     require_fit(least_resources(config, system), board, name=name, way_out=_SMALLER)
     plan, entry, synthesis = _netlist(config, system, board, progress)
     require_fit(synthesis.takes, board, name=name, way_out=_SMALLER)
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        attempts = list(pool.map(lambda seed: _routed(board, plan, entry, seed, progress), seeds))
+    attempts = route_seeds(board, plan, entry, seeds, jobs or os.cpu_count() or 1, progress)
     place, best = max(attempts, key=lambda attempt: attempt[1].slowest)
     report = BitstreamReport(
         config=config,
@@ -191,13 +192,54 @@ def require_sound(synthesis: Synthesis) -> None:
         )
 
 
+def route_seeds(
+    board: Board, plan: Path, netlist: Path, seeds: Sequence[int], jobs: int, progress: Callable[[str], object]
+) -> list[tuple[Path, Routed]]:
+    """Each seed's attempt that succeeds, with the folder of its results.
+
+    Parameters
+    ----------
+    plan, netlist
+        Folders with the constraints and with the netlist, whose names tell them from all others.
+    jobs
+        Attempts at a time; when this is interrupted, all of them end.
+
+    Raises
+    ------
+    DeviceError
+        None succeeds: the error of the first.
+    """
+    children, routed = Children(), list[tuple[Path, Routed]]()
+    failures = list[DeviceError]()
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(_routed, board, plan, netlist, seed, progress, children) for seed in seeds]
+        try:
+            for attempt in waiting:
+                try:
+                    routed.append(attempt.result())
+                except DeviceError as error:
+                    failures.append(error)
+        except BaseException:
+            children.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if not routed:
+        raise failures[0]
+    for error in failures:
+        progress(str(error))
+    return routed
+
+
 def _routed(
-    board: Board, plan: Path, netlist: Path, seed: int, progress: Callable[[str], object]
+    board: Board, plan: Path, netlist: Path, seed: int, progress: Callable[[str], object], children: Children
 ) -> tuple[Path, Routed]:
+    def said(stage: str) -> None:
+        progress(f"Seed {seed}: {stage}")
+
     def build(work: Path) -> None:
         os.link(netlist / NETLIST_JSON, work / NETLIST_JSON)
         (work / CONSTRAINTS).write_bytes((plan / CONSTRAINTS).read_bytes())
-        place_and_route(board, work, seed=seed, progress=lambda stage: progress(f"Seed {seed}: {stage}"))
+        place_and_route(board, work, seed=seed, progress=said, children=children)
         (work / NETLIST_JSON).unlink()
 
     key = [netlist.name, (plan / CONSTRAINTS).read_text(encoding="utf-8"), repr(board), str(seed)]

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from ..errors import DeviceError
 from .boards import Board
+from .children import Children
 from .synthesis import NETLIST_JSON
 
 __all__ = ["CONFIGURATION", "CONSTRAINTS", "CriticalPath", "Routed", "place_and_route", "read_routed"]
@@ -81,13 +81,17 @@ class Routed:
         return min((fmax / self.wanted_mhz[clock], clock) for clock, fmax in self.fmax_mhz.items())
 
 
-def place_and_route(board: Board, directory: Path, *, seed: int, progress: Callable[[str], object]) -> None:
+def place_and_route(
+    board: Board, directory: Path, *, seed: int, progress: Callable[[str], object], children: Children | None = None
+) -> None:
     """Run nextpnr on the netlist and constraints in `directory`, where its results go.
 
     Parameters
     ----------
     progress
         Called with the name of each stage as it begins.
+    children
+        What nextpnr is to be one of.
 
     Raises
     ------
@@ -101,9 +105,7 @@ def place_and_route(board: Board, directory: Path, *, seed: int, progress: Calla
     said, stages = "", _Stages(progress)
     with (
         (directory / _LOG).open("w", encoding="utf-8", buffering=1) as log,
-        subprocess.Popen(
-            command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as running,
+        (children or Children()).run(command, directory) as running,
     ):
         assert running.stdout is not None
         for line in running.stdout:

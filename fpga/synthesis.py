@@ -15,8 +15,7 @@ from .families import Family, Resources
 from .packing import pack_registers
 
 __all__ = [
-    "NETLIST_JSON", "NETLIST_VERILOG", "PlacedMemory", "Synthesis", "read_synthesis", "require_yosys", "synthesis_key",
-    "synthesise",
+    "NETLIST_JSON", "PlacedMemory", "Synthesis", "read_synthesis", "require_yosys", "synthesis_key", "synthesise",
 ]  # fmt: skip
 
 _YOSYS = "pyosys"
@@ -24,7 +23,7 @@ _WORDS_FOR_LUTS = 64  # four LUT memories deep; beyond that block RAM is the che
 _LATCHES = ("$dlatch", "$adlatch", "$dlatchsr", "$sr")
 _SCRIPT, _LOG = "synthesis.ys", "yosys.log"
 _DESIGNS = {"verilog": "design.v", "rtlil": "design.il"}
-NETLIST_JSON, NETLIST_VERILOG = "netlist.json", "netlist.v"
+NETLIST_JSON = "netlist.json"
 _SPLIT_READS = "split_reads.v"
 _COARSE, _MEMORIES, _MAPPED = "coarse.json", "memories.json", "mapped.json"
 
@@ -57,10 +56,7 @@ _COLLISIONS = {
     "verilog": "setattr -set no_rw_check 1 m:*",
     "rtlil": "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",
 }
-_WRITE_NETLIST = f"""\
-write_json {NETLIST_JSON}
-write_verilog -noattr -noexpr {NETLIST_VERILOG}
-"""
+_WRITE_NETLIST = f"write_json {NETLIST_JSON}\n"
 
 _PLACED = re.compile(r"^mapping memory (\S+?)(?::\d\d)? via \$__(\S+?)_?$", re.MULTILINE)
 _IN_FLIP_FLOPS = re.compile(r"^using FF mapping for memory (\S+)$", re.MULTILINE)
@@ -147,7 +143,7 @@ def synthesise(
     design
         Text in `language`, "verilog" or "rtlil".
     netlist
-        Write the cells as well, to NETLIST_JSON for place and route and to NETLIST_VERILOG for simulation.
+        Write the cells as well, to NETLIST_JSON.
 
     Raises
     ------

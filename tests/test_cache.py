@@ -1,6 +1,8 @@
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tilewright.cache import CACHE_VARIABLE, cache_directory, cached_build, tell_builds
@@ -46,6 +48,22 @@ def test_failed_build_leaves_nothing(cache: Path) -> None:
         cached_build(["x"], fail)
     assert [path for path in cache.iterdir() if path.is_dir()] == []
     assert cached_build(["x"], lambda directory: None).is_dir()
+
+
+def test_a_full_disk_is_told_apart(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(directory: Path) -> None:
+        (directory / "half").write_text("x")
+
+    def fail(directory: Path) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    for build in (write, fail):
+        with pytest.raises(
+            DeviceError, match=r"^cache directory \S+ must have room .* but its disk has 4,096 left"
+        ):
+            cached_build(["x"], build)
+    assert [path for path in cache.iterdir() if path.is_dir()] == []
 
 
 def _slow_build(log: Path) -> None:

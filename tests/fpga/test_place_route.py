@@ -4,14 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from tilewright.cache import CACHE_VARIABLE
 from tilewright.config import load_config
 from tilewright.errors import ConfigError, DeviceError
-from tilewright.fpga.bitstream import build_bitstream, pack, require_sound, require_tools
+from tilewright.fpga import bitstream
+from tilewright.fpga.bitstream import build_bitstream, pack, require_sound, require_tools, route_seeds
 from tilewright.fpga.bitstream_report import BitstreamReport
 from tilewright.fpga.boards import BOARDS
 from tilewright.fpga.families import FAMILIES, Resources
 from tilewright.fpga.fitting import block_rams, least_by_formula, least_resources, require_fit
-from tilewright.fpga.place_route import CONSTRAINTS, Routed, place_and_route, read_routed
+from tilewright.fpga.place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
 from tilewright.fpga.sdram_chip import SdramChip
 from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, synthesise
 from tilewright.fpga.system_config import SystemConfig
@@ -87,6 +89,26 @@ def test_a_clock_that_is_too_fast_is_refused(netlist: tuple[Path, Synthesis]) ->
         DeviceError, match=r"^clock must be at most .* MHz, not 400, for tiny on ulx3s-85f \(best of see"
     ):
         report_of(folder, synthesis, mhz=400).require_timing()
+
+
+def test_of_several_seeds_those_that_succeed(netlist: tuple[Path, Synthesis], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    plan, said = tmp_path / "plan", list[str]()
+    plan.mkdir()
+    (plan / CONSTRAINTS).write_text(PINS.format(mhz=25))
+
+    def fails_with_seed_2(*arguments: object, seed: int, **options: object) -> None:
+        if seed == 2:
+            raise DeviceError("nextpnr must place and route the design, but does not")
+        place_and_route(*arguments, seed=seed, **options)
+
+    monkeypatch.setattr(bitstream, "place_and_route", fails_with_seed_2)
+    found = route_seeds(BOARD, plan, netlist[0], [1, 2, 3], 2, said.append)
+    assert [attempt.seed for _, attempt in found] == [1, 3]
+    assert all((folder / CONFIGURATION).is_file() and attempt.slowest[0] > 1 for folder, attempt in found)
+    assert said[-1].startswith("nextpnr must place") and {"Seed 1: routing", "Seed 3: routing"} <= {*said}
+    with pytest.raises(DeviceError, match="but does not"):
+        route_seeds(BOARD, plan, netlist[0], [2], 1, said.append)
 
 
 def test_an_accident_is_refused() -> None:
