@@ -2,8 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from amaranth import ClockDomain, ClockSignal, Elaboratable, Module, Signal
+from amaranth.lib.io import Buffer
+from amaranth.lib.memory import Memory
 from tilewright.cache import CACHE_VARIABLE
 from tilewright.config import load_config
 from tilewright.errors import ConfigError, DeviceError
@@ -121,6 +125,33 @@ def test_an_accident_is_refused() -> None:
         require_sound(synthesis(2, 16))
     with pytest.raises(DeviceError, match=r"but has 0 latches, and outside block RAM: m \(TRELLIS_DPR16X4\); "):
         require_sound(synthesis(0, 512))
+
+
+class Planted(Elaboratable):
+    """A system of which a memory is too deep for the look-up tables that its asynchronous port needs."""
+
+    def __init__(self, *system: object) -> None:
+        pass
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.domains.sync = ClockDomain()
+        clock, serial = platform.request("clk25", dir="-"), platform.request("uart", dir="-")
+        m.submodules.clock, m.submodules.rx = pin, rx = Buffer("i", clock), Buffer("i", serial.rx)
+        m.submodules.tx = tx = Buffer("o", serial.tx)
+        m.submodules.forgotten = memory = Memory(shape=8, depth=512, init=[])
+        write, read, count = memory.write_port(), memory.read_port(domain="comb"), Signal(9)
+        m.d.comb += [ClockSignal().eq(pin.i), write.addr.eq(count), write.data.eq(count), write.en.eq(rx.i)]
+        m.d.comb += [read.addr.eq(~count), tx.o.eq(read.data.xor())]
+        m.d.sync += count.eq(count + 1)
+        return m
+
+
+def test_an_accident_in_the_description_ends_the_bitstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr("tilewright.fpga.soc.top.BoardTop", Planted)
+    with pytest.raises(DeviceError, match=r"has 0 latches, and outside block RAM: forgotten \(TRELLIS_DPR16X4"):
+        build_bitstream(load_config("tiny"), SystemConfig(clock_hz=25_000_000), BOARD)
 
 
 def test_what_can_not_fit_is_refused_before_synthesis() -> None:

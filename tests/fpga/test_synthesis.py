@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tilewright.errors import DeviceError
 from tilewright.fpga import synthesis
+from tilewright.fpga.bitstream import require_sound
 from tilewright.fpga.boards import BOARDS
 from tilewright.fpga.families import FAMILIES, Resources
 from tilewright.fpga.synthesis import Synthesis, read_synthesis, require_yosys, synthesis_key, synthesise
@@ -63,7 +64,10 @@ def test_counts_and_memories(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_latches_are_counted(tmp_path: Path, family: str) -> None:
-    assert synthesised(LATCH, family, tmp_path).latches >= 1
+    found = synthesised(LATCH, family, tmp_path)
+    assert found.latches >= 1
+    with pytest.raises(DeviceError, match=rf"but has {found.latches} latches, and outside block RAM: none; this is a"):
+        require_sound(found)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
