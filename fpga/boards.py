@@ -54,17 +54,19 @@ def _ecp5(
     *,
     sdram: SdramChip | None = None,
     speed: str = "6",
+    kind: str = "",
 ) -> Board:
+    """`kind` is the part of the device's name and of nextpnr's option that tells parts with transceivers."""
     return Board(
         name=name,
         family="ecp5",
-        device=f"LFE5U-{size}F",
+        device=f"LFE5U{kind.upper()}-{size}F",
         package=package,
         speed=speed,
         has={25: _LFE5U_25F, 45: _LFE5U_45F, 85: _LFE5U_85F}[size],
         platform=platform,
         sdram=sdram,
-        place_and_route=(f"--{size}k", "--package", package, "--speed", speed),
+        place_and_route=(f"--u{kind}-{size}k" if kind else f"--{size}k", "--package", package, "--speed", speed),
     )
 
 
@@ -73,6 +75,8 @@ BOARDS = {
     for board in (
         _ecp5("ulx3s-85f", 85, "CABGA381", ("ulx3s", "ULX3S_85F_Platform"), sdram=SdramChip()),
         _ecp5("ulx3s-45f", 45, "CABGA381", ("ulx3s", "ULX3S_45F_Platform"), sdram=SdramChip()),
+        _ecp5("ecpix-5-85f", 85, "CABGA554", ("ecpix5", "ECPIX585Platform"), speed="8", kind="m5g"),
+        _ecp5("ecpix-5-45f", 45, "CABGA554", ("ecpix5", "ECPIX545Platform"), speed="8", kind="m5g"),
         _ecp5("icepi-zero", 25, "CABGA256", ("icepi_zero", "IcepiZero1_3Platform"), sdram=SdramChip()),
         _ecp5("orangecrab-25f", 25, "CSFBGA285", speed="8"),
         Board(name="pynq-z2", family="xilinx7", device="XC7Z020", package="CLG400", speed="1", has=_XC7Z020),

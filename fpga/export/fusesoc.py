@@ -37,7 +37,7 @@ targets:
     flow: lint
     flow_options:
       tool: verilator
-      verilator_options: [-Wno-fatal, -Wno-WIDTH, -Wno-CASEINCOMPLETE, -Wno-UNUSED]
+      verilator_options: [-Wno-fatal, -Wno-WIDTH, -Wno-CASEINCOMPLETE, -Wno-CASEOVERLAP, -Wno-UNUSED]
   synth:
     <<: *default
     filesets: [rtl, constraints]

@@ -26,8 +26,8 @@ class BoardTop(Component):
         m = Module()
         m.domains.sync = ClockDomain()
         clock = Buffer("i", platform.request(platform.default_clk, dir="-"))
-        serial, lamp = platform.request("uart", 0, dir="-"), platform.request("led", 0, dir="-")
-        rx, tx, lamp = Buffer("i", serial.rx), Buffer("o", serial.tx), Buffer("o", lamp)
+        serial = platform.request("uart", 0, dir="-")
+        rx, tx, lamp = Buffer("i", serial.rx), Buffer("o", serial.tx), Buffer("o", _lamp(platform))
         for name, pin in (("clock_pin", clock), ("rx_pin", rx), ("tx_pin", tx), ("lamp_pin", lamp)):
             m.submodules[name] = pin
         m.submodules.clocking = clocking = Ecp5Clock(
@@ -39,3 +39,10 @@ class BoardTop(Component):
             connect(m, system.sdram, pins.controller)
         m.d.comb += [clocking.clock.eq(clock.i), system.rx.eq(rx.i), tx.o.eq(system.tx), lamp.o.eq(system.running)]
         return m
+
+
+def _lamp(platform: Any) -> Any:
+    """The port of the board's first lamp, the green part where it has colours."""
+    if ("led", 0) in platform.resources:
+        return platform.request("led", 0, dir="-")
+    return platform.request("rgb_led", 0, dir="-").g

@@ -8,13 +8,14 @@ import pytest
 from amaranth import ClockDomain, ClockSignal, Elaboratable, Module, Signal
 from amaranth.lib.io import Buffer
 from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
 from tilewright.cache import CACHE_VARIABLE
-from tilewright.config import load_config
+from tilewright.config import Config, load_config
 from tilewright.errors import ConfigError, DeviceError
 from tilewright.fpga import bitstream
 from tilewright.fpga.bitstream import build_bitstream, pack, require_sound, require_tools, route_seeds
 from tilewright.fpga.bitstream_report import BitstreamReport
-from tilewright.fpga.boards import BOARDS
+from tilewright.fpga.boards import BOARDS, boards_with_bitstreams
 from tilewright.fpga.families import FAMILIES, Resources
 from tilewright.fpga.fitting import block_rams, least_by_formula, least_resources, require_fit
 from tilewright.fpga.place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
@@ -22,6 +23,7 @@ from tilewright.fpga.sdram_chip import SdramChip
 from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, synthesise
 from tilewright.fpga.system_config import SystemConfig
 
+SOAK = int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") >= 100_000
 BOARD = BOARDS["ulx3s-85f"]
 CHIP = SdramChip()
 DESIGN = """
@@ -187,7 +189,28 @@ def test_boards_without_bitstreams() -> None:
         build_bitstream(load_config("tiny"), SystemConfig(), BOARDS["pynq-z2"])
 
 
-@pytest.mark.skipif(int(os.environ.get("TILEWRIGHT_PROGRAMS") or "0") < 100_000, reason="takes minutes: in make soak")
+class Echo(Component):
+    """In place of a system: the line's bits, a little later."""
+
+    def __init__(self, config: Config, system: SystemConfig) -> None:
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1)})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.d.sync += [self.tx.eq(self.rx), self.running.eq(~self.running)]
+        return m
+
+
+@pytest.mark.parametrize("board", boards_with_bitstreams() if SOAK else ["ecpix-5-45f"])
+def test_pins_clock_and_options_of_a_board(board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr("tilewright.fpga.soc.top.System", Echo)
+    config = load_config("tiny").replace(vector_lanes=1)
+    content, report = build_bitstream(config, SystemConfig(clock_hz=75_000_000), BOARDS[board])
+    assert len(content) > 10_000 and [*report.best.wanted_mhz.values()] == [pytest.approx(75, rel=1e-4)]
+
+
+@pytest.mark.skipif(not SOAK, reason="takes minutes: in make soak")
 @pytest.mark.parametrize("board", ["ulx3s-85f", "ulx3s-45f"])
 def test_a_whole_board(board: str) -> None:
     content, report = build_bitstream(load_config("tiny"), SystemConfig(clock_hz=25_000_000), BOARDS[board])

@@ -145,10 +145,23 @@ def test_the_verilog_lints(exported: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("target", ["lint", "synth"])
-def test_fusesoc_reads_the_core_file(exported: Path, tmp_path: Path, target: str) -> None:
+def test_ipyxact_reads_the_component(exported: Path) -> None:
+    """Another project's reader, which has the elements of 1685-2009 by their schema's names."""
+    reader = pytest.importorskip("ipyxact.ipyxact").Component()
+    reader.load(str(exported / "ip/component.xml"))
+    assert (reader.vendor, reader.library, reader.name) == ("tilewright", "accelerator", "tilewright")
+    ports = {interface.name: len(interface.portMaps.portMap) for interface in reader.busInterfaces.busInterface}
+    assert ports == {"m_axi": len(AXI4), "s_axi": len(AXI4_LITE), "aclk": 1, "aresetn": 1, "irq": 1}
+    assert len(reader.model.ports.port) == sum(ports.values())
+    (block,) = reader.memoryMaps.memoryMap[0].addressBlock
+    assert len(block.register) == len(REGISTERS) + len(COUNTERS)
+
+
+@pytest.mark.parametrize(("target", "steps"), [("lint", []), ("synth", ["--setup"])])
+def test_fusesoc_runs_the_core_file(exported: Path, tmp_path: Path, target: str, steps: list[str]) -> None:
+    """All of lint, of synthesis what comes before the vendor's tool."""
     pytest.importorskip("fusesoc")
-    command = [sys.executable, "-W", "ignore", "-m", "fusesoc.main", "--cores-root", exported, "run", "--setup"]
+    command = [sys.executable, "-W", "ignore", "-m", "fusesoc.main", "--cores-root", exported, "run", *steps]
     done = subprocess.run(
         [*command, "--target", target, "tilewright:accelerator:tilewright"],
         cwd=tmp_path,
@@ -156,7 +169,7 @@ def test_fusesoc_reads_the_core_file(exported: Path, tmp_path: Path, target: str
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0 and "%Warning" not in done.stderr, done.stdout + done.stderr
     (described,) = tmp_path.glob(f"build/*/{target}/*.eda.yml")
     text = described.read_text()
     assert "toplevel: tilewright_axi" in text and "tilewright.v" in text
