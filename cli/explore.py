@@ -1,11 +1,9 @@
 """``tilewright explore``"""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +11,12 @@ from ..config import PRESETS, load_config
 from ..errors import TilewrightError
 from ..files import write_file
 from ..fpga.boards import BOARDS
+from .explore_shown import show, watched
 from .files import out_option, write_text
 from .roofline import require_matplotlib, require_picture
 
 if TYPE_CHECKING:
     from ..explore.question import Question
-    from ..explore.results import Row
     from ..explore.rungs import Rung
     from ..explore.store import Store
     from ..explore.study import Study
@@ -61,7 +59,7 @@ def _names(context: click.Context, parameter: click.Parameter, text: str) -> tup
 @click.option("--out", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder for the picked design.")
 @out_option(False, "every point as CSV", "--csv")
 @out_option(False, "a picture of the front, .png or .svg", "--picture")
-@out_option(False, "a report as HTML, which needs nothing beside it", "--report")
+@out_option(False, "a report as HTML; a CSV and a JSON file of its name are written too", "--report")
 def explore(
     models: tuple[str, ...],
     board: str | None,
@@ -166,7 +164,7 @@ def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | Non
         from ..explore.verify import require_tools
 
         require_tools(question.board, routed=effort.routed)
-    with Store(path) as kept, _workers(question, jobs, cluster) as workers, _watched(effort.points) as watch:
+    with Store(path) as kept, _workers(question, jobs, cluster) as workers, watched(effort.points) as watch:
         study = Study(_continued(question, kept, anew=effort.anew), kept, workers, progress=watch)
         try:
             study.search(effort.points)
@@ -175,7 +173,7 @@ def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | Non
             study.climb(effort.highest, effort.designs if effort.verified else None)
         except KeyboardInterrupt:
             click.echo(f"Interrupted after {study.points:,} designs; the same command goes on from here.", err=True)
-            _show(study)
+            show(study)
             raise
     return study
 
@@ -220,10 +218,10 @@ def _restored(path: Path) -> "Study":
 
 
 def _hand_out(study: "Study", as_json: bool, csv: Path | None, picture: Path | None, report: Path | None) -> None:
-    from ..explore.results import point_rows, rows_csv, study_json
+    from ..explore.results import study_json
 
     if csv is not None:
-        write_text(csv, rows_csv(point_rows(study), [parameter.name for parameter in study.question.space.parameters]))
+        write_text(csv, _table_of_all(study))
     if picture is not None:
         from ..explore.pictures import pareto_picture
 
@@ -233,10 +231,19 @@ def _hand_out(study: "Study", as_json: bool, csv: Path | None, picture: Path | N
         from ..explore.report import study_html
 
         write_text(report, study_html(study))
+        for suffix, text in ((".csv", _table_of_all(study)), (".json", study_json(study))):
+            write_text(report.with_suffix(suffix), text)
     if as_json:
         click.echo(study_json(study), nl=False)
     else:
-        _show(study)
+        show(study)
+
+
+def _table_of_all(study: "Study") -> str:
+    """CSV of every design."""
+    from ..explore.results import point_rows, rows_csv
+
+    return rows_csv(point_rows(study), [parameter.name for parameter in study.question.space.parameters])
 
 
 def _question(
@@ -271,126 +278,3 @@ def _values(text: str) -> tuple[str, tuple[int, ...]]:
         return name.strip(), tuple(int(value) for value in values.split(","))
     except ValueError:
         raise TilewrightError(f"--vary must read like 'rows=1,2,4', not {text!r}") from None
-
-
-@contextmanager
-def _watched(points: int) -> "Iterator[Callable[[Study], Any]]":
-    """A bar with the best so far, on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda study: None
-        return
-    columns = (MofNCompleteColumn(), BarColumn(20), TextColumn("{task.fields[best]}"))
-    with Progress(*columns, TimeRemainingColumn(compact=True), console=console, transient=True) as bars:
-        task = bars.add_task("", total=points, best="")
-        shown = 0.0
-
-        def watch(study: "Study") -> None:
-            nonlocal shown
-            if monotonic() - shown > 0.5:
-                shown = monotonic()
-                bars.update(task, completed=study.points, best=_best(study))
-
-        yield watch
-
-
-def _best(study: "Study") -> str:
-    """The best value of each goal, and the size of the front."""
-    from ..explore.rungs import Rung
-    from ..explore.units import shown_value
-
-    question, front = study.question, study.front()
-    texts = []
-    for goal in question.goals if front else ():
-        best = min(front, key=lambda candidate: goal.cost(candidate.known, question.board))
-        texts.append(f"{goal.metric.name} {shown_value(goal.metric.of(best.known, question.board), goal.metric.unit)}")
-    climbing = {rung.label: count for rung, count in study.evaluated.items() if count and rung > Rung.TIMING}
-    texts += [f"{count} {label}" for label, count in climbing.items()]
-    return "; ".join([f"front {len(front)}", *texts])
-
-
-def _show(study: "Study") -> None:
-    from rich import box
-    from rich.table import Table
-
-    from ..explore.metrics import METRICS
-    from ..explore.results import front_rows
-    from ..explore.units import shown_value
-    from .report import print_table
-
-    question = study.question
-    rows = front_rows(question, study.front())
-    names = ", ".join(model.name for model in question.setting.workload.models)
-    table = Table(
-        title=f"{names} on {question.setting.board}: {', '.join(map(str, question.goals))}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    goals = [goal.metric.name for goal in question.goals]
-    shown = list(dict.fromkeys([*goals, *(each.metric.name for each in question.constraints), *_ALWAYS]))
-    for heading in ("", "design"):
-        table.add_column(heading, no_wrap=True)
-    for name in shown:
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        cells = (f"{shown_value(row.values[name], METRICS[name].unit)} {_marks(row, name)}" for name in shown)
-        table.add_row(str(row.number), row.config.name, *cells)
-    print_table(table)
-    _show_summary(study)
-
-
-_ALWAYS = ("cycles", "fmax", "lut", "dsp", "block_ram")
-
-
-def _marks(row: "Row", metric: str) -> str:
-    from ..explore.rungs import Rung
-
-    marks = {rung.label: rung.mark for rung in Rung}
-    return "".join(marks[label] for label in row.rungs[metric].split(", "))
-
-
-def _show_summary(study: "Study") -> None:
-    from ..explore.question import Outcome
-    from ..explore.rungs import Rung
-
-    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in study.counted.items() if count)
-    click.echo(f"{study.trials:,} trials, {study.points:,} designs: {counts}.")
-    click.echo("Each number's rung: " + ", ".join(f"{rung.mark} {rung.label}" for rung in Rung) + ".")
-    for line in study.correction.lines():
-        click.echo(line)
-    if study.unreported:
-        click.echo(f"{study.unreported:,} more designs of the front were not verified; --designs says how many are.")
-    for _, config, _, outcome, reason in study.looked_at():
-        if outcome is Outcome.FAILED:
-            click.echo(f"Failed: {reason.removeprefix(config.name + ': ')} ({config.name}).")
-    if not study.front():
-        click.echo("No design keeps all constraints. " + _hardest(study))
-
-
-def _hardest(study: "Study") -> str:
-    """The reason that was given most often, without its number."""
-    from collections import Counter
-
-    reasons = Counter(reason.partition(", not ")[0] for *_, reason in study.looked_at() if reason)
-    if not reasons:
-        return ""
-    reason, count = reasons.most_common(1)[0]
-    return f"Most often, {count:,} times: {reason}.{_nearest(study, reason)}"
-
-
-def _nearest(study: "Study", reason: str) -> str:
-    """How near designs come to the constraint that is broken most often."""
-    from ..explore.units import shown_value
-
-    board = study.question.board
-    for each in study.question.constraints:
-        if reason == f"{each.metric.name} must be {each.bound}":
-            known = [known for _, _, known, *_ in study.looked_at() if set(each.metric.needs) <= set(known.quantities)]
-            best = min(known, key=lambda one: each.excess(one, board))
-            rungs = ", ".join(rung.label for rung in each.metric.rungs(best))
-            return f" The nearest is {shown_value(each.metric.of(best, board), each.metric.unit)} ({rungs})."
-    return ""

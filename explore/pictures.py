@@ -11,6 +11,7 @@ from .question import Outcome
 from .results import Row, point_rows
 from .rungs import Rung
 from .study import Study
+from .units import handy_unit, shown_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,8 @@ def require_two_goals(goals: Sequence[str]) -> None:
 def pareto_picture(study: Study, kind: str) -> bytes:
     """Every timed point by the first two goals; the front numbered as in tables, designs that break a constraint grey.
 
+    Designs of the front that were synthesised are filled, those whose area is an estimate hollow.
+
     Parameters
     ----------
     kind
@@ -40,6 +43,7 @@ def pareto_picture(study: Study, kind: str) -> bytes:
     names = [goal.metric.name for goal in study.question.goals[:2]]
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot(xlabel=_axis(names[0]), ylabel=_axis(names[1]), xscale="log", yscale="log")
+    _plain_ticks(axes)
     models = ", ".join(model.name for model in study.question.setting.workload.models)
     axes.set_title(f"{models} on {study.question.setting.board}, {study.points:,} designs")
     timed = (row for row in point_rows(study) if row.rungs.get("cycles") != Rung.CLOSED_FORM.label)
@@ -70,8 +74,15 @@ def parallel_picture(study: Study, kind: str) -> bytes:
             linewidth=1.8 if on_front else 0.8,
         )
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
-    axes.set_yticks([0, 1], ["least", "most"])
-    axes.set_title("Parameters and results, each from its least to its most, along logarithms")
+    axes.set_yticks([])
+    for place, name in enumerate(columns):
+        values = [_value(row, name) for row in rows]
+        unit = METRICS[name].unit if name in METRICS else ""
+        for height, value, side in ((-0.03, min(values), "top"), (1.03, max(values), "bottom")):
+            axes.text(place, height, shown_value(value, unit), ha="center", va=side, fontsize=8)
+        axes.axvline(place, color="#dddddd", linewidth=0.8, zorder=0)
+    axes.set_ylim(-0.12, 1.12)
+    axes.set_title("Parameters and results, each from its least to its most, along logarithms; the front in green")
     return _drawn(figure, kind)
 
 
@@ -128,20 +139,42 @@ def _drawn(figure: "Figure", kind: str) -> bytes:
 
 
 def _axis(name: str) -> str:
-    unit = METRICS[name].unit
+    unit = handy_unit(METRICS[name].unit)[1]
     return f"{name} ({unit})" if unit else name
+
+
+def _along(rows: Sequence[Row], name: str) -> list[float]:
+    """In the axis' unit."""
+    factor = handy_unit(METRICS[name].unit)[0]
+    return [row.values[name] / factor for row in rows]
+
+
+def _plain_ticks(axes: "Axes") -> None:
+    """1, 2, 5, 10, 20, 50 instead of powers of ten, which fronts seldom span."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _scatter(axes: "Axes", rows: Sequence[Row], names: Sequence[str], colour: str, label: str) -> None:
     if rows:
-        x, y = ([row.values[name] for row in rows] for name in names)
+        x, y = (_along(rows, name) for name in names)
         axes.scatter(x, y, s=14, c=colour, label=label)
 
 
 def _draw_front(axes: "Axes", front: Sequence[Row], names: Sequence[str]) -> None:
     if not front:
         return
-    across, up = ([row.values[name] for row in front] for name in names)
-    axes.plot(across, up, color=_FRONT, marker="o", drawstyle="steps-post", label="front")
+    across, up = (_along(front, name) for name in names)
+    axes.plot(across, up, color=_FRONT, drawstyle="steps-post", label="front")
+    for known, label in ((True, "synthesised"), (False, "estimated")):
+        mine = [row for row in front if ("synthesis" in row.rungs["lut"]) is known]
+        if mine:
+            x, y = (_along(mine, name) for name in names)
+            face = _FRONT if known else "white"
+            axes.scatter(x, y, s=40, zorder=3, facecolors=face, edgecolors=_FRONT, label=f"front, {label}")
     for row, x, y in zip(front, across, up, strict=True):
         axes.annotate(str(row.number), (x, y), textcoords="offset points", xytext=(5, 5))

@@ -8,7 +8,7 @@ from ..driver.layers import LayerReport
 from .layers import design_layers
 from .metrics import METRICS, RESOURCES
 from .pictures import parallel_picture, pareto_picture, sensitivity_picture
-from .results import Row, front_rows, point_rows
+from .results import Row, front_rows, point_rows, preset_rows
 from .study import Study
 from .units import shown_value
 
@@ -20,6 +20,12 @@ _PICTURES = (
     ("What each parameter is worth", sensitivity_picture),
 )
 _MOST_COLUMNS = 12
+_RUNGS = (
+    "<i>closed form</i>, a formula; <i>learnt</i>, the formula corrected by what was synthesised and routed before; "
+    "<i>timing</i>, compiled and timed to the cycle; <i>tuned</i>, the same with schedules that were searched for; "
+    "<i>rtl</i>, counted by its Verilog, which gave every bit; <i>synthesis</i>, counted in Yosys' netlist; "
+    "<i>routed</i>, nextpnr's clock"
+)
 
 
 def study_html(study: Study) -> str:
@@ -27,11 +33,16 @@ def study_html(study: Study) -> str:
     question = study.question
     searched = [parameter.name for parameter in question.space.parameters]
     names = ", ".join(model.name for model in question.setting.workload.models)
+    front = front_rows(question, study.front())
     parts = [
         f"<h1>{escape(names)} on {escape(question.setting.board)}</h1>",
         _facts(study),
         "<h2>Designs of the front</h2>",
-        _table(front_rows(question, study.front()), searched),
+        f"<p>Below each number, how it was come by: {_RUNGS}.</p>",
+        _table(front, []),
+        "<h2>Their parameters</h2>",
+        _parameters(front, searched),
+        *_presets(study),
         *_layers(study),
     ]
     if study.front() and len(question.goals) > 1:
@@ -44,6 +55,20 @@ def study_html(study: Study) -> str:
     return page.replace("{{title}}", escape(f"{names} on {question.setting.board}")).replace(
         "{{body}}", "\n".join(parts)
     )
+
+
+def _presets(study: Study) -> Iterable[str]:
+    """What the hand-made designs cost, as far as the search looked at them."""
+    rows = preset_rows(study)
+    if rows:
+        yield "<h2>Presets, for comparison</h2>"
+        yield _table(rows, [], all_of_them=True)
+
+
+def _parameters(rows: Sequence[Row], searched: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("", "design", *searched))
+    body = "\n".join(f"<tr>{''.join(_cells(row, (), searched, False))}</tr>" for row in rows)
+    return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _layers(study: Study) -> Iterable[str]:
@@ -86,6 +111,8 @@ def _facts(study: Study) -> str:
         "Learnt": " ".join(study.correction.lines()) or "nothing: no design had been synthesised",
         "Trials": f"{study.trials:,}, {study.points:,} different designs: {outcomes}",
     }
+    if study.unreported:
+        facts["Not shown"] = f"{study.unreported:,} more designs of the front, which were not verified"
     return "<dl>" + "".join(f"<dt>{key}</dt><dd>{escape(text)}</dd>" for key, text in facts.items()) + "</dl>"
 
 

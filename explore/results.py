@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..config import Config
@@ -13,7 +13,7 @@ from .question import Candidate, Outcome, Question
 from .rungs import Knowledge
 from .study import Study
 
-__all__ = ["Row", "front_rows", "point_rows", "rows_csv", "study_json"]
+__all__ = ["Row", "front_rows", "point_rows", "preset_rows", "rows_csv", "study_json"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,16 @@ def point_rows(study: Study) -> list[Row]:
     return [
         _row(study.question, config, known, number, str(outcome), reason, numbers.get(config.hash, 0))
         for number, config, known, outcome, reason in study.looked_at()
+    ]
+
+
+def preset_rows(study: Study) -> list[Row]:
+    """The designs that were tried before all others, under their own names, as far as the space has them."""
+    names = {config.hash: config.name for config in study.question.first}
+    return [
+        replace(row, config=row.config.replace(name=names[row.config.hash]))
+        for row in point_rows(study)
+        if row.config.hash in names
     ]
 
 

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from types import TracebackType
 from typing import Protocol
 
@@ -170,7 +171,16 @@ def _begin(setting: Setting) -> None:
     """In a worker: Ctrl-C is the parent's to handle, and must not reach the tools that the worker starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setpgid(0, 0)
+    Thread(target=_end_with_parent, daemon=True).start()
     _here[:] = [setting]
+
+
+def _end_with_parent() -> None:
+    """A search that was killed leaves nobody behind: its workers would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _evaluate_here(job: Job) -> Measurement:

@@ -59,6 +59,8 @@ def test_from_a_search_to_a_design(tilewright: Callable[..., Any], store: Path, 
     assert json.loads(again.out)["front"] == front
     page = report.read_text()
     layers = page.count("<tr>") - (2 + len(front) + 8)
+    assert json.loads(report.with_suffix(".json").read_text())["front"] == front
+    assert len(report.with_suffix(".csv").read_text().splitlines()) == 9
     assert page.count("<svg") == 3 and layers > 5 and page.count(' cycles">') >= len(front) and "{{" not in page
     assert not re.search(r'(src|href)="(?!#)', page), "it must need nothing from elsewhere"
     design = tmp_path / "design"
@@ -96,7 +98,7 @@ def test_the_table_says_where_numbers_are_from(tilewright: Callable[..., Any], s
     assert " ms cT" in shown.out and "Each number's rung: c closed form, l learnt, t timing, T tuned" in shown.out
     nothing = tilewright(*ASKED, "--store", store, "--require", "latency<=1us")
     assert nothing.status == 0
-    assert "No design keeps all constraints. Most often, " in nothing.out
+    assert "No design keeps all constraints. Most often, " in nothing.out and " The nearest is 0." in nothing.out
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,9 @@ def test_the_table_says_where_numbers_are_from(tilewright: Callable[..., Any], s
         (("-m", DIGITS, "-b", "ulx3s-85f", "--minimise", "speed"), "a metric must be one of latency, "),
         (("-m", DIGITS, "-b", "ulx3s-85f", "--jobs", 1, "--cluster", "tcp://x:1"), "--jobs must be left out with --cl"),
         (("-m", DIGITS, "-b", "ulx3s-85f", "--cluster", "nowhere"), "--cluster must be "),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--vary", "colour=3"), "colour is not a parameter of the hardware; those "),
+        (("-m", DIGITS, "-b", "ulx3s-85f", "--require", "dsp<=9", "--require", "dsp>=10"), "constraints must leave "),
+        (("--verify",), "--verify must come with --models: without, the last search of the store is shown again"),
         (("--pick", 1), "--pick N and --out FOLDER must be given together"),
         (("--store", "none.db"), "store none.db does not exist: search first, with --store none.db"),
     ],
@@ -141,6 +146,33 @@ def test_ctrl_c_leaves_a_store_that_goes_on(tmp_path: Path) -> None:
         [sys.executable, "-m", "tilewright", "explore", "--store", str(store), "--json"], capture_output=True, text=True
     )
     assert done.returncode == 0 and json.loads(done.stdout)["points"] > 0, done.stderr
+
+
+def test_a_killed_search_leaves_nobody_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tilewright", *map(str, ASKED[:5]), "--search", "random", "--jobs", "2"]
+    store = tmp_path / "explore.db"
+    process = subprocess.Popen(
+        [*command, "--store", str(store), "--points", "100000"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        wait_for_results(process, store)
+        workers = children(process.pid)
+    finally:
+        process.kill()
+        process.communicate()
+    assert len(workers) >= 2
+    for _ in range(200):
+        if not any(Path(f"/proc/{each}").exists() for each in workers):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail(f"still there: {workers}")
+    subprocess.run([sys.executable, "-m", "tilewright", "explore", "--store", str(store)], check=True, timeout=60)
+
+
+def children(parent: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True)
+    return [int(word) for word in found.stdout.split()]
 
 
 def wait_for_results(process: "subprocess.Popen[str]", store: Path) -> None:
