@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tilewright.config import load_config
 from tilewright.errors import TilewrightError
+from tilewright.explore import tools
 from tilewright.explore.rungs import Measurement, Rung
 from tilewright.explore.store import Asked, Store, StoredTrial
 
@@ -113,3 +114,9 @@ def test_the_study_that_was_reported_last(tmp_path: Path) -> None:
         store.add_front("first", [3])
         assert store.last_study() == ("first", {"a": 1})
         assert store.front_rungs("first") == [3] == store.front_rungs("second")
+
+
+@pytest.mark.parametrize("rung", list(Rung))
+def test_results_depend_on_sources_that_exist(rung: Rung) -> None:
+    folder = Path(tools.__file__).parents[1]
+    assert all(any(folder.glob(pattern)) for pattern in tools._SOURCES[rung]), "a source has moved"
