@@ -1,6 +1,7 @@
 """A board at the end of a serial line, as a device."""
 
-from time import sleep
+from collections.abc import Callable
+from time import monotonic, sleep
 
 import numpy as np
 
@@ -28,8 +29,8 @@ class BoardDevice(OperatedDevice):
         The serial port, for example /dev/ttyUSB0.
     baud
         Bits per second of the line.
-    patience
-        Seconds without a good answer after which the board is given up.
+    patience, clock
+        As of :class:`HostLink`.
 
     Members
     -------
@@ -46,9 +47,17 @@ class BoardDevice(OperatedDevice):
 
     name = "uart"
 
-    def __init__(self, config: Config, *, port: str = "", baud: int = 3_000_000, patience: float = 5.0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        port: str = "",
+        baud: int = 3_000_000,
+        patience: float = 5.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._look = _SHORTEST_LOOK
-        self._link = HostLink(_open_line(port, baud), baud=baud, patience=patience, name=port)
+        self._link = HostLink(_open_line(port, baud), baud=baud, patience=patience, name=port, clock=clock)
         try:
             base, size, self._word, self.clock_hz = (self._link.read32(SYSTEM_PAGE + place) for place in System)
             driver = RegisterDriver(self._link, config, idle=self._idle, interrupt=True)

@@ -1,6 +1,7 @@
 """The host's end of the link to a board: requests over a line that may lose, damage and invent bytes."""
 
 import secrets
+from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
@@ -16,6 +17,7 @@ _GRACE = 0.1
 _LEAST_ATTEMPTS = 16  # within the patience
 _FEWEST_ATTEMPTS = 4  # however long they take
 _MANY = 4096
+_GLANCE = 0.05  # between looks at the clock, which need not be that of the line's timeouts
 
 
 class LinkError(DeviceError):
@@ -50,9 +52,11 @@ class HostLink:
     baud
         Its speed, for knowing when an answer is late.
     patience
-        Seconds without a good answer after which the board is given up.
+        Seconds without a good answer after which the board is given up; more, where it has been slow to answer before.
     name
         What errors call the line.
+    clock
+        Seconds as they pass for the board: those of a simulated one may be longer than the host's.
 
     Members
     -------
@@ -65,13 +69,18 @@ class HostLink:
         No board answers, or one that speaks another version of the protocol.
     """
 
-    def __init__(self, line: Line, *, baud: int, patience: float, name: str) -> None:
+    def __init__(
+        self, line: Line, *, baud: int, patience: float, name: str, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._line, self._baud, self._patience, self._name = line, baud, patience, name
+        self._clock = clock
         self._deframer = Deframer()
         self._session = secrets.randbelow((1 << 32) - 1) + 1
         self._sequence = -1
         self._broken = False
-        self._slowness = 1.0  # of the board and its line, as times of what the line's speed lets expect
+        self._slowness = self._usual = (
+            1.0  # of the board, as times of what the line's speed lets expect; on a good line
+        )
         self.repeats = 0
         version = self._request(Kind.OPEN).value
         if version != PROTOCOL_VERSION:
@@ -120,31 +129,36 @@ class HostLink:
         raw = on_line(asked.encode())
         expected = PAYLOAD_BYTES if asked.kind == Kind.READ_MEMORY else 0
         nominal = _LATENCY + (len(raw) + expected + _FRAME_OVERHEAD) * _BITS_PER_BYTE / self._baud
-        started = now = monotonic()
-        end = started + self._patience
+        patience = max(self._patience, 2 * _LEAST_ATTEMPTS * self._usual * nominal)
+        started = now = self._clock()
+        end = started + patience
         attempts = 0
         clean = True
         while now < end or attempts < _FEWEST_ATTEMPTS:  # this process may have been suspended until after the end
             attempts += 1
             self._line.write(raw)
-            wait = min(_GRACE + 2 * self._slowness * nominal, self._patience / _LEAST_ATTEMPTS)
+            wait = min(_GRACE + 2 * self._slowness * nominal, patience / _LEAST_ATTEMPTS)
             answer = self._answer(asked, now + wait)
-            now = monotonic()
+            now = self._clock()
             if answer is not None:
                 measured = (now - started) / nominal if clean else 0.0
                 self._slowness = max(1.0, (self._slowness + measured) / 2)
+                self._usual = max(1.0, (self._usual + measured) / 2) if clean else self._usual
                 return answer
             clean = False
             self.repeats += 1
         raise LinkError(
-            f"the board on {self._name} must answer within {self._patience:g} s, and does not: is it connected, "
+            f"the board on {self._name} must answer within {patience:.3g} s, and does not: is it connected, "
             "configured, and no other program using it?"
         )
 
     def _answer(self, asked: Frame, deadline: float) -> Frame | None:
         """The answer to `asked`; None if it is late, or something arrived damaged: ask again."""
-        while (left := deadline - monotonic()) > 0:
-            self._line.timeout = left
+        late = False
+        while not late:
+            left = deadline - self._clock()
+            late = left <= 0  # what arrived while this process was suspended is taken nevertheless
+            self._line.timeout = min(max(left, 0.0), _GLANCE)
             for raw in self._deframer.feed(self._line.read(min(max(self._line.in_waiting, 1), _MANY))):
                 got = Frame.decode(raw)
                 if got is None or (got.kind, got.address) == (ANSWER, Status.DAMAGED):

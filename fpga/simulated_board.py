@@ -24,7 +24,7 @@ _VERILOG = "system.v"
 _MEMORY_BYTES = 1 << 18
 _CHIP = SdramChip()
 _BAUD = 10_000_000  # fewer cycles to simulate for a byte than at a real board's 3 Mbaud
-_PATIENCE = 60.0
+_PATIENCE = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,7 @@ class SimulatedBoard:
 
     def __init__(self, config: Config, system: SystemConfig | None = None, *, seed: int = 0) -> None:
         chosen = system if system is not None else simulated_system(_MEMORY_BYTES)
+        self._clock_hz = chosen.clock_hz
         self._library = _load(_built(config, chosen))
         self._handle: int | None = self._library.board_create(chosen.clock_hz / chosen.baud, seed)
         self.port = self._library.board_name(self._handle).decode()
@@ -115,6 +116,13 @@ class SimulatedBoard:
         """Clock cycles that were simulated so far."""
         return int(self._library.board_cycles(self._live))
 
+    def seconds(self) -> float:
+        """Time as it passes for the board: by its clock, and while nothing happens by the host's.
+
+        However busy the machine is, a board that has something to do loses none of it.
+        """
+        return self.cycles / self._clock_hz + float(self._library.board_idle(self._live))
+
     @property
     def _live(self) -> int:
         if self._handle is None:
@@ -143,7 +151,7 @@ class SimulatedBoardDevice(BoardDevice):
     def __init__(self, config: Config, *, memory_bytes: int | None = _MEMORY_BYTES) -> None:
         self.board = SimulatedBoard(config, simulated_system(memory_bytes))
         try:
-            super().__init__(config, port=self.board.port, patience=_PATIENCE)
+            super().__init__(config, port=self.board.port, patience=_PATIENCE, clock=self.board.seconds)
         except BaseException:
             self.board.close()
             raise
@@ -194,8 +202,8 @@ def _load(path: Path) -> ctypes.CDLL:
     handle = ctypes.c_void_p
     library.board_create.restype, library.board_create.argtypes = handle, (ctypes.c_double, ctypes.c_uint64)
     library.board_name.restype = ctypes.c_char_p
-    library.board_cycles.restype = ctypes.c_uint64
-    for name in ("destroy", "name", "serve", "stop", "reset", "cycles"):
+    library.board_cycles.restype, library.board_idle.restype = ctypes.c_uint64, ctypes.c_double
+    for name in ("destroy", "name", "serve", "stop", "reset", "cycles", "idle"):
         getattr(library, f"board_{name}").argtypes = (handle,)
     library.board_cut.argtypes = (handle, ctypes.c_int)
     library.board_set_faults.argtypes = (handle, ctypes.POINTER(ctypes.c_double), ctypes.c_uint64)

@@ -49,6 +49,7 @@ class Board {
     void cut(bool is) { cut_ = is; }
     const char *name() const { return name_.c_str(); }
     uint64_t cycles() const { return now_; }
+    double idle() const { return naps_ * kNap / 1000.0; }
 
     void set_faults(const Faults &faults, uint64_t seed) {
         std::lock_guard<std::mutex> hold(mutex_);
@@ -111,7 +112,7 @@ class Board {
 
     void exchange(int nap) {
         pollfd waits{terminal_, POLLIN, 0};
-        if (nap) poll(&waits, 1, nap);
+        if (nap && poll(&waits, 1, nap) == 0) ++naps_;
         if (reset_wanted_.exchange(false)) reset();
         uint8_t bytes[512];
         while (to_.waiting() < kWaiting) {
@@ -159,7 +160,7 @@ class Board {
     std::string name_, outgoing_;
     int terminal_ = -1, host_ = -1;
     int quiet_ = 0;
-    std::atomic<uint64_t> now_{0}, cut_until_{0};
+    std::atomic<uint64_t> now_{0}, cut_until_{0}, naps_{0};
     std::atomic<bool> stopped_{false}, reset_wanted_{false}, cut_{false};
     std::mutex mutex_;  // guards what follows
     Faults faults_{};
@@ -192,6 +193,9 @@ API void board_stop(Board *board) { board->stop(); }
 API void board_reset(Board *board) { board->press_reset(); }
 API void board_cut(Board *board, int cut) { board->cut(cut != 0); }
 API uint64_t board_cycles(Board *board) { return board->cycles(); }
+
+// Seconds for which nothing happened, and few cycles were simulated.
+API double board_idle(Board *board) { return board->idle(); }
 
 API void board_set_faults(Board *board, const tilewright::Faults *faults, uint64_t seed) {
     board->set_faults(*faults, seed);

@@ -206,19 +206,58 @@ def test_a_line_that_fails() -> None:
 
 
 def test_a_host_that_sleeps_longer_than_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    board = Board()
-    link = linked(board, patience=2.0)
-    asleep, read, naps = 0.0, board.read, [100.0, 100.0]
+    board, asleep = Board(), 0.0
+    link = HostLink(board, baud=3_000_000, patience=2.0, name="line", clock=lambda: monotonic() + asleep)
+    read, losses = board.read, [True] * 4  # two to an attempt: one in time, and one for what came meanwhile
 
     def interrupted(size: int) -> bytes:
         nonlocal asleep
-        if naps:
-            asleep += naps.pop()
+        if losses:
+            asleep += 100.0
+            losses.pop()
             board._outgoing.clear()
             return b""
         return read(size)
 
-    monkeypatch.setattr("tilewright.driver.link.monotonic", lambda: monotonic() + asleep)
     monkeypatch.setattr(board, "read", interrupted)
     link.write32(8, 5)
     assert board.accesses == [(8, 5)] and link.repeats == 2
+
+
+def test_what_came_while_the_host_slept_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    board, asleep = Board(), 0.0
+    link = HostLink(board, baud=3_000_000, patience=2.0, name="line", clock=lambda: monotonic() + asleep)
+    write = board.write
+
+    def write_and_sleep(data: bytes) -> object:
+        nonlocal asleep
+        asleep += 100.0
+        return write(data)
+
+    monkeypatch.setattr(board, "write", write_and_sleep)
+    for value in range(20):
+        link.write32(8, value)
+    assert link.repeats == 0
+
+
+def test_a_board_that_was_slow_is_given_more_time() -> None:
+    board, now = Board(), 0.0
+    link = HostLink(board, baud=3_000_000, patience=0.1, name="line", clock=lambda: now)
+    write, read = board.write, board.read
+
+    def slow(data: bytes) -> object:
+        nonlocal now
+        now += 0.5
+        return write(data)
+
+    def nothing(size: int) -> bytes:
+        nonlocal now
+        now += 1.0
+        return read(size)
+
+    board.write, board.read = slow, nothing  # type: ignore[method-assign]
+    for value in range(8):
+        link.write32(8, value)
+    board.harm = lambda raw: b""
+    with pytest.raises(LinkError, match=r"must answer within 4\d\.\d s, and does not"):
+        link.write32(8, 9)

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from tilewright import compile_model
-from tilewright.config import load_config
+from tilewright.config import Config, load_config
 from tilewright.driver.board import BoardDevice
 from tilewright.driver.device import Device, open_device
 from tilewright.driver.link import LinkError
@@ -83,6 +83,10 @@ def run_on(device: Device, program: Program, inputs: dict[str, np.ndarray]) -> d
         device.close()
 
 
+def opened(board: SimulatedBoard, *, patience: float = PATIENCE, config: Config = TINY) -> BoardDevice:
+    return BoardDevice(config, port=board.port, patience=patience, clock=board.seconds)
+
+
 def require_equal(found: dict[str, np.ndarray], program: Program, inputs: dict[str, np.ndarray]) -> None:
     for name, array in run_on(open_device("native", TINY), program, inputs).items():
         np.testing.assert_array_equal(found[name], array)
@@ -115,7 +119,7 @@ def test_kws_in_block_ram_and_in_sdram(memory_bytes: int | None) -> None:
 
 def test_memory_and_its_end(quiet: SimulatedBoard) -> None:
     rng = np.random.default_rng(1)
-    with BoardDevice(TINY, port=quiet.port, patience=PATIENCE) as device:
+    with opened(quiet) as device:
         base = device.allocate(10_000)
         copy = rng.integers(0, 256, 10_000).astype(np.uint8)
         device.write(base, copy)
@@ -138,12 +142,12 @@ def test_memory_and_its_end(quiet: SimulatedBoard) -> None:
 
 def test_a_board_of_another_configuration_is_refused(quiet: SimulatedBoard) -> None:
     with pytest.raises(DeviceError, match="but it is tiny with block_in: 4, not 16"):
-        BoardDevice(load_config("vta-16"), port=quiet.port, patience=PATIENCE)
+        opened(quiet, config=load_config("vta-16"))
 
 
 def test_a_line_that_is_cut(quiet: SimulatedBoard, layer: Program) -> None:
     inputs = inputs_of(layer, 1)
-    device = BoardDevice(TINY, port=quiet.port, patience=8.0)
+    device = opened(quiet, patience=8.0)
     session = Session(layer, device)
     quiet.cut(True)
     with pytest.raises(LinkError, match=r"^the board on \S+ must answer within 8 s, and does not"):
@@ -152,12 +156,12 @@ def test_a_line_that_is_cut(quiet: SimulatedBoard, layer: Program) -> None:
     with pytest.raises(LinkError, match="has been lost: open the device again"):
         session.run(inputs)
     device.close()
-    require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
+    require_equal(run_on(opened(quiet), layer, inputs), layer, inputs)
 
 
 def test_a_line_that_is_cut_for_a_moment(quiet: SimulatedBoard, layer: Program) -> None:
     inputs = inputs_of(layer, 2)
-    device = BoardDevice(TINY, port=quiet.port, patience=PATIENCE)
+    device = opened(quiet)
     session = Session(layer, device)
     quiet.cut(True)
     mender = Thread(target=lambda: (time.sleep(0.5), quiet.cut(False)))
@@ -171,13 +175,13 @@ def test_a_line_that_is_cut_for_a_moment(quiet: SimulatedBoard, layer: Program) 
 
 def test_a_board_that_is_reset(quiet: SimulatedBoard, layer: Program) -> None:
     inputs = inputs_of(layer, 3)
-    device = BoardDevice(TINY, port=quiet.port, patience=PATIENCE)
+    device = opened(quiet)
     session = Session(layer, device)
     quiet.reset()
     with pytest.raises(LinkError, match="must keep its session, but has lost it: it was reset, or another program"):
         session.run(inputs)
     device.close()
-    require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
+    require_equal(run_on(opened(quiet), layer, inputs), layer, inputs)
 
 
 def faults_of(seed: int) -> Faults:
@@ -197,10 +201,10 @@ def test_a_bad_line_never_gives_a_wrong_result(
     for seed in seeds:
         inputs, faults = inputs_of(layer, seed), faults_of(seed)
         quiet.set_faults(faults, seed)
-        began = time.monotonic()
+        began = quiet.seconds()
         try:
             patience = PATIENCE if faults == Faults() else LITTLE_PATIENCE
-            with BoardDevice(TINY, port=quiet.port, patience=patience) as device:
+            with opened(quiet, patience=patience) as device:
                 found = Session(layer, device).run(inputs)
             repeated += device.repeats
         except LinkError:
@@ -208,9 +212,9 @@ def test_a_bad_line_never_gives_a_wrong_result(
         else:
             right += 1
             require_equal(found, layer, inputs)
-        assert time.monotonic() - began < 20 * PATIENCE
-    assert right > 0 and repeated > 0  # how many depends on how busy the machine is
+        assert quiet.seconds() - began < 20 * PATIENCE
+    assert right > len(seeds) // 3 and repeated > 0
     record_property("figure", f"bad line: of {len(seeds)} runs {right} right, {len(seeds) - right} ended with an error")
     quiet.set_faults(Faults())
     inputs = inputs_of(layer, 0)
-    require_equal(run_on(BoardDevice(TINY, port=quiet.port, patience=PATIENCE), layer, inputs), layer, inputs)
+    require_equal(run_on(opened(quiet), layer, inputs), layer, inputs)
