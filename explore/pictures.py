@@ -173,8 +173,8 @@ def _draw_front(axes: "Axes", front: Sequence[Row], names: Sequence[str]) -> Non
     for known, label in ((True, "synthesised"), (False, "estimated")):
         mine = [row for row in front if ("synthesis" in row.rungs["lut"]) is known]
         if mine:
-            x, y = (_along(mine, name) for name in names)
             face = _FRONT if known else "white"
-            axes.scatter(x, y, s=40, zorder=3, facecolors=face, edgecolors=_FRONT, label=f"front, {label}")
+            place = {axis: _along(mine, name) for axis, name in zip("xy", names, strict=True)}
+            axes.scatter(**place, s=40, zorder=3, facecolors=face, edgecolors=_FRONT, label=f"front, {label}")
     for row, x, y in zip(front, across, up, strict=True):
         axes.annotate(str(row.number), (x, y), textcoords="offset points", xytext=(5, 5))

@@ -112,7 +112,7 @@ class Question:
             Where something was learnt since the latest: a new one, which judges its points again.
         """
         mine = self.to_json()
-        for key, settings in reversed(studies.items()):
+        for key, settings in reversed(list(studies.items())):
             learnt = {name: settings.get(name) for name in ("learnt_from", "earlier")}
             if settings == {**mine, **learnt}:
                 if anew and settings["learnt_from"] != last:
