@@ -1,7 +1,8 @@
-"""Registers behind an ECP5's multipliers and block RAMs move into them: Yosys leaves them in the fabric.
+"""Registers around an ECP5's multipliers and behind its block RAMs move into them: Yosys leaves them in the fabric.
 
-The cells' own output registers answer within a fraction of the time, and the way to the register outside is saved. No
-cycle changes: a register is taken in only where it is all that the outputs go to.
+The cells' own registers answer within a fraction of the time, and the way to or from the register outside is saved. No
+cycle changes: an output's register is taken in only where it is all that the output goes to, and an operand's becomes
+one in each multiplier that it feeds, whoever else keeps the one outside.
 """
 
 import json
@@ -29,11 +30,12 @@ class _Control:
 
 
 def pack_registers(netlist: Path, *, top: str) -> int:
-    """Rewrite a netlist in Yosys' JSON; the result is the number of cells whose output registers are now used."""
+    """Rewrite a netlist in Yosys' JSON; the result says how many groups of registers have moved."""
     design = json.loads(netlist.read_text(encoding="utf-8"))
     cells = design["modules"][top]["cells"]
     packer = _Packer(design["modules"][top], cells)
     packed = sum(packer.pack(cell, outputs, kind) for cell, outputs, kind in list(_candidates(cells)))
+    packed += sum(packer.pack_operands(name) for name, cell in list(cells.items()) if cell["type"] == _MULTIPLIER)
     if packed:
         netlist.write_text(json.dumps(design, separators=(",", ":")), encoding="utf-8")
     return packed
@@ -62,7 +64,10 @@ class _Packer:
     def __init__(self, module: _Cell, cells: dict[str, _Cell]) -> None:
         self._cells = cells
         self._users: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        self._registers: dict[int, str] = {}
         for name, cell in cells.items():
+            if cell["type"] == _FLIP_FLOP:
+                self._registers[cell["connections"]["Q"][0]] = name
             for pin, bits in cell["connections"].items():
                 if cell["port_directions"][pin] != "output":
                     self._note(bits, name, pin)
@@ -94,6 +99,47 @@ class _Packer:
         (_use_multiplier if kind == "P" else _use_block_ram)(cell, control, kind)
         return True
 
+    def pack_operands(self, name: str) -> bool:
+        """Whether the registers before both operands of a multiplier could become its own."""
+        cell = self._cells[name]
+        operands = {operand: self._before(cell, operand) for operand in "AB"}
+        controls = {operand: self._common(found) for operand, found in operands.items() if found is not None}
+        taken = {operand: control for operand, control in controls.items() if control is not None}
+        clocks = {control.clock for control in taken.values()} | set(cell["connections"].get("CLK0", ()))
+        if len(taken) < len(operands) or len(clocks) > 1:
+            return False
+        for operand, control in taken.items():
+            for pin, register in (operands[operand] or {}).items():
+                self._take_in(name, pin, register)
+            _use_operand(cell, operand, control)
+        return True
+
+    def _before(self, cell: _Cell, operand: str) -> dict[str, str] | None:
+        """The register of each pin that is no constant; None where one has none."""
+        found = {}
+        for pin in _pins(cell, rf"{operand}\d+"):
+            (bit,) = cell["connections"][pin]
+            if isinstance(bit, int):
+                if bit not in self._registers:
+                    return None
+                found[pin] = self._registers[bit]
+        return found
+
+    def _common(self, registers: Mapping[str, str]) -> _Control | None:
+        controls = {_control(self._cells[name]) for name in registers.values()}
+        return controls.pop() if len(controls) == 1 else None
+
+    def _take_in(self, name: str, pin: str, register: str) -> None:
+        """The pin takes what the register does, and the register goes with its last user."""
+        flip_flop = self._cells[register]["connections"]
+        (after,), (before,) = flip_flop["Q"], flip_flop["DI"]
+        self._users[after].remove((name, pin))
+        self._cells[name]["connections"][pin] = [before]
+        self._note([before], name, pin)
+        if not self._users[after]:
+            del self._cells[register], self._registers[after]
+            self._users[before].remove((register, "DI"))
+
 
 def _control(flip_flop: _Cell) -> _Control | None:
     """None for one that has a reset, starts with 1, or works in another way that the cells' registers do not."""
@@ -120,6 +166,16 @@ def _use_multiplier(cell: _Cell, control: _Control, _: str) -> None:
     cell["parameters"] |= {"REG_OUTPUT_CLK": "CLK0", "REG_OUTPUT_CE": "CE0", "REG_OUTPUT_RST": "RST0"}
     cell["parameters"] |= {"GSR": "DISABLED"}
     for pin, bit in (("CLK0", control.clock), ("CE0", control.enable), ("RST0", "0")):
+        _connect(cell, pin, bit)
+
+
+def _use_operand(cell: _Cell, operand: str, control: _Control) -> None:
+    """An enable of its own, since operands and product seldom move together."""
+    enable = f"CE{'AB'.index(operand) + 1}"
+    for pin, line in (("CLK", "CLK0"), ("CE", enable), ("RST", "RST0")):
+        cell["parameters"][f"REG_INPUT{operand}_{pin}"] = line
+    cell["parameters"]["GSR"] = "DISABLED"
+    for pin, bit in (("CLK0", control.clock), (enable, control.enable), ("RST0", "0")):
         _connect(cell, pin, bit)
 
 

@@ -12,11 +12,12 @@ from ..config import Config
 __all__ = ["MultiplierArray", "array_latency", "array_operands"]
 
 _ADDER_INPUTS = 4
+_OPERAND_STAGES = 2  # one half-way from the memories to the multipliers, and the multipliers' own
 
 
 def array_latency(config: Config) -> int:
-    """Cycles from a step's operands to its sums: the products, and the adder tree's levels."""
-    return 1 + _levels(config.block_in)
+    """Cycles from a step's operands to its sums: two registers, the products, and the adder tree's levels."""
+    return _OPERAND_STAGES + 1 + _levels(config.block_in)
 
 
 def array_operands(config: Config) -> dict[str, Any]:
@@ -53,23 +54,35 @@ class MultiplierArray(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         stages = [self.valid]
-        for level in range(self._levels):
+        for level in range(_OPERAND_STAGES + self._levels):
             stage = Signal(name=f"stage{level}")
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
+        act, wgt = self._operands(m, stages)
         for row in range(self._config.rows):
             for out in range(self._config.block_out):
-                self._dot_product(m, row, out, stages)
+                self._dot_product(m, row, out, (act[row], wgt), stages[_OPERAND_STAGES:])
         return m
 
-    def _dot_product(self, m: Module, row: int, out: int, stages: list[Signal]) -> None:
+    def _operands(self, m: Module, stages: list[Signal]) -> tuple[Any, Any]:
+        """A row of activations goes to `block_out` columns far from its memory, and each weight to its place."""
+        act, wgt = self.act, self.wgt
+        for n in range(_OPERAND_STAGES):
+            act_q = Signal(self.act.shape(), name=f"act{n}", reset_less=True)
+            wgt_q = Signal(len(self.wgt), name=f"wgt{n}", reset_less=True)
+            with m.If(stages[n]):
+                m.d.sync += [act_q.eq(act), wgt_q.eq(wgt)]
+            act, wgt = act_q, wgt_q
+        return act, wgt
+
+    def _dot_product(self, m: Module, row: int, out: int, operands: tuple[Any, Any], stages: list[Signal]) -> None:
         block_in = self._config.block_in
         terms = []
         with m.If(stages[0]):
             for k in range(block_in):
                 product = Signal(signed(16), name=f"product_{row}_{out}_{k}", reset_less=True)
-                x = self.act[row].word_select(k, 8).as_signed()
-                w = self.wgt.word_select(out * block_in + k, 8).as_signed()
+                x = operands[0].word_select(k, 8).as_signed()
+                w = operands[1].word_select(out * block_in + k, 8).as_signed()
                 m.d.sync += product.eq(x * w)
                 terms.append(product)
         for level in range(self._levels):

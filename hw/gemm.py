@@ -20,6 +20,9 @@ from .signatures import READ_LATENCY, engine_members, log2
 
 __all__ = ["GemmEngine"]
 
+# Nothing keeps a write waiting, and who is started by its token reads three cycles after `complete` at the earliest.
+_ANNOUNCED_EARLY = 2
+
 
 class GemmEngine(Component):
     """Initiation interval 1, no gap between nests, consecutive updates of one accumulator included.
@@ -73,7 +76,7 @@ class GemmEngine(Component):
         in_flight = self._datapath(m, walker.point, issue, sequencer.complete)
         m.d.comb += [
             self.awake.eq(sequencer.awake | walker.point.valid | in_flight),
-            self.activity.busy.eq(walker.point.valid | in_flight | self.pending | self.instruction.valid),
+            self.activity.busy.eq(walker.point.valid | self.pending | self.instruction.valid),
             self.activity.token.eq(sequencer.waiting & ~walker.point.valid),
             self.activity.bank.eq(walker.point.valid & ~issue & ~self.halt),
             self.activity.progress.eq(issue | sequencer.started | sequencer.retired),
@@ -117,7 +120,8 @@ class GemmEngine(Component):
             self.acc_read.request.payload.eq(ask.acc),
         ]
         self._accumulate(m, arithmetic, pipe, depth)
-        m.d.comb += complete.eq(pipe[depth + 1].valid & pipe[depth + 1].last)
+        announced = pipe[depth + 1 - _ANNOUNCED_EARLY]
+        m.d.comb += complete.eq(announced.valid & announced.last)
         return Cat(entry.valid for entry in pipe[1:]).any()
 
     def _accumulate(self, m: Module, arithmetic: MultiplyAccumulate, pipe: list[Any], depth: int) -> None:

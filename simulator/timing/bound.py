@@ -24,7 +24,7 @@ _TO_START = 8  # prefetch, assembler, legality, queue: from the first instructio
 _LOAD_TO_USE = 10  # runs, bursts, port, steps, tokens: without the latency and the words
 _STORE_TO_END = 15  # runs, bursts, steps, port: the same
 _VECTOR_TO_END = 20  # the pipeline, its queue, retirement
-_GEMM_TO_END = 5  # operands, update, retirement: without the array
+_GEMM_TO_END = 5  # operands, update, retirement: without products and sums; the write is announced ahead
 _WRITES_OUTSTANDING = 8
 
 Numbers = np.ndarray | int

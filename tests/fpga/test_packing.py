@@ -50,3 +50,30 @@ def test_only_registers_that_are_all_there_is_behind_a_cell(tmp_path: Path) -> N
     assert block["connections"]["OCEB"] == block["connections"]["OCEA"] != ["1"]
     outside = {"cleared": 16, "watched": 16, "two enables": 16, "fresh": 1}
     assert len(kinds["TRELLIS_FF"]) == sum(outside.values())
+
+
+OPERANDS = """
+module design (input clk, input go, input [7:0] a, b, c, output [15:0] first, second, third, output [7:0] seen);
+    reg signed [7:0] shared, one, other;
+    reg signed [15:0] kept;
+    always @(posedge clk) begin
+        if (go) shared <= a;
+        one <= b;
+        other <= c;
+        kept <= shared * one;
+    end
+    assign first = kept, second = shared * other, third = shared * $signed(c), seen = other;
+endmodule
+"""
+
+
+def test_registers_before_operands_become_those_of_all_their_multipliers(tmp_path: Path) -> None:
+    synthesise(OPERANDS, FAMILIES["ecp5"], tmp_path, top="design", netlist=True)
+    cells = json.loads((tmp_path / NETLIST_JSON).read_text())["modules"]["design"]["cells"].values()
+    products = [cell for cell in cells if cell["type"] == "MULT18X18D"]
+    taken = [cell for cell in products if cell["parameters"].get("REG_INPUTA_CLK") == "CLK0"]
+    assert len(products) == 3 and len(taken) == 2
+    for cell in taken:
+        enables = {cell["connections"][cell["parameters"][f"REG_INPUT{operand}_CE"]][0] for operand in "AB"}
+        assert cell["parameters"]["REG_INPUTB_CLK"] == "CLK0" and "1" in enables and len(enables) == 2
+    assert sum(cell["type"] == "TRELLIS_FF" for cell in cells) == 8 + 8  # `shared` for the third, `other` for `seen`

@@ -1,10 +1,10 @@
 /* The matrix engine, which nothing stops: hw/gemm.py, array.py. */
 #include "timing.h"
 
-/* Registers of the multiplier array: products, then an adder tree of four inputs a level. */
+/* Registers of the multiplier array: operands, products, then an adder tree of four inputs a level. */
 static int array_latency(void)
 {
-    int latency = 1;
+    int latency = GEMM_OPERAND_STAGES + 1;
     for (int terms = BLOCK_IN; terms > 1; terms = (terms + 3) / 4)
         latency++;
     return latency;
@@ -25,7 +25,7 @@ void gemm_start(struct core *core, const struct instruction *instruction, uint32
     core->gemm_nests[core->gemm_count % GEMM_KEPT].start = now + 1;
     core->gemm_nests[core->gemm_count++ % GEMM_KEPT].work = work;
     e->free_at = e->walked[nest % FLIGHTS] = last;
-    completed(core, TW_ENGINE_GEMM, nest, last + port_delay(GEMM_WRITES_ACC));
+    completed(core, TW_ENGINE_GEMM, nest, last + port_delay(GEMM_WRITES_ACC) - GEMM_ANNOUNCED_EARLY);
     if (vector_may_read(core, TW_MEMORY_ACT, work->act_banks, now + 1) ||
         vector_may_read(core, TW_MEMORY_ACC, work->acc_banks, now + 1) ||
         vector_may_write(core, TW_MEMORY_ACC, work->acc_banks, now + 1))

@@ -136,11 +136,8 @@ static bool give_tokens(struct core *core, unsigned engine, unsigned signal, cyc
 static void count_retired(struct core *core, unsigned engine, const struct flight *flight, cycle visible, cycle now)
 {
     struct engine *e = &core->engines[engine];
-    cycle idle_from = now + 1;
-    if (engine == TW_ENGINE_GEMM && !flight->sync)
-        idle_from = MAX(idle_from, e->complete[flight->nest % FLIGHTS] + GEMM_FORWARDS);
-    e->busy += MAX(0, idle_from - MAX(visible, e->idle_from));
-    e->idle_from = MAX(e->idle_from, idle_from);
+    e->busy += now + 1 - MAX(visible, e->idle_from);
+    e->idle_from = now + 1;
     e->last_retired = now;
     if (!flight->sync) {
         bool steps = engine == TW_ENGINE_GEMM || engine == TW_ENGINE_VECTOR;

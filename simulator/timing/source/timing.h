@@ -33,7 +33,8 @@ typedef int64_t cycle;
 enum {
     SEQUENCER_IN_FLIGHT = 8,        /* sequencer.py */
     SCRATCHPAD_LATENCY = 2,         /* signatures.py, READ_LATENCY */
-    GEMM_FORWARDS = 3,              /* gemm.py: steps stay in its pipeline for the results kept */
+    GEMM_OPERAND_STAGES = 2,        /* array.py */
+    GEMM_ANNOUNCED_EARLY = 2,       /* gemm.py: completion before the last write */
     VECTOR_LATENCY = 18,            /* vector.py: _WRITTEN, and two cycles in the queue of results */
     VECTOR_WINDOW = 22,             /* vector.py: _WRITTEN + 6 */
     TRANSFER_BURSTS_AHEAD = 4,      /* transfer.py */
