@@ -122,7 +122,8 @@ class Core(Component):
             awake["load"] |= port.awake
             awake["gemm"] |= memories.awake.gemm
             awake["vector"] |= memories.awake.vector
-            awake["front"] = fetch.start | Cat(part.awake for part in front).any()
+            faults = Cat(part.fault.valid for part in (fetch, *engines.values()))
+            awake["front"] = fetch.start | faults.any() | Cat(part.awake for part in front).any()
             awake["sample"] = csr.awake
             self._gate(m, {name: reset | line for name, line in awake.items()})
         return m
@@ -190,11 +191,12 @@ class Core(Component):
         connect(m, flipped(self.s_axi), csr.s_axi)
         for name in ("fetch", *(e.name.lower() for e in ENGINES)):
             source = fetch if name == "fetch" else engines[Engine[name.upper()]]
-            connect(m, source.fault, getattr(supervisor, name))
+            caught = getattr(supervisor, name)
+            m.d[self._front] += [getattr(caught, part).eq(getattr(source.fault, part)) for part in ("valid", "code", "index")]
             m.d.comb += source.halt.eq(supervisor.halt)
         begin = Signal()
         m.d[self._front] += begin.eq(supervisor.begin)
-        idle = [~part.pending & ~heads[engine].level.any() for engine, part in engines.items()]
+        idle = [~part.pending & ~heads[engine].occupied for engine, part in engines.items()]
         m.d.comb += [
             supervisor.start.eq(csr.start),
             supervisor.soft_reset.eq(csr.soft_reset),
@@ -252,9 +254,11 @@ class Core(Component):
         axi = port.m_axi
         read_beat, written = axi.rvalid & axi.rready, axi.wvalid & axi.wready
         moves = fetch.dispatched | read_beat | written | (axi.arvalid & axi.arready) | (axi.bvalid & axi.bready)
+        moved = Signal(1 + len(engines))
+        m.d.sync += moved.eq(Cat(moves, *(part.activity.progress for part in engines.values())))
         m.d.comb += [
             supervisor.bus_idle.eq(port.idle),
-            supervisor.progress.eq(Cat(part.activity.progress for part in engines.values()).any() | moves),
+            supervisor.progress.eq(moved.any()),
             counters.running.eq(supervisor.busy),
             counters.clear.eq(supervisor.begin),
             counters.read_beat.eq(read_beat),

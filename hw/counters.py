@@ -17,7 +17,7 @@ COUNTER_BITS = 48
 
 
 class Counters(Component):
-    """Counts while `running`; `clear` begins anew. What happens in a cycle shows in `values` two cycles later.
+    """Counts while `running`; `clear` begins anew. What happens in a cycle shows in `values` three cycles later.
 
     Members
     -------
@@ -47,21 +47,21 @@ class Counters(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        running = Signal(name="was_running")
-        m.d.sync += running.eq(self.running & ~self.clear)
+        was_running, running = Signal(), Signal(name="ran")
+        m.d.sync += [was_running.eq(self.running & ~self.clear), running.eq(was_running & ~self.clear)]
 
-        def happened(name: str, value: Any, largest: int = 1) -> Any:
-            """A cycle later: what leads to events needs all of theirs."""
-            later = Signal(range(largest + 1), name=f"{name}_happened")
-            m.d.sync += later.eq(value)
+        def happened(name: str, events: Any) -> Any:
+            """How many, two cycles later: what leads to events needs all of theirs, and so does their sum."""
+            seen, later = Signal(len(events), name=f"{name}_seen"), Signal(range(len(events) + 1), name=f"{name}_happened")
+            m.d.sync += [seen.eq(events), later.eq(sum(seen[1:], seen[0]))]
             return later
 
         bus_bytes = self._config.bus_bytes
         steps: dict[str, Any] = {
             "cycles": 1,
-            "instructions": happened("retired", sum(self.retired[1:], self.retired[0]), len(ENGINES)),
+            "instructions": happened("retired", self.retired),
             "bytes_read": happened("read", self.read_beat) * bus_bytes,
-            "bytes_written": happened("written", sum(self.write_strobe[1:], self.write_strobe[0]), bus_bytes),
+            "bytes_written": happened("written", self.write_strobe),
         }
         for engine in ENGINES:
             activity = getattr(self, engine.name.lower())

@@ -22,6 +22,8 @@ from .signatures import AxiLite, SegmentTable, log2
 
 __all__ = ["ControlRegisters"]
 
+_GROUP_BITS = 4  # of a word's address: how many are chosen from in a cycle
+
 
 class ControlRegisters(Component):
     """Every register of ``isa/registers.py``. Unknown addresses read as 0, and writes to them do nothing.
@@ -138,18 +140,21 @@ class ControlRegisters(Component):
         bus = self.s_axi
         address, pending = Signal(10, name="read_word", reset_less=True), Signal(name="read_pending")
         value, answer = Signal(32, name="read_value"), Signal(32, name="read_answer", reset_less=True)
-        act = Signal(name="read_act")
+        look, looked, act = Signal(name="read_look"), Signal(name="read_looked"), Signal(name="read_act")
         m.d.comb += [
             bus.arready.eq(~pending),
-            act.eq(pending & (~bus.rvalid | bus.rready)),
+            look.eq(pending & ~looked),
+            act.eq(looked & (~bus.rvalid | bus.rready)),
             bus.rdata.eq(answer),
         ]
         with m.If(bus.arvalid & bus.arready):
             m.d.sync += [pending.eq(1), address.eq(bus.araddr[2:])]
+        with m.If(look):
+            m.d.sync += looked.eq(1)
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
         with m.If(act):
-            m.d.sync += [pending.eq(0), bus.rvalid.eq(1), answer.eq(value)]
+            m.d.sync += [pending.eq(0), looked.eq(0), bus.rvalid.eq(1), answer.eq(value)]
         digest = int(self._config.hash, 16)
         shown: dict[int, Any] = {
             register("IDENTITY"): Const(IDENTITY, 32),
@@ -162,26 +167,39 @@ class ControlRegisters(Component):
             register("ERROR_INDEX"): self.error_index,
             **{place: Cat(Const(0, low), bits) for place, (bits, low) in places.items()},
         }
-        with m.Switch(address):
-            for place, bits in shown.items():
-                with m.Case(place >> 2):
-                    m.d.comb += value.eq(bits)
-            with m.Default():
-                self._read_counters(m, address, act, value)
+        above: dict[int, Any] = {}
+        for n in range(len(COUNTERS)):
+            low, high = COUNTER_BASE + 8 * n, COUNTER_BASE + 8 * n + 4
+            shown |= {low: self.counters[n][:32], high: self.counters[n][32:]}
+            above[low] = self.counters[n][32:]
+        chosen, high = self._choose(m, "read", address, look, shown), self._choose(m, "above", address, look, above)
+        self._keep_high(m, address, look, act, chosen, high, value)
 
-    def _read_counters(self, m: Module, address: Any, act: Any, value: Any) -> None:
+    def _choose(self, m: Module, name: str, address: Any, look: Any, shown: dict[int, Any]) -> Signal:
+        """What `shown` has at the address that is looked at, a cycle later: one choice within groups, and one of them."""
+        chosen = Signal(32, name=f"{name}_chosen")
+        groups = sorted({place >> 2 + _GROUP_BITS for place in shown})
+        words = {group: Signal(32, name=f"{name}_group{group}", reset_less=True) for group in groups}
+        with m.If(look), m.Switch(address[:_GROUP_BITS]):
+            for n in range(1 << _GROUP_BITS):
+                with m.Case(n):
+                    m.d.sync += [word.eq(shown.get((group << _GROUP_BITS | n) << 2, 0)) for group, word in words.items()]
+        with m.Switch(address[_GROUP_BITS:]):
+            for group, word in words.items():
+                with m.Case(group):
+                    m.d.comb += chosen.eq(word)
+        return chosen
+
+    def _keep_high(self, m: Module, address: Any, look: Any, act: Any, chosen: Any, above: Any, value: Any) -> None:
         """The high half read right after its low half is the one that belonged to it."""
         high, held_for, held = Signal(32, reset_less=True), Signal.like(address), Signal(name="high_held")
-        number, upper = address[1 : 1 + (len(COUNTERS) - 1).bit_length()], address[0]
+        low, meant = Signal(name="low_half"), Signal(name="high_meant")
         first = COUNTER_BASE >> 2
         inside = (address >= first) & (address < first + 2 * len(COUNTERS))
-        counter = Signal(64, name="counter")
-        m.d.comb += counter.eq(self.counters.as_value().word_select(number, 64))
-        with m.If(inside & ~upper):
-            m.d.comb += value.eq(counter[:32])
-            with m.If(act):
-                m.d.sync += [high.eq(counter[32:]), held.eq(1), held_for.eq(address + 1)]
-        with m.Elif(inside):
-            m.d.comb += value.eq(Mux(held & (held_for == address), high, counter[32:]))
-            with m.If(act):
+        with m.If(look):
+            m.d.sync += [low.eq(inside & ~address[0]), meant.eq(inside & held & (held_for == address))]
+            with m.If(inside):
                 m.d.sync += held.eq(0)
+        m.d.comb += value.eq(Mux(meant, high, chosen))
+        with m.If(act & low):
+            m.d.sync += [high.eq(above), held.eq(1), held_for.eq(address + 1)]

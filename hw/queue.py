@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Module, Mux
+from amaranth import Module, Mux, Signal
 from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import fifo, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -27,8 +27,8 @@ class Queue(Component):
     -------
     input, output
         The two ends.
-    level
-        Payloads inside.
+    occupied
+        There is one inside, whether or not it shows already; a register.
     awake
         Something in it may change at the next edge.
     """
@@ -39,7 +39,7 @@ class Queue(Component):
             {
                 "input": In(stream.Signature(shape)),
                 "output": Out(stream.Signature(shape)),
-                "level": Out(range(depth + 1)),
+                "occupied": Out(1),
                 "awake": Out(1),
             }
         )
@@ -54,9 +54,14 @@ class Queue(Component):
             self.input.ready.eq(queue.w_rdy),
             self.output.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.output.ready),
-            self.level.eq(queue.level),
-            self.awake.eq((queue.w_en & queue.w_rdy) | Mux(queue.r_rdy, queue.r_en, queue.level.any())),
+            self.awake.eq((queue.w_en & queue.w_rdy) | Mux(queue.r_rdy, queue.r_en, self.occupied)),
         ]
+        inside = Signal(range(self._depth + 1))
+        enters, leaves = queue.w_en & queue.w_rdy, queue.r_en & queue.r_rdy
+        with m.If(enters & ~leaves):
+            m.d.sync += [inside.eq(inside + 1), self.occupied.eq(1)]
+        with m.Elif(leaves & ~enters):
+            m.d.sync += [inside.eq(inside - 1), self.occupied.eq(inside != 1)]
         if isinstance(self._shape, (Shape, int, range)):
             m.d.comb += self.output.payload.eq(queue.r_data)
         else:

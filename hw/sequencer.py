@@ -3,11 +3,12 @@
 from typing import Any
 
 from amaranth import Module, Signal
-from amaranth.lib import data, fifo, stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from ..isa.table import ENGINES, Opcode
 from .layout import INDEX_BITS
+from .queue import Queue
 from .signatures import engine_members
 
 __all__ = ["Sequencer"]
@@ -45,7 +46,7 @@ class Sequencer(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         entry = data.StructLayout({"index": INDEX_BITS, "signal": len(ENGINES), "sync": 1})
-        m.submodules.retire = retire = fifo.SyncFIFOBuffered(width=entry.size, depth=_IN_FLIGHT)
+        m.submodules.retire = retire = Queue(entry, depth=_IN_FLIGHT, block_memory=True)
         head = self.instruction.payload
         acquired, able, go, is_sync = Signal(), Signal(), Signal(), Signal()
         granted = Signal()
@@ -55,7 +56,7 @@ class Sequencer(Component):
             acquire.valid.eq(self.instruction.valid & ~acquired & ~self.halt),
             acquire.payload.eq(head.word.wait),
             granted.eq(acquired | (acquire.valid & acquire.ready)),
-            able.eq(self.instruction.valid & ~self.halt & retire.w_rdy & (acquired | acquire.ready)),
+            able.eq(self.instruction.valid & ~self.halt & retire.input.ready & (acquired | acquire.ready)),
             nest.valid.eq(able & ~is_sync),
             nest.payload.eq(head),
             go.eq(able & (is_sync | nest.ready)),
@@ -64,34 +65,32 @@ class Sequencer(Component):
             self.started_index.eq(head.index),
         ]
         m.d.sync += acquired.eq(granted & ~go)
-        incoming = Signal(entry)
         m.d.comb += [
-            incoming.index.eq(head.index),
-            incoming.signal.eq(head.word.signal),
-            incoming.sync.eq(is_sync),
-            retire.w_data.eq(incoming),
-            retire.w_en.eq(go),
+            retire.input.p.index.eq(head.index),
+            retire.input.p.signal.eq(head.word.signal),
+            retire.input.p.sync.eq(is_sync),
+            retire.input.valid.eq(go),
         ]
-        self._retire(m, retire, data.View(entry, retire.r_data))
+        self._retire(m, retire)
         m.d.comb += self.awake.eq(self.pending | self.halt | (self.instruction.valid & granted))
         m.d.comb += self.waiting.eq(
             (self.instruction.valid & ~granted) | (self.tokens.release.valid & ~self.tokens.release.ready)
         )
         return m
 
-    def _retire(self, m: Module, retire: Any, oldest: Any) -> None:
+    def _retire(self, m: Module, retire: Queue) -> None:
         """Nests complete in order; a SYNC is complete as soon as it is the oldest."""
         completed = Signal(range(_IN_FLIGHT + 2))
-        release = self.tokens.release
+        release, oldest = self.tokens.release, retire.output.p
         uses_one = Signal()
         m.d.comb += [
-            release.valid.eq(retire.r_rdy & (oldest.sync | completed.any())),
+            release.valid.eq(retire.output.valid & (oldest.sync | completed.any())),
             release.payload.eq(oldest.signal),
             self.retired.eq(release.valid & release.ready),
             self.retired_index.eq(oldest.index),
-            retire.r_en.eq(self.retired),
+            retire.output.ready.eq(self.retired),
             uses_one.eq(self.retired & ~oldest.sync),
-            self.pending.eq(retire.level.any()),
+            self.pending.eq(retire.occupied),
             self.oldest.eq(oldest.index),
         ]
         m.d.sync += completed.eq(completed + self.complete - uses_one)

@@ -16,8 +16,8 @@ def test_counting(testbench):
 
     async def body(context):
         totals = dict.fromkeys(COUNTERS, 0)
-        late = {}
-        for _ in range(600):
+        late, later = {}, {}
+        for _ in range(700):
             shown = context.get(counters.values)
             assert {name: shown[n] for n, name in enumerate(COUNTERS)} == totals
             running, clear = rng.random() < 0.9, rng.random() < 0.01
@@ -36,7 +36,7 @@ def test_counting(testbench):
                 context.set(getattr(counters, name), value)
             await context.tick()
             totals = {name: 0 if clear else totals[name] + late.get(name, 0) for name in COUNTERS}
-            late = steps if running and not clear else {}
+            late, later = ({}, {}) if clear else (later, steps if running else {})
         assert all(totals.values())
 
     testbench(counters, body)
