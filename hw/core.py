@@ -192,7 +192,9 @@ class Core(Component):
         for name in ("fetch", *(e.name.lower() for e in ENGINES)):
             source = fetch if name == "fetch" else engines[Engine[name.upper()]]
             caught = getattr(supervisor, name)
-            m.d[self._front] += [getattr(caught, part).eq(getattr(source.fault, part)) for part in ("valid", "code", "index")]
+            m.d[self._front] += [
+                getattr(caught, part).eq(getattr(source.fault, part)) for part in ("valid", "code", "index")
+            ]
             m.d.comb += source.halt.eq(supervisor.halt)
         begin = Signal()
         m.d[self._front] += begin.eq(supervisor.begin)

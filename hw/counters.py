@@ -52,7 +52,10 @@ class Counters(Component):
 
         def happened(name: str, events: Any) -> Any:
             """How many, two cycles later: what leads to events needs all of theirs, and so does their sum."""
-            seen, later = Signal(len(events), name=f"{name}_seen"), Signal(range(len(events) + 1), name=f"{name}_happened")
+            seen, later = (
+                Signal(len(events), name=f"{name}_seen"),
+                Signal(range(len(events) + 1), name=f"{name}_happened"),
+            )
             m.d.sync += [seen.eq(events), later.eq(sum(seen[1:], seen[0]))]
             return later
 

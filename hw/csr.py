@@ -176,14 +176,16 @@ class ControlRegisters(Component):
         self._keep_high(m, address, look, act, chosen, high, value)
 
     def _choose(self, m: Module, name: str, address: Any, look: Any, shown: dict[int, Any]) -> Signal:
-        """What `shown` has at the address that is looked at, a cycle later: one choice within groups, and one of them."""
+        """What `shown` has at the address that is looked at, a cycle later: chosen in groups, then one of these."""
         chosen = Signal(32, name=f"{name}_chosen")
         groups = sorted({place >> 2 + _GROUP_BITS for place in shown})
         words = {group: Signal(32, name=f"{name}_group{group}", reset_less=True) for group in groups}
         with m.If(look), m.Switch(address[:_GROUP_BITS]):
             for n in range(1 << _GROUP_BITS):
                 with m.Case(n):
-                    m.d.sync += [word.eq(shown.get((group << _GROUP_BITS | n) << 2, 0)) for group, word in words.items()]
+                    m.d.sync += [
+                        word.eq(shown.get((group << _GROUP_BITS | n) << 2, 0)) for group, word in words.items()
+                    ]
         with m.Switch(address[_GROUP_BITS:]):
             for group, word in words.items():
                 with m.Case(group):

@@ -76,12 +76,12 @@ class Fetch(Component):
         connect(m, prefetcher.port, flipped(self.port))
         m.d.comb += [prefetcher.base.eq(self.base), prefetcher.count.eq(self.count)]
         assembled = self._assemble(m, prefetcher.beat)
-        checked = self._check(m, assembled)
+        checked, judging = self._check(m, assembled)
         turns = Signal()
         self._dispatch(m, checked, self._control(m, prefetcher, checked, turns))
         was_active = Signal()
         m.d.sync += was_active.eq(self.active)
-        moves = prefetcher.awake | (assembled.valid & assembled.ready) | self.dispatched
+        moves = prefetcher.awake | (assembled.valid & assembled.ready) | judging | self.dispatched
         m.d.comb += self.awake.eq(moves | turns | (self.active != was_active))
         return m
 
@@ -116,28 +116,38 @@ class Fetch(Component):
             m.d.sync += [position.eq(0), out.valid.eq(0)]
         return out
 
-    def _check(self, m: Module, assembled: Any) -> Any:
-        """A register stage that knows what each instruction is."""
+    def _check(self, m: Module, assembled: Any) -> tuple[Any, Signal]:
+        """Two register stages that find out what each instruction is, and whether one reaches the second now.
+
+        The second takes an instruction only where it is empty, so that whether a queue accepts goes no further.
+        """
         m.submodules.legality = legality = Legality()
-        layout = data.StructLayout(
-            {"word": INSTRUCTION_BITS, "error": 1, "legal": 1, "finish": 1, "passes": 1, "engine": Engine}
-        )
+        raw = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1})
+        layout = data.StructLayout({**raw.members, "legal": 1, "finish": 1, "passes": 1, "engine": Engine})
         out = stream.Signature(layout).create(path=("checked",))
         checked = Signal(layout, name="checked_q", reset_less=True)
+        judged, waiting, go = Signal(raw, reset_less=True), Signal(), Signal()
+        take = assembled.ready & assembled.valid
         m.d.comb += [
             legality.word.eq(assembled.p.word),
+            legality.take.eq(take),
             out.payload.eq(checked),
-            assembled.ready.eq(~out.valid | out.ready),
+            go.eq(waiting & ~out.valid),
+            assembled.ready.eq(~waiting | ~out.valid),
         ]
         with m.If(assembled.ready):
-            m.d.sync += out.valid.eq(assembled.valid)
-        with m.If(~self.active):
+            m.d.sync += waiting.eq(assembled.valid)
+        with m.If(take):
+            m.d.sync += [judged.word.eq(assembled.p.word), judged.error.eq(assembled.p.error)]
+        with m.If(out.ready):
             m.d.sync += out.valid.eq(0)
-        with m.If(assembled.ready & assembled.valid):
-            m.d.sync += [checked.word.eq(assembled.p.word), checked.error.eq(assembled.p.error)]
+        with m.If(go):
+            m.d.sync += [out.valid.eq(1), checked.word.eq(judged.word), checked.error.eq(judged.error)]
             m.d.sync += [checked[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")]
-            m.d.sync += checked.passes.eq(legality.legal & ~legality.finish & ~assembled.p.error)
-        return out
+            m.d.sync += checked.passes.eq(legality.legal & ~legality.finish & ~judged.error)
+        with m.If(~self.active):
+            m.d.sync += [waiting.eq(0), out.valid.eq(0)]
+        return out, go
 
     def _control(self, m: Module, prefetcher: Any, checked: Any, turns: Signal) -> Signal:
         """The course of a program; `turns` where it takes one.

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from ..isa.memories import STORABLE
-from ..isa.table import INSTRUCTION_BITS, INSTRUCTIONS, Engine, Function, InstructionSpec, Memory, Opcode
+from ..isa.table import ENGINES, INSTRUCTION_BITS, INSTRUCTIONS, Engine, Function, InstructionSpec, Memory, Opcode
 from .layout import instruction_layout
 
 __all__ = ["Legality"]
@@ -46,14 +46,14 @@ _OWN_RULES: dict[Opcode, Callable[[Any], list[Any]]] = {
 
 
 class Legality(Component):
-    """Combinational.
+    """Judges an instruction in two steps: what each opcode has against it, and a cycle later which opcode counts.
 
     Members
     -------
-    word
-        An instruction.
+    word, take
+        An instruction, when `take` is 1.
     legal
-        None of the conditions of ILLEGAL_INSTRUCTION holds.
+        Of the one taken last: none of the conditions of ILLEGAL_INSTRUCTION holds.
     finish
         It is a FINISH.
     engine
@@ -61,25 +61,40 @@ class Legality(Component):
     """
 
     def __init__(self) -> None:
-        super().__init__({"word": In(INSTRUCTION_BITS), "legal": Out(1), "finish": Out(1), "engine": Out(Engine)})
+        super().__init__(
+            {"word": In(INSTRUCTION_BITS), "take": In(1), "legal": Out(1), "finish": Out(1), "engine": Out(Engine)}
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        with m.Switch(self.word[:4]):
+        opcode = Signal(4, reset_less=True)
+        synchronised = Signal(range(len(ENGINES)), reset_less=True)
+        with m.If(self.take):
+            m.d.sync += opcode.eq(self.word[:4])
+        verdicts = {spec.opcode: self._judge(m, spec, synchronised) for spec in INSTRUCTIONS}
+        with m.Switch(opcode):
             for spec in INSTRUCTIONS:
                 with m.Case(spec.opcode):
-                    self._judge(m, spec, data.View(instruction_layout(spec.opcode), self.word))
+                    m.d.comb += self.legal.eq(verdicts[spec.opcode])
+                    if spec.opcode is Opcode.FINISH:
+                        m.d.comb += self.finish.eq(1)
+                    else:
+                        engine = synchronised if spec.opcode is Opcode.SYNC else spec.engine
+                        m.d.comb += self.engine.eq(engine)
         return m
 
-    def _judge(self, m: Module, spec: InstructionSpec, word: Any) -> None:
+    def _judge(self, m: Module, spec: InstructionSpec, synchronised: Signal) -> Signal:
+        """A register: nothing speaks against the instruction if its opcode is that of `spec`."""
+        word = data.View(instruction_layout(spec.opcode), self.word)
         rules = [word.reserved == 0]
         rules += [word[f"bound{d}"] != 0 for d in range(spec.dims)]
         rules += _OWN_RULES.get(spec.opcode, lambda word: [])(word)
-        if spec.opcode is Opcode.FINISH:
-            m.d.comb += self.finish.eq(1)
-        else:
-            engine = Signal(range(len(Engine)), name=f"{spec.name.lower()}_engine")
-            m.d.comb += engine.eq(word.engine if spec.opcode is Opcode.SYNC else spec.engine)
-            m.d.comb += self.engine.eq(engine)
+        if spec.opcode is not Opcode.FINISH:
+            engine = word.engine if spec.opcode is Opcode.SYNC else Const(spec.engine, len(ENGINES).bit_length())
             rules.append(~(word.wait | word.signal).bit_select(engine, 1))
-        m.d.comb += self.legal.eq(Cat(rules).all())
+        verdict = Signal(name=f"{spec.name.lower()}_verdict", reset_less=True)
+        with m.If(self.take):
+            m.d.sync += verdict.eq(Cat(rules).all())
+            if spec.opcode is Opcode.SYNC:
+                m.d.sync += synchronised.eq(word.engine)
+        return verdict

@@ -63,14 +63,13 @@ class Prefetcher(Component):
         room = Signal(range(self._depth + 1), init=self._depth)
         word = Signal(self._config.address_bits - lane_bits, reset_less=True)
         left = Signal(32 + log2(INSTRUCTION_BYTES) - lane_bits)
-        to_boundary, beats = Signal(range(self._burst + 1)), Signal(range(self._burst + 1))
-        ask, taken, final = Signal(), Signal(), Signal()
+        to_boundary, beats = Signal(range(self._burst + 1)), Signal(range(self._burst + 1), reset_less=True)
+        step, final = Signal(range(self._burst + 1), reset_less=True), Signal(reset_less=True)
+        offered, some, ask, taken = Signal(), Signal(), Signal(), Signal()
         request, beat = self.port.request, self.port.beat
         m.d.comb += [
             to_boundary.eq(self._burst - (word[: log2(self._burst)] if self._burst > 1 else 0)),
-            final.eq(left <= to_boundary),
-            beats.eq(Mux(final, left, to_boundary)),
-            request.valid.eq(left.any() & (room >= self._burst) & ~self.stop),
+            request.valid.eq(offered & ~self.stop),
             request.p.address.eq(word << lane_bits),
             request.p.beats.eq((beats - 1)[: len(beats)]),
             ask.eq(request.valid & request.ready),
@@ -82,14 +81,21 @@ class Prefetcher(Component):
             self.beat.payload.eq(held.output.payload),
             held.output.ready.eq(self.beat.ready | self.stop),
             taken.eq(held.output.valid & held.output.ready),
+            some.eq(left.any() & (room >= self._burst) & ~self.stop),
             self.idle.eq(room == self._depth),
-            self.awake.eq(held.awake | self.start | ask | (self.stop & left.any())),
+            self.awake.eq(held.awake | self.start | some | offered | (self.stop & left.any())),
         ]
-        m.d.sync += room.eq(room + taken - Mux(ask, beats, 0))
+        # A burst is measured in one cycle and asked for from the next one on.
+        with m.If(~offered):
+            m.d.sync += [offered.eq(some), final.eq(left <= to_boundary), step.eq(to_boundary)]
+            m.d.sync += beats.eq(Mux(left <= to_boundary, left, to_boundary))
+        with m.Elif(ask | self.stop):
+            m.d.sync += offered.eq(0)
+        m.d.sync += room.eq(Mux(ask, room - beats, room) + taken)
         with m.If(self.start):
             m.d.sync += [word.eq(self.base >> lane_bits), left.eq(self.count << (log2(INSTRUCTION_BYTES) - lane_bits))]
         with m.Elif(self.stop):
             m.d.sync += left.eq(0)
         with m.Elif(ask):
-            m.d.sync += [word.eq(word + to_boundary), left.eq(Mux(final, 0, left - to_boundary))]
+            m.d.sync += [word.eq(word + step), left.eq(Mux(final, 0, left - step))]
         return m

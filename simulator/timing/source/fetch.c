@@ -22,21 +22,33 @@ static void take_words(struct fetch *fetch, uint32_t instruction, cycle begin)
     fetch->took_count = end;
 }
 
+/* Takes the words of an instruction, and finds when it comes before the judge, `judged_next`: after the one before it,
+ * which does so at `judged_before` and leaves at `checked_before`. False where its words are not all known. */
+static bool judge(struct fetch *fetch, uint32_t instruction, cycle judged_before, cycle checked_before)
+{
+    const uint32_t end = (instruction + 1) * INSTRUCTION_BEATS;
+    take_words(fetch, instruction, INSTRUCTION_BEATS > 1 ? judged_before : checked_before);
+    if (fetch->took_count < end)
+        return false;
+    cycle last = fetch->took[(end - 1) % BEATS];
+    fetch->judged_next = INSTRUCTION_BEATS > 1 ? MAX(last + 1, checked_before) : last;
+    return true;
+}
+
 /* Follows the program as far as what has arrived, and what was handed on, decide it. */
 void fetch_refresh(struct core *core, cycle now)
 {
     struct fetch *fetch = &core->fetch;
-    const uint32_t end = (fetch->next + 1) * INSTRUCTION_BEATS;
     fetch->checked = NEVER;
     if (fetch->stop < NEVER)
         return;
-    take_words(fetch, fetch->next, INSTRUCTION_BEATS > 1 ? fetch->checked_before : fetch->dispatched_before);
-    if (fetch->took_count < end)
+    const uint32_t next = fetch->next;
+    if (!judge(fetch, next, fetch->judged_before, fetch->checked_before))
         return;
-    cycle last = fetch->took[(end - 1) % BEATS];
-    fetch->checked = INSTRUCTION_BEATS > 1 ? MAX(last + 1, fetch->dispatched_before) : last;
-    if (INSTRUCTION_BEATS > 1)
-        take_words(fetch, fetch->next + 1, fetch->checked);
+    fetch->judged = fetch->judged_next;
+    fetch->checked = MAX(fetch->judged, fetch->dispatched_before) + 1;
+    if (judge(fetch, next + 1, fetch->judged, fetch->checked))
+        take_words(fetch, next + 2, fetch->judged_next);
     wake(core, UNIT_FETCH, MAX(fetch->checked + 1, now));
 }
 
@@ -51,11 +63,11 @@ cycle fetch_wants(const struct core *core)
 {
     const struct fetch *fetch = &core->fetch;
     int64_t must_be_taken = (int64_t)fetch->asked + PREFETCH_BURST - PREFETCH_DEPTH;
-    cycle at = FIRST_REQUEST;
+    cycle at = MAX(FIRST_REQUEST, fetch->asked_at + 2);
     if (!fetch->left || must_be_taken > (int64_t)fetch->took_count)
         return NEVER;
     if (must_be_taken > 0)
-        at = MAX(at, fetch->took[(must_be_taken - 1) % BEATS] + 1);
+        at = MAX(at, fetch->took[(must_be_taken - 1) % BEATS] + 2);
     return at < fetch->stop ? at : NEVER;
 }
 
@@ -123,6 +135,7 @@ void fetch_unit(struct core *core, cycle now)
     }
     e->queued++;
     fetch->next++;
+    fetch->judged_before = fetch->judged;
     fetch->checked_before = fetch->checked;
     fetch->dispatched_before = now;
     fetch_refresh(core, now + 1);

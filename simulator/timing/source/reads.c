@@ -168,6 +168,7 @@ void reads_unit(struct core *core, cycle now)
             struct fetch *program = &core->fetch;
             open->burst.beats = fetch_burst(program);
             open->first_beat = program->asked;
+            program->asked_at = now;
             program->asked += open->burst.beats;
             program->word += open->burst.beats;
             program->left -= open->burst.beats;

@@ -41,7 +41,7 @@ enum {
     WRITES_OUTSTANDING = 8,         /* port.py */
     STORE_UNANSWERED = 16,          /* store.py */
     PREFETCH_INSTRUCTIONS = 8,      /* prefetch.py */
-    FIRST_REQUEST = 2,              /* core.py, fetch.py: from the start to the program's first request */
+    FIRST_REQUEST = 3,              /* core.py, prefetch.py: from the start to the program's first request */
 };
 
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -227,7 +227,9 @@ struct fetch {
     uint32_t asked, arrived_count, took_count;
     cycle arrived[BEATS], took[BEATS];
     uint32_t next;                  /* instruction that is handed on next */
-    cycle checked, checked_before;  /* of `next` and the one before: assembled and judged; NEVER: not known yet */
+    cycle asked_at;
+    cycle judged, judged_before, judged_next;       /* of `next`, the one before and the one after: assembled */
+    cycle checked, checked_before;  /* of `next` and the one before: found legal; NEVER: not known yet */
     cycle dispatched_before, stop;  /* `stop`: nothing more is asked for */
 };
 
