@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Component, In, Out
 from ..config import Config
 from ..isa.table import SEGMENTS, ErrorCode
 from .layout import INDEX_BITS
+from .queue import Queue
 from .signatures import Fault, SegmentTable, log2
 
 __all__ = ["PAGE_BYTES", "Burst", "Run", "RunSplitter"]
@@ -112,37 +113,36 @@ class RunSplitter(Component):
         return m
 
     def _locate(self, m: Module) -> Any:
-        """Adds the segment's base, and finds the run's end in 33 bits."""
-        run, address_bits = self.run, self._config.address_bits
+        """Adds the segment's base, and finds the run's end in 33 bits.
+
+        A queue keeps what moves behind it out of the run walker's timing.
+        """
+        run = self.run
         lane_bits = log2(self._config.bus_bytes)
-        out = _stage(
-            "located",
+        located = data.StructLayout(
             {
                 "index": INDEX_BITS,
                 "last": 1,
                 "misaligned": 1,
                 "limit": _OFFSET_BITS,
                 "end": _OFFSET_BITS + 1,
-                "address": address_bits,
+                "address": self._config.address_bits,
                 "size": _OFFSET_BITS,
-            },
+            }
         )
-        m.d.comb += run.ready.eq(~out.valid | out.ready)
-        with m.If(run.ready):
-            m.d.sync += out.valid.eq(run.valid)
-        located = Signal(out.payload.shape(), name="located_q", reset_less=True)
-        m.d.comb += out.payload.eq(located)
-        with m.If(run.ready & run.valid):
-            m.d.sync += [
-                located.index.eq(run.p.index),
-                located.last.eq(run.p.last),
-                located.misaligned.eq((run.p.offset[:lane_bits] & run.p.unit_mask).any()),
-                located.limit.eq(self.segments.limit[run.p.segment]),
-                located.end.eq(run.p.offset + run.p.size),
-                located.address.eq(self.segments.base[run.p.segment] + run.p.offset),
-                located.size.eq(run.p.size),
-            ]
-        return out
+        m.submodules.located = queue = Queue(located, depth=2)
+        m.d.comb += [
+            queue.input.valid.eq(run.valid),
+            run.ready.eq(queue.input.ready),
+            queue.input.p.index.eq(run.p.index),
+            queue.input.p.last.eq(run.p.last),
+            queue.input.p.misaligned.eq((run.p.offset[:lane_bits] & run.p.unit_mask).any()),
+            queue.input.p.limit.eq(self.segments.limit[run.p.segment]),
+            queue.input.p.end.eq(run.p.offset + run.p.size),
+            queue.input.p.address.eq(self.segments.base[run.p.segment] + run.p.offset),
+            queue.input.p.size.eq(run.p.size),
+        ]
+        return queue.output
 
     def _measure(self, m: Module, located: Any) -> Any:
         """Compares with the limit, and counts the bus words that the run touches."""

@@ -20,7 +20,7 @@ class Sequencer(Component):
     """Gives each instruction its tokens, hands its nest on, and retires instructions in order.
 
     Tokens for the next instruction are taken while the nest before it still runs, so that nests follow one
-    another without a gap.
+    another without a gap. What waits for tokens starts in the cycle after it has them.
 
     Members
     -------
@@ -49,14 +49,15 @@ class Sequencer(Component):
         m.submodules.retire = retire = Queue(entry, depth=_IN_FLIGHT, block_memory=True)
         head = self.instruction.payload
         acquired, able, go, is_sync = Signal(), Signal(), Signal(), Signal()
-        granted = Signal()
+        granted, free = Signal(), Signal()
         acquire, nest = self.tokens.acquire, self.nest
         m.d.comb += [
             is_sync.eq(head.word.opcode == Opcode.SYNC),
-            acquire.valid.eq(self.instruction.valid & ~acquired & ~self.halt),
+            free.eq(head.word.wait == 0),
+            acquire.valid.eq(self.instruction.valid & ~acquired & ~free & ~self.halt),
             acquire.payload.eq(head.word.wait),
-            granted.eq(acquired | (acquire.valid & acquire.ready)),
-            able.eq(self.instruction.valid & ~self.halt & retire.input.ready & (acquired | acquire.ready)),
+            granted.eq(acquired | free | (acquire.valid & acquire.ready)),
+            able.eq(self.instruction.valid & ~self.halt & retire.input.ready & (acquired | free)),
             nest.valid.eq(able & ~is_sync),
             nest.payload.eq(head),
             go.eq(able & (is_sync | nest.ready)),
@@ -64,7 +65,7 @@ class Sequencer(Component):
             self.started.eq(go),
             self.started_index.eq(head.index),
         ]
-        m.d.sync += acquired.eq(granted & ~go)
+        m.d.sync += acquired.eq(granted & ~free & ~go)
         m.d.comb += [
             retire.input.p.index.eq(head.index),
             retire.input.p.signal.eq(head.word.signal),

@@ -11,13 +11,15 @@ from ..isa.memories import STORABLE, transfer_unit
 from ..isa.table import SEGMENTS, Opcode
 from .layout import INDEX_BITS
 from .packer import Packer
+from .port import WRITES_OUTSTANDING
 from .queue import Queue
-from .signatures import READ_LATENCY, CellReadPort, SegmentTable, WritePort, engine_members
+from .signatures import READ_LATENCY, BurstRequest, CellReadPort, SegmentTable, WritePort, engine_members
 from .transfer import Transfer
 
 __all__ = ["StoreEngine"]
 
-_BURSTS_UNANSWERED = 16
+_BURSTS_DECIDED = 2
+_BURSTS_UNANSWERED = WRITES_OUTSTANDING + 2 * _BURSTS_DECIDED  # more than there can be
 
 
 class StoreEngine(Component):
@@ -61,7 +63,7 @@ class StoreEngine(Component):
         m.d.comb += [words.input.valid.eq(packer.word.valid), words.input.payload.eq(packer.word.payload)]
         connect(m, words.output, flipped(self.port.beat))
         read = self._read(m, transfer, packer.piece, units)
-        self._write(m, transfer, packer.word.valid)
+        self._write(m, transfer, packer.piece.valid & packer.piece.p.end)
         beat, cells = self.port.beat, self.cells.request
         m.d.comb += [
             transfer.moved.eq(read | (beat.valid & beat.ready) | self.port.done),
@@ -110,23 +112,29 @@ class StoreEngine(Component):
         return take
 
     def _write(self, m: Module, transfer: Any, packed: Any) -> None:
-        """Issues bursts whose words are all there, and counts the answers."""
+        """Issues bursts whose words are all there when the port asks for them, and counts the answers.
+
+        A word is counted as soon as it is complete, a cycle before it is in the queue, and decided on is a burst a
+        cycle before it is asked for.
+        """
         ticket = data.StructLayout({"index": INDEX_BITS, "last": 1})
+        m.submodules.requests = requests = Queue(BurstRequest(self._config), depth=_BURSTS_DECIDED)
         m.submodules.unanswered = unanswered = Queue(ticket, depth=_BURSTS_UNANSWERED)
         available = Signal(range(self._depth + 1))
-        head, request, ask = transfer.burst, self.port.request, Signal()
+        head, decided = transfer.burst, Signal()
+        connect(m, requests.output, flipped(self.port.request))
         m.d.comb += [
-            request.valid.eq(head.valid & (available > head.p.beats) & unanswered.input.ready),
-            request.p.address.eq(head.p.address),
-            request.p.beats.eq(head.p.beats),
-            ask.eq(request.valid & request.ready),
-            head.ready.eq(ask),
-            unanswered.input.valid.eq(ask),
+            requests.input.valid.eq(head.valid & (available > head.p.beats)),
+            requests.input.p.address.eq(head.p.address),
+            requests.input.p.beats.eq(head.p.beats),
+            decided.eq(requests.input.valid & requests.input.ready),
+            head.ready.eq(decided),
+            unanswered.input.valid.eq(decided),
             unanswered.input.p.index.eq(head.p.index),
             unanswered.input.p.last.eq(head.p.last),
             unanswered.output.ready.eq(self.port.done),
         ]
-        m.d.sync += available.eq(Mux(ask, available + packed - (head.p.beats + 1), available + packed))
+        m.d.sync += available.eq(Mux(decided, available + packed - (head.p.beats + 1), available + packed))
         m.d.comb += [
             transfer.failed.eq(self.port.done & self.port.error),
             transfer.failed_index.eq(unanswered.output.p.index),

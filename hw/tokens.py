@@ -13,7 +13,7 @@ __all__ = ["Tokens"]
 
 
 class Tokens(Component):
-    """A counter for each ordered pair of engines.
+    """A counter for each ordered pair of engines. A token may be taken in the cycle in which it is given.
 
     Members
     -------
@@ -55,7 +55,7 @@ class Tokens(Component):
                     m.d.sync += [count.eq(count + 1), none.eq(0), full.eq((count + 1)[: self._bits].all())]
                 with m.Elif(take & ~give):
                     m.d.sync += [count.eq(count - 1), none.eq(count == 1), full.eq(0)]
-                enough[target].append(~taker.payload[source] | ~none)
+                enough[target].append(~taker.payload[source] | ~none | give)
                 room[source].append(~giver.payload[target] | ~full)
         for engine in ENGINES:
             m.d.comb += self._link(engine).acquire.ready.eq(Cat(enough[engine]).all())

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
 from ..isa.table import SEGMENTS, ErrorCode, Memory, Opcode
-from .bursts import Burst, Run, RunSplitter
+from .bursts import Burst, RunSplitter
 from .layout import INDEX_BITS
 from .nest import nest_start
 from .queue import Queue
@@ -21,7 +21,7 @@ __all__ = ["Transfer"]
 
 _NESTS_AHEAD = 8
 _BURSTS_AHEAD = 4
-_SLICE = 2
+_STEPS_AHEAD = 2
 
 
 class Transfer(Component):
@@ -91,12 +91,10 @@ class Transfer(Component):
         m.submodules.nests = nests = Queue(CellNest(), depth=_NESTS_AHEAD)
         m.submodules.lanes = lanes = Queue(log2(config.bus_bytes), depth=config.reads_outstanding + 2 * _BURSTS_AHEAD)
         m.submodules.steps = steps = CellSteps(config, self._memories)
-        # These queues also keep the ready of one side out of the other side's timing.
-        m.submodules.run_slice = run_slice = Queue(Run(config), depth=_SLICE)
-        m.submodules.step_slice = step_slice = Queue(Step(config), depth=_SLICE)
+        # These queues, and one in the splitter, also keep the ready of one side out of the other side's timing.
+        m.submodules.step_slice = step_slice = Queue(Step(config), depth=_STEPS_AHEAD)
         m.submodules.bursts = bursts = Queue(Burst(config), depth=_BURSTS_AHEAD)
-        connect(m, runs.run, run_slice.input)
-        connect(m, run_slice.output, splitter.run)
+        connect(m, runs.run, splitter.run)
         connect(m, nests.output, steps.nest)
         connect(m, lanes.output, steps.lane)
         connect(m, steps.step, step_slice.input)

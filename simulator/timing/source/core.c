@@ -52,7 +52,6 @@ static void reset(struct core *core, const struct settings *settings)
     core->settings = *settings;
     for (unsigned unit = 0; unit < UNITS; unit++)
         core->next[unit] = NEVER;
-    memset(core->token_taken, -1, sizeof core->token_taken);
     memset(core->token_given, -1, sizeof core->token_given);
     memset(core->vector.last_read, -1, sizeof core->vector.last_read);
     memset(core->vector.last_written, -1, sizeof core->vector.last_written);

@@ -4,6 +4,7 @@
 /* The queue of retirements has an output register, which counts as one of its places. */
 #define RETIRE_MEMORY (SEQUENCER_IN_FLIGHT - 1)
 
+/* Tokens are taken in the cycle before `now`, in the earliest case that in which they are given: now they count. */
 static bool take_tokens(struct core *core, unsigned engine, const struct instruction *head, cycle now)
 {
     for (unsigned from = 0; from < TW_ENGINES; from++) {
@@ -17,8 +18,7 @@ static bool take_tokens(struct core *core, unsigned engine, const struct instruc
     for (unsigned from = 0; from < TW_ENGINES; from++)
         if (head->wait >> from & 1) {
             core->tokens[from][engine]--;
-            core->token_taken[from][engine] = now;
-            wake(core, UNIT_BACK + from, now + 1);
+            wake(core, UNIT_BACK + from, now);
         }
     return true;
 }
@@ -79,11 +79,15 @@ void front(struct core *core, unsigned engine, cycle now)
         wake(core, unit, visible);
         return;
     }
-    if (!e->acquired) {
+    if (!e->acquired && head->wait) {
+        if (visible == now) {
+            wake(core, unit, now + 1);
+            return;
+        }
         if (!take_tokens(core, engine, head, now))
             return;
         e->acquired = true;
-        spans_add(&core->engine_spans[engine][ENGINE_ACQUIRES], visible, now - 1);
+        spans_add(&core->engine_spans[engine][ENGINE_ACQUIRES], visible, now - 2);
     }
     uint32_t in_flight = e->popped - e->retired;
     if (in_flight > RETIRE_MEMORY)
@@ -116,14 +120,9 @@ void completed(struct core *core, unsigned engine, uint32_t nest, cycle at)
 static bool give_tokens(struct core *core, unsigned engine, unsigned signal, cycle now)
 {
     const uint32_t most = (1u << TOKEN_BITS) - 1;
-    for (unsigned to = 0; to < TW_ENGINES; to++) {
-        uint32_t held = core->tokens[engine][to] + (core->token_taken[engine][to] == now);
-        if (signal >> to & 1 && held >= most) {
-            if (core->tokens[engine][to] < most)
-                wake(core, UNIT_BACK + engine, now + 1);
+    for (unsigned to = 0; to < TW_ENGINES; to++)
+        if (signal >> to & 1 && core->tokens[engine][to] >= most)
             return false;
-        }
-    }
     for (unsigned to = 0; to < TW_ENGINES; to++)
         if (signal >> to & 1) {
             core->tokens[engine][to]++;

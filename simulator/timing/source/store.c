@@ -5,7 +5,7 @@
 
 enum {
     LANE_TO_READ = 3,               /* from a run's first burst to its first read: steps.py, transfer.py */
-    READ_TO_ASK = 4,                /* from a burst's last read to its request */
+    READ_TO_DECIDE = 3,             /* from a burst's last read to the cycle before its request */
 };
 
 /* Whether a read must wait in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
@@ -111,29 +111,34 @@ static void commit(struct core *core)
 {
     struct store *store = &core->store;
     const struct burst burst = *walk_burst(&core->store_walk);
-    cycle *answer = &store->answers[store->bursts % STORE_UNANSWERED];
-    cycle ask = MAX(walk_pushed(&core->store_walk) + 1, store->planned_read + READ_TO_ASK);
-    ask = MAX(ask, store->asked + 1);
+    cycle *answer = &store->answers[store->bursts % WRITES_OUTSTANDING];
+    cycle *asked = &store->asked[store->bursts % STORE_DECIDED];
+    cycle decide = MAX(walk_pushed(&core->store_walk) + 1, store->planned_read + READ_TO_DECIDE);
+    decide = MAX(decide, store->decided + 1);
+    if (store->bursts >= STORE_DECIDED)
+        decide = MAX(decide, *asked + 1);
+    cycle ask = decide + 1;
+    if (store->bursts)
+        ask = MAX(ask, store->asked[(store->bursts - 1) % STORE_DECIDED] + 1);
     if (store->bursts >= WRITES_OUTSTANDING)
-        ask = MAX(ask, store->answers[(store->bursts - WRITES_OUTSTANDING) % STORE_UNANSWERED] + 1);
-    if (store->bursts >= STORE_UNANSWERED)
-        ask = MAX(ask, *answer + 2);
+        ask = MAX(ask, *answer + 1);
     cycle send = MAX(store->last_sent, ask) + 1;
     for (uint32_t n = 0; n < burst.beats; n++)
         store->sent[store->words++ % WORDS] = send + n;
     store->last_sent = send + burst.beats - 1;
-    cycle before = store->bursts ? store->answers[(store->bursts - 1) % STORE_UNANSWERED] : 0;
+    cycle before = store->bursts ? store->answers[(store->bursts - 1) % WRITES_OUTSTANDING] : 0;
     *answer = MAX(store->last_sent + 1 + (cycle)core->settings.latency, before + 1);
     spans_add(&core->store_spans[STORE_SENT], send, store->last_sent);
     spans_add(&core->store_spans[STORE_ANSWERED], *answer + 1, *answer + 1);
-    store->asked = ask;
+    store->decided = decide;
+    *asked = ask;
     store->read = store->planned_read;
     store->bursts++;
     store->bytes += burst.bytes;
     store->planned = false;
     if (burst.last)
         completed(core, TW_ENGINE_STORE, burst.nest, *answer + 1);
-    walk_asked(core, &core->store_walk, TW_ENGINE_STORE, ask);
+    walk_asked(core, &core->store_walk, TW_ENGINE_STORE, decide);
 }
 
 void store_unit(struct core *core, cycle now)

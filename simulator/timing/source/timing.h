@@ -39,7 +39,7 @@ enum {
     VECTOR_WINDOW = 22,             /* vector.py: _WRITTEN + 6 */
     TRANSFER_BURSTS_AHEAD = 4,      /* transfer.py */
     WRITES_OUTSTANDING = 8,         /* port.py */
-    STORE_UNANSWERED = 16,          /* store.py */
+    STORE_DECIDED = 2,              /* store.py */
     PREFETCH_INSTRUCTIONS = 8,      /* prefetch.py */
     FIRST_REQUEST = 3,              /* core.py, prefetch.py: from the start to the program's first request */
 };
@@ -178,13 +178,13 @@ struct burst {
 #define RUNS 16
 #define BURSTS 16
 
-/* The DRAM side of a transfer engine: runs pass four registers and are cut into bursts. Times of the youngest. */
+/* The DRAM side of a transfer engine: runs pass a queue and two registers and are cut into bursts. Times of the youngest. */
 struct walk {
     const struct instruction *work;         /* whose runs are being walked */
     uint32_t nest, index[3];
     cycle started;
-    cycle walked[RUNS], located[RUNS], measured[RUNS], taken[RUNS], cut[RUNS];
-    uint32_t walked_count, located_count, measured_count, taken_count, cut_count;
+    cycle walked[RUNS], measured[RUNS], taken[RUNS], cut[RUNS];
+    uint32_t walked_count, measured_count, taken_count, cut_count;
     struct { const struct instruction *work; uint32_t nest; uint64_t address; bool last; } run[RUNS];
     uint64_t word;                          /* of the run that is being cut */
     uint32_t words_left, bytes_left;
@@ -242,7 +242,7 @@ struct store {
     bool planned;
     cycle read, planned_read;       /* the last on-chip read, before and after the burst being planned */
     uint32_t words, bursts;         /* sent so far */
-    cycle sent[WORDS], asked, last_sent, answers[STORE_UNANSWERED];
+    cycle sent[WORDS], decided, asked[STORE_DECIDED], last_sent, answers[WRITES_OUTSTANDING];
     int64_t bytes;
     struct span_mark read_mark, blocked_mark;       /* before the burst being planned */
 };
@@ -261,7 +261,7 @@ struct core {
     struct settings settings;
     struct engine engines[TW_ENGINES];
     uint32_t tokens[TW_ENGINES][TW_ENGINES];        /* [from][to] */
-    cycle token_taken[TW_ENGINES][TW_ENGINES], token_given[TW_ENGINES][TW_ENGINES]; /* counters show it a cycle later */
+    cycle token_given[TW_ENGINES][TW_ENGINES];      /* may be used a cycle later */
     struct { cycle start; const struct gemm_work *work; } gemm_nests[GEMM_KEPT];
     uint32_t gemm_count;
     struct vector_state vector, vector_before;

@@ -1,7 +1,7 @@
 /* The DRAM side of a transfer: runs, and the bursts that they are cut into: hw/runs.py, bursts.py, transfer.py.
  *
- * A run is walked into a queue of two, located, measured, and taken by the cutter; its bursts are pushed into a queue
- * of TRANSFER_BURSTS_AHEAD. Each time follows from earlier ones as soon as those are known. */
+ * A run is walked into a queue of two, measured, and taken by the cutter; its bursts are pushed into a queue of
+ * TRANSFER_BURSTS_AHEAD. Each time follows from earlier ones as soon as those are known. */
 #include "timing.h"
 
 void walk_start(struct walk *walk, const struct instruction *instruction, uint32_t nest, cycle now)
@@ -27,13 +27,13 @@ static bool next_run(struct walk *walk)
 static bool walk_run(struct core *core, struct walk *walk, unsigned engine)
 {
     uint32_t n = walk->walked_count;
-    if (!walk->work || (n >= 2 && walk->located_count < n - 1))
+    if (!walk->work || (n >= 2 && walk->measured_count < n - 1))
         return false;
     cycle at = walk->started + 1;
     if (n >= 1)
         at = MAX(at, walk->walked[(n - 1) % RUNS] + 1);
     if (n >= 2)
-        at = MAX(at, walk->located[(n - 2) % RUNS] + 1);
+        at = MAX(at, walk->measured[(n - 2) % RUNS] + 1);
     const struct transfer_work *work = &walk->work->transfer;
     uint32_t offset = work->offset;
     for (int d = 0; d < 3; d++)
@@ -128,10 +128,8 @@ static bool move_runs(struct core *core, struct walk *walk, unsigned engine)
 {
     bool moved = pass_on(walk->measured, walk->measured_count, walk->taken, &walk->taken_count, walk->cut,
                          walk->cut_count);
-    moved |= pass_on(walk->located, walk->located_count, walk->measured, &walk->measured_count, walk->taken,
+    moved |= pass_on(walk->walked, walk->walked_count, walk->measured, &walk->measured_count, walk->taken,
                      walk->taken_count);
-    moved |= pass_on(walk->walked, walk->walked_count, walk->located, &walk->located_count, walk->measured,
-                     walk->measured_count);
     return walk_run(core, walk, engine) || moved;
 }
 
