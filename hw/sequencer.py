@@ -53,7 +53,7 @@ class Sequencer(Component):
         acquire, nest = self.tokens.acquire, self.nest
         m.d.comb += [
             is_sync.eq(head.word.opcode == Opcode.SYNC),
-            free.eq(head.word.wait == 0),
+            free.eq(self.instruction.valid & (head.word.wait == 0)),
             acquire.valid.eq(self.instruction.valid & ~acquired & ~free & ~self.halt),
             acquire.payload.eq(head.word.wait),
             granted.eq(acquired | free | (acquire.valid & acquire.ready)),

@@ -38,7 +38,7 @@ class Surroundings:
         self.instructions = list(instructions)
         self.shares = {"acquire": acquire, "release": release, "nest": nest, "complete": complete}
         self.log, self.now = [], 0
-        self.head = self.acquired = self.released = 0
+        self.head = self.released = self.acquired = 0
         self.nests, self.running = [n for n, i in enumerate(instructions) if i.opcode is not Opcode.SYNC], deque()
         self.completed = set()
 
@@ -65,8 +65,8 @@ class Surroundings:
         if get(port.retired):
             self._note("retired", get(port.retired_index))
         if get(port.tokens.acquire.valid) and get(port.tokens.acquire.ready):
-            assert get(port.tokens.acquire.payload) == self.instructions[self.acquired]["wait"]
-            self._note("acquired", self.acquired)
+            assert get(port.tokens.acquire.payload) == self.instructions[self.head]["wait"] != 0
+            self._note("acquired", self.head)
             self.acquired += 1
         if get(port.tokens.release.valid) and get(port.tokens.release.ready):
             assert get(port.tokens.release.payload) == self.instructions[self.released]["signal"]
@@ -129,11 +129,12 @@ def test_order(play, shares):
         await world.until_retired()
         times = {event: world.times(event) for event in ("acquired", "started", "retired", "released", "completed")}
         everything = list(range(len(instructions)))
-        for event in ("acquired", "started", "retired", "released"):
+        for event in ("started", "retired", "released"):
             assert list(times[event]) == everything, event
+        assert list(times["acquired"]) == [n for n in everything if instructions[n]["wait"]]
         assert times["released"] == times["retired"]
         for n in everything:
-            assert times["acquired"][n] <= times["started"][n] < times["retired"][n]
+            assert times["acquired"].get(n, -1) < times["started"][n] < times["retired"][n]
             if n in syncs:
                 assert n not in times["completed"]
             else:
@@ -148,9 +149,10 @@ def test_order(play, shares):
 
 def test_tokens_are_taken_while_the_nest_before_runs(play):
     """The next instruction stands with its tokens, and goes in the very cycle in which the walker takes it."""
-    instructions = [random_instruction(random.Random(n), syncs=0) for n in range(3)]
+    instructions = [random_instruction(random.Random(n), syncs=0).replace(wait=1) for n in range(3)]
 
     async def body(world):
+        await world.cycle()
         await world.cycle()
         world.shares |= {"nest": 0.0}
         for _ in range(10):
@@ -164,7 +166,9 @@ def test_tokens_are_taken_while_the_nest_before_runs(play):
         assert world.context.get(world.sequencer.waiting) == 1
         world.shares |= {"acquire": 1.0}
         await world.cycle()
-        assert {"acquired", "nest", "started"} <= {event for now, event, _ in world.log if now == world.now - 1}
+        assert world.log[-1] == (world.now - 1, "acquired", 2)
+        await world.cycle()
+        assert {"nest", "started"} <= {event for now, event, _ in world.log if now == world.now - 1}
 
     play(instructions, body, complete=0.0)
 
