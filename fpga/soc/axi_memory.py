@@ -51,6 +51,7 @@ class AxiMemory(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         reads, writes = self._requests_of(m, "ar"), self._requests_of(m, "aw")
+        self._take_data(m)
         writing = Signal()
         read = self._read(m, reads, enable=~writing)
         write = self._write(m, writes, enable=writing)
@@ -59,8 +60,8 @@ class AxiMemory(Component):
         m.d.comb += [
             command.p.write.eq(writing),
             command.p.address.eq(Mux(writing, write.address, read.address)),
-            command.p.data.eq(self.axi.wdata),
-            command.p.strobe.eq(Mux(write.outside, 0, self.axi.wstrb)),
+            command.p.data.eq(self._data.output.p.data),
+            command.p.strobe.eq(Mux(write.outside, 0, self._data.output.p.strobe)),
             command.valid.eq(Mux(writing, write.valid, read.valid)),
         ]
         return m
@@ -81,6 +82,18 @@ class AxiMemory(Component):
             queue.input.p.outside.eq(address[low + words :] != self._base >> (low + words)),
         ]
         return queue
+
+    def _take_data(self, m: Module) -> None:
+        """Words to write pass a queue, so that the memory's answer goes no further."""
+        axi = self.axi
+        shape = data.StructLayout({"data": self._config.bus_bits, "strobe": self._config.bus_bytes})
+        m.submodules.w = self._data = Queue(shape, depth=2)
+        m.d.comb += [
+            self._data.input.valid.eq(axi.wvalid),
+            axi.wready.eq(self._data.input.ready),
+            self._data.input.p.data.eq(axi.wdata),
+            self._data.input.p.strobe.eq(axi.wstrb),
+        ]
 
     def _read(self, m: Module, requests: Queue, *, enable: Any) -> "_Beat":
         """Words are asked for only with room for their answers."""
@@ -115,13 +128,21 @@ class AxiMemory(Component):
         axi = self.axi
         answer = data.StructLayout({"id": 1, "outside": 1})
         m.submodules.answers = answers = Queue(answer, depth=self._requests)
-        beat = _Beat(m, "write", requests.output)
+        word = self._data.output
+        unanswered, full = Signal(range(self._requests + 1)), Signal(name="all_unanswered")
+        beat = _Beat(m, "write", requests.output, room=~full)
         sent = Signal(name="write_sent")
+        # A burst is taken only with room for its answer.
+        begins, ends = requests.output.valid & requests.output.ready, axi.bvalid & axi.bready
+        with m.If(begins & ~ends):
+            m.d.sync += [unanswered.eq(unanswered + 1), full.eq(unanswered == self._requests - 1)]
+        with m.Elif(ends & ~begins):
+            m.d.sync += [unanswered.eq(unanswered - 1), full.eq(0)]
         m.d.comb += [
-            beat.valid.eq(beat.waits & axi.wvalid & (answers.input.ready | ~beat.last)),
+            beat.valid.eq(beat.waits & word.valid),
             sent.eq(enable & beat.valid & self.memory.command.ready),
             beat.move.eq(sent),
-            axi.wready.eq(enable & beat.waits & (answers.input.ready | ~beat.last) & self.memory.command.ready),
+            word.ready.eq(enable & beat.waits & self.memory.command.ready),
             answers.input.valid.eq(sent & beat.last),
             answers.input.p.id.eq(beat.id),
             answers.input.p.outside.eq(beat.outside),
@@ -134,7 +155,7 @@ class AxiMemory(Component):
 
     def _take_turns(self, m: Module, writing: Signal, read: "_Beat", write: "_Beat") -> None:
         """After each burst the other direction goes next, if it has one that can begin."""
-        can_read, can_write = read.waits, write.waits & self.axi.wvalid
+        can_read, can_write = read.waits, write.waits & self._data.output.valid
         within = Signal()
         moved, last = Mux(writing, write.move, read.move), Mux(writing, write.last, read.last)
         with m.If(moved):
@@ -144,12 +165,10 @@ class AxiMemory(Component):
 
 
 class _Beat:
-    """The next word of the burst whose turn it is, in registers; with a burst's last word the next one is taken.
+    """The next word of the burst whose turn it is, in registers; with its last word the next is taken if `room`.
 
     Members
     -------
-    ready
-        A burst may be taken.
     waits
         There is one.
     address, id, outside, last
@@ -160,16 +179,18 @@ class _Beat:
         It is sent.
     """
 
-    def __init__(self, m: Module, name: str, asked: Any) -> None:
+    def __init__(self, m: Module, name: str, asked: Any, room: Any = 1) -> None:
         self.waits = Signal(name=f"{name}_waits")
         self.last = Signal(name=f"{name}_last", reset_less=True)
         self.valid = Signal(name=f"{name}_valid")
         self.move = Signal(name=f"{name}_move")
         burst = Signal(asked.payload.shape(), name=f"{name}_burst", reset_less=True)
         self.address, self.id, self.outside = burst.address, burst.id, burst.outside
-        m.d.comb += asked.ready.eq(~self.waits | (self.move & self.last))
+        m.d.comb += asked.ready.eq((~self.waits | (self.move & self.last)) & room)
         with m.If(asked.ready):
             m.d.sync += [self.waits.eq(asked.valid), burst.eq(asked.payload), self.last.eq(asked.p.beats == 0)]
+        with m.Elif(self.move & self.last):
+            m.d.sync += self.waits.eq(0)
         with m.Elif(self.move):
             # Bursts stay inside 4 KiB: no more than those bits ever count.
             m.d.sync += [burst.address.eq(burst.address + 1), burst.beats.eq(burst.beats - 1)]

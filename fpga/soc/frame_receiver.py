@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import Component, In, Out, Signature
@@ -65,18 +65,17 @@ class FrameReceiver(Component):
         m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=8).create()
         longest = HEADER_BYTES + PAYLOAD_BYTES + CRC_BYTES
         count, inside, expected = Signal(range(longest + 2)), Signal(), Signal(range(1 << 17))
-        taken = Signal()
+        taken, fits = Signal(), Signal()
         m.d.comb += [
             taken.eq(self.input.valid & inside & self.listen),
             crc.data.eq(self.input.payload),
             crc.valid.eq(taken),
             crc.start.eq(self.flag),
-            expected.eq(HEADER_BYTES + CRC_BYTES),
         ]
         is_write = self.header.kind == Kind.WRITE_MEMORY
-        with m.If(is_write):
-            m.d.comb += expected.eq(HEADER_BYTES + CRC_BYTES + self.header.length)
-        m.d.sync += [self.arrived.eq(0), self.intact.eq(crc.match_detected & (count == expected))]
+        # Bytes come many cycles apart, so what is known of one before the next comes may take some of them.
+        m.d.sync += expected.eq(HEADER_BYTES + CRC_BYTES + Mux(is_write, self.header.length, 0))
+        m.d.sync += [fits.eq(count == expected), self.arrived.eq(0), self.intact.eq(crc.match_detected & fits)]
         with m.If(taken):
             with m.If(count <= longest):
                 m.d.sync += count.eq(count + 1)

@@ -48,6 +48,7 @@ class FrameSender(Component):
         m.submodules.crc = crc = catalog.CRC32_ISO_HDLC(data_width=8).create()
         count = Signal(range(max(PAYLOAD_BYTES, HEADER_BYTES) + 1))
         output, summed = self.output, Signal()
+        before_end, ends = Signal.like(self.payload), Signal()  # known well before the byte they are about
         word = Signal.like(self.read_data, reset_less=True)
         m.d.comb += [
             crc.data.eq(output.p.byte),
@@ -55,6 +56,7 @@ class FrameSender(Component):
             crc.start.eq(self.start & ~self.busy),
             self.read_address.eq(count[log2(self._word_bytes) :]),
         ]
+        m.d.sync += [before_end.eq(self.payload - 1), ends.eq(count == before_end)]
         with m.If(output.ready):
             m.d.sync += output.valid.eq(0)
 
@@ -84,7 +86,7 @@ class FrameSender(Component):
             with m.State("PAYLOAD"), m.If(~output.valid):
                 send(word.word_select(count[: log2(self._word_bytes)], 8))
                 m.next = "FETCH"
-                with m.If(count == self.payload - 1):
+                with m.If(ends):
                     m.d.sync += count.eq(0)
                     m.next = "SUM"
             with m.State("SUM"), m.If(~output.valid):

@@ -165,16 +165,24 @@ class HostLink(Component):
     def _judge(self, m: Module, header: Any, answer: "_Answer", again: Any) -> None:
         """Whether it is the session's next request. `again` is the answer to its last one."""
         session, last = Signal(32), Signal(8)
+        opens, known, same, follows = Signal(), Signal(), Signal(), Signal()
+        # One cycle late, when the header stands long since.
+        m.d.sync += [
+            opens.eq(header.kind == Kind.OPEN),
+            known.eq((header.session == session) & (session != 0)),
+            same.eq((header.sequence == last) & (header.kind != Kind.READ_MEMORY)),
+            follows.eq((header.sequence == last) | (header.sequence == (last + 1)[:8])),
+        ]
         with m.State("JUDGE"):
             m.next = "ANSWER"
-            with m.If(header.kind == Kind.OPEN):
+            with m.If(opens):
                 m.d.sync += [session.eq(header.session), last.eq(0), *answer.say(Status.DONE, PROTOCOL_VERSION)]
                 m.next = "FINISH"
-            with m.Elif((header.session != session) | (session == 0)):
+            with m.Elif(~known):
                 m.d.sync += answer.say(Status.NO_SESSION)
-            with m.Elif((header.sequence == last) & (header.kind != Kind.READ_MEMORY)):
+            with m.Elif(same):
                 m.d.sync += answer.frame.eq(again)
-            with m.Elif((header.sequence != last) & (header.sequence != (last + 1)[:8])):
+            with m.Elif(~follows):
                 m.d.sync += answer.say(Status.OUT_OF_SEQUENCE)
             with m.Else():
                 m.d.sync += last.eq(header.sequence)

@@ -61,8 +61,8 @@ class Host:
         deframer, frames, silent = Deframer(), [], 0
         pending = list(raw)
         context.set(link.sent.ready, 1)
-        for _ in range(patience):
-            if pending:
+        for cycle in range(patience):
+            if pending and cycle % 2 == 0:  # a line's bytes come 40 cycles apart at least
                 context.set(link.received.payload, pending.pop(0))
                 context.set(link.received.valid, 1)
                 silent = 0
