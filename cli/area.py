@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
 
     from ..fpga.area_model import GateCount
     from ..fpga.boards import Board
-    from ..fpga.inventory import Inventory
     from ..fpga.report import AreaReport
     from ..fpga.synthesis import Synthesis
 
 __all__ = ["area"]
 
 _DEFAULT_FAMILY = "ecp5"
-_TOP = "tilewright"
 _WIDTH = 140  # a column for each board of a family
 _HEADINGS = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP", "block_ram": "block RAM, 18 kbit"}
 
@@ -59,10 +56,11 @@ def area(config: str, family: str | None, board: str | None, by: str, as_json: b
 
 def _estimated(config: Config, family: Family, boards: "list[Board]", way: str) -> "AreaReport":
     from ..fpga.area_model import area_model
+    from ..fpga.core_synthesis import elaborated_core
     from ..fpga.formula import formula_inventory
     from ..fpga.report import AreaReport
 
-    inventory = formula_inventory(config) if way == "formula" else _elaborated(config, family)
+    inventory = formula_inventory(config) if way == "formula" else elaborated_core(config, progress=_say)
     model = area_model()
     return AreaReport(
         config=config,
@@ -75,52 +73,16 @@ def _estimated(config: Config, family: Family, boards: "list[Board]", way: str) 
     )
 
 
-def _elaborated(config: Config, family: Family) -> "Inventory":
-    """From the cache where the same hardware was elaborated before."""
-    from ..cache import cached_build
-    from ..fpga.elaboration import elaborate, elaboration_key, read_inventory
-    from ..fpga.synthesis import require_yosys
-
-    require_yosys(family)
-
-    def build(directory: Path) -> None:
-        from ..hw.verilog import core_rtlil
-
-        click.echo(f"Elaborating {config.name}: some seconds.", err=True)
-        elaborate(core_rtlil(config), directory, top=_TOP)
-
-    return read_inventory(cached_build(elaboration_key(config), build, name="inventory"), top=_TOP)
-
-
 def _synthesised(config: Config, family: Family, boards: "list[Board]", way: str) -> "AreaReport":
+    from ..fpga.core_synthesis import synthesised_core
     from ..fpga.report import AreaReport
 
-    synthesis = _synthesis(config, family)
+    synthesis = synthesised_core(config, family, progress=_say)
     return AreaReport(config=config, family=family, way=way, takes=synthesis.takes, boards=boards, synthesis=synthesis)
 
 
-def _synthesis(config: Config, family: Family) -> "Synthesis":
-    """From the cache where the same Verilog was synthesised before."""
-    from ..cache import cached_build
-    from ..fpga.synthesis import read_synthesis, require_yosys, synthesis_key
-    from ..hw.verilog import core_verilog
-
-    require_yosys(family)
-    click.echo(f"Emitting the Verilog of {config.name}: some seconds.", err=True)
-    verilog = core_verilog(config)
-    entry = cached_build(
-        synthesis_key(verilog, family, top=_TOP),
-        lambda directory: _synthesise_anew(verilog, family, directory),
-        name=f"area-{family.name}",
-    )
-    return read_synthesis(entry, family, top=_TOP)
-
-
-def _synthesise_anew(verilog: str, family: Family, directory: Path) -> None:
-    from ..fpga.synthesis import synthesise
-
-    click.echo(f"Synthesising for {family.name}: one to ten minutes, by the configuration's size; kept.", err=True)
-    synthesise(verilog, family, directory, top=_TOP)
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _show(report: "AreaReport") -> None:

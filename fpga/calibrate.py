@@ -1,35 +1,32 @@
 """Fits the area model to full syntheses, and measures its errors on configurations that it has not seen.
 
-    python -m tilewright.fpga.calibrate measure [--out FILE] [NAME ...]    synthesise what FILE has not: minutes each
-    python -m tilewright.fpga.calibrate fit                                 the model from the samples that there are
+    python -m tilewright.fpga.calibrate measure [NAME ...]    synthesise what has changed: a minute or two each
+    python -m tilewright.fpga.calibrate fit                    the model from the samples that there are
 
 Samples are in ``area_samples.json``, the model in ``area_model.json``, both beside this module.
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 import numpy as np
 
-from ..config import Config
+from .area_measure import chosen_configs, measured
 from .area_model import AreaModel, quantity
-from .elaboration import elaborate, read_inventory
+from .area_samples import SAMPLES, Sample, read_samples, write_samples
 from .families import FAMILIES
 from .formula import features, formula_inventory
-from .inventory import LOGIC, Inventory, MemoryUse, Multipliers
+from .inventory import LOGIC, Inventory
 from .memory_cells import memory_cells
-from .synthesis import read_synthesis, run_yosys, synthesise
 
-__all__ = ["Sample", "error_table", "fit", "measure", "read_samples", "unseen_errors"]
+__all__ = ["error_table", "fit", "unseen_errors"]
 
-_SAMPLES = Path(__file__).with_name("area_samples.json")
 _MODEL = Path(__file__).with_name("area_model.json")
-_TOP = "tilewright"
 _FITTED = {
     "lut": ("one", "adders", "multiplexers", "shifters"),
     "ff": ("one", "flip_flops", "lut_memory_width"),
@@ -39,81 +36,6 @@ _FITTED = {
 _TEXTBOOK = {
     "adders": 7.0, "multiplexers": 3.0, "comparisons": 4.5, "gates": 1.5, "shifters": 3.0, "product_bits": 8.5,
 }  # fmt: skip
-_SMALL = {
-    "block_in": 4, "block_out": 4, "act_depth": 256, "act_banks": 1, "wgt_depth": 64, "acc_depth": 64,
-    "acc_banks": 1, "bias_depth": 16, "scale_depth": 16, "tables": 1, "burst_beats": 16, "reads_outstanding": 4,
-    "queue_depth": 4, "token_bits": 4, "vector_lanes": 1, "multiplier_bits": 16,
-}  # fmt: skip
-
-# Combinational cells only: registers and memories are counted apart. Four transistors are a two-input NAND.
-_GATES = """\
-read_rtlil design.il
-hierarchy -top {top}
-proc
-flatten
-setattr -unset init w:*
-opt_expr
-opt_clean
-opt -nodffe -nosdff
-wreduce
-peepopt
-opt_clean
-alumacc
-opt
-memory -nomap
-opt_clean
-opt -fast -full
-techmap
-opt -fast
-dfflegalize -cell $_DFF_P_ x -mince 99999 -minsrst 99999
-opt -fast
-abc -g AND,OR,XOR,MUX
-opt_clean
-tee -q -o gates.json stat -tech cmos -json
-"""
-_TRANSISTORS = {
-    "$_NOT_": 2, "$_NAND_": 4, "$_NOR_": 4, "$_AND_": 6, "$_OR_": 6, "$_ANDNOT_": 6, "$_ORNOT_": 6, "$_MUX_": 12,
-    "$_XOR_": 12, "$_XNOR_": 12,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A configuration, what it consists of and what full synthesis made of it.
-
-    Members
-    -------
-    config
-        What differs from the default.
-    found
-        By a family's name its resources; for "gates" the number of two-input NANDs.
-    remark
-        Where it is not of the present hardware.
-    """
-
-    name: str
-    config: Mapping[str, int]
-    inventory: Inventory
-    found: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    remark: str = ""
-
-    @property
-    def full_config(self) -> Config:
-        return Config(name=self.name, **self.config)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Sample":
-        inventory = dict(values["inventory"])
-        inventory["multipliers"] = tuple(Multipliers(**m) for m in inventory["multipliers"])
-        inventory["memories"] = tuple(MemoryUse(**m) for m in inventory["memories"])
-        return cls(**{**values, "inventory": Inventory(**inventory)})
-
-
-def read_samples(path: Path = _SAMPLES) -> list[Sample]:
-    return [Sample.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def fit(samples: Sequence[Sample], *, errors: Mapping[str, Any] | None = None) -> AreaModel:
@@ -240,66 +162,6 @@ def _estimated(model: AreaModel, inventory: Inventory, target: str) -> dict[str,
     return dict(model.takes(inventory, target).items())
 
 
-def chosen_configs() -> dict[str, dict[str, int]]:
-    """Configurations small enough to be synthesised in a minute or two, unlike each other in every parameter."""
-    changes: tuple[dict[str, int], ...] = (
-        {},
-        {"block_out": 8, "vector_lanes": 4, "multiplier_bits": 32},
-        {"block_in": 8, "block_out": 8},
-        {"rows": 2, "act_banks": 2, "acc_banks": 2},
-        {"bus_bits": 128, "reads_outstanding": 16, "queue_depth": 8, "address_bits": 40},
-        {"block_out": 8, "vector_lanes": 8, "multiplier_bits": 8},
-        {"block_in": 8, "act_banks": 4, "acc_banks": 4},
-        {
-            "act_depth": 4096, "wgt_depth": 1024, "acc_depth": 512, "bias_depth": 64, "scale_depth": 64,
-            "token_bits": 6, "tables": 2,
-        },
-        {"rows": 2, "vector_lanes": 2, "block_out": 8},
-        {"block_in": 8, "block_out": 8, "vector_lanes": 2, "act_banks": 2, "acc_banks": 2, "bus_bits": 128,
-         "act_depth": 1024},
-        {"vector_lanes": 2, "multiplier_bits": 32, "act_depth": 512},
-        {"block_in": 16, "queue_depth": 8},
-        {"block_out": 16, "vector_lanes": 4, "bus_bits": 256, "act_depth": 512},
-    )  # fmt: skip
-    return {f"small-{n}": {**_SMALL, **change} for n, change in enumerate(changes)}
-
-
-def measure(name: str, config: Mapping[str, int]) -> Sample:
-    """Elaborate and synthesise for every target: minutes."""
-    from amaranth.back import rtlil
-
-    from ..hw.core import Core
-    from ..hw.verilog import core_verilog
-
-    full = Config(name=name, **config)
-    design = rtlil.convert(Core(full), name=_TOP, emit_src=False)
-    found: dict[str, Mapping[str, int]] = {}
-    with TemporaryDirectory() as folder:
-        elaborate(design, Path(folder), top=_TOP)
-        inventory = read_inventory(Path(folder), top=_TOP)
-    verilog = core_verilog(full)
-    for family in FAMILIES.values():
-        with TemporaryDirectory() as folder:
-            synthesise(verilog, family, Path(folder), top=_TOP)
-            found[family.name] = dict(read_synthesis(Path(folder), family, top=_TOP).takes.items())
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "design.il").write_text(design, encoding="utf-8")
-        run_yosys(_GATES.format(top=_TOP), Path(folder), what=f"{_TOP} in gates")
-        found["gates"] = {"nand2": nand2(Path(folder) / "gates.json")}
-    return Sample(name, config, inventory, found)
-
-
-def nand2(statistics: Path) -> int:
-    """Two-input NANDs in Yosys' statistics of a netlist of gates."""
-    text = statistics.read_text(encoding="utf-8")
-    cells = json.loads(text[text.index("{") :])["design"]["num_cells_by_type"]
-    return int(sum(_TRANSISTORS.get(kind, 0) * count for kind, count in cells.items())) // 4
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-
-
 @click.group()
 def main() -> None:
     """Fit the area model to full syntheses."""
@@ -307,17 +169,16 @@ def main() -> None:
 
 @main.command("measure")
 @click.argument("names", nargs=-1)
-@click.option("--out", type=click.Path(path_type=Path), default=_SAMPLES, show_default=True)
-def measure_command(names: tuple[str, ...], out: Path) -> None:
-    """Synthesise configurations that FILE has not."""
-    samples = read_samples(out) if out.exists() else []
-    known = {sample.name for sample in samples if sample.found}
-    for name, config in chosen_configs().items():
-        if name in known or (names and name not in names):
-            continue
-        click.echo(f"{name}: some minutes")
-        samples = [sample for sample in samples if sample.name != name] + [measure(name, config)]
-        _write(out, [sample.to_json() for sample in samples])
+@click.option("--out", type=click.Path(path_type=Path), default=SAMPLES, show_default=True)
+@click.option("--jobs", "-j", type=click.IntRange(1), default=os.cpu_count() or 1, help="Syntheses at a time.")
+def measure_command(names: tuple[str, ...], out: Path, jobs: int) -> None:
+    """Synthesise the configurations that FILE has not, or of hardware that has changed since; of NAMES only those."""
+    samples = {sample.name: sample for sample in (read_samples(out) if out.exists() else [])}
+    configs = chosen_configs()
+    wanted = {name: config for name, config in configs.items() if not names or name in names}
+    for sample in measured(wanted, list(samples.values()), jobs=jobs, progress=click.echo):
+        samples[sample.name] = sample
+        write_samples((samples[name] for name in configs if name in samples), out)
 
 
 @main.command("fit")
@@ -325,7 +186,7 @@ def fit_command() -> None:
     """Fit the model, and print its errors."""
     samples = read_samples()
     model = fit(samples, errors=unseen_errors(samples))
-    _write(_MODEL, asdict(model))
+    _MODEL.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
     click.echo("\n".join(error_table(model.errors)))
 
 

@@ -8,8 +8,11 @@ from time import process_time
 
 import pytest
 from tilewright.config import PRESETS, Config, load_config
+from tilewright.fpga import area_measure
+from tilewright.fpga.area_measure import measured, nand2
 from tilewright.fpga.area_model import area_model, dsp_blocks
-from tilewright.fpga.calibrate import Sample, error_table, fit, nand2, read_samples, unseen_errors
+from tilewright.fpga.area_samples import Sample, read_samples, write_samples
+from tilewright.fpga.calibrate import error_table, fit, unseen_errors
 from tilewright.fpga.formula import estimate, formula_inventory
 from tilewright.fpga.inventory import LOGIC, Inventory, MemoryUse, Multipliers
 from tilewright.fpga.memory_cells import memory_cells
@@ -118,6 +121,23 @@ def test_the_formula_is_quick_and_grows_with_the_array(family: str) -> None:
     sizes = [config.replace(block_in=n, block_out=n) for n in (4, 8, 16, 32)]
     takes = [estimate(size, family) for size in sizes]
     assert all(small.lut < large.lut and small.ff < large.ff for small, large in pairwise(takes))
+
+
+def test_only_what_has_changed_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hardware = {"text": "first"}
+    monkeypatch.setattr(area_measure, "core_design", lambda config: f"{hardware['text']} {config.block_in}")
+    monkeypatch.setattr(area_measure, "elaborated_core", lambda config: inventory(config.block_in))
+    monkeypatch.setattr(area_measure, "_found", lambda config, target: {"lut": config.block_in})
+    configs, said = {"narrow": {"block_in": 4}, "tiny": {"block_in": 8}}, list[str]()
+    first = list(measured(configs, [], jobs=2, progress=said.append))
+    assert [sample.name for sample in first] == ["narrow", "tiny"] and said[0] == "narrow is measured"
+    assert first[0].found == {key: {"lut": 4} for key in ("ecp5", "xilinx7", "gates")} and first[1].found == {}
+    write_samples(first, tmp_path / "samples.json")
+    kept = read_samples(tmp_path / "samples.json")
+    assert kept == first and list(measured(configs, kept, jobs=1)) == []
+    assert [sample.name for sample in measured(configs | {"new": {"block_in": 16}}, kept, jobs=1)] == ["new"]
+    hardware["text"] = "second"
+    assert len(list(measured(configs, kept, jobs=1))) == 2
 
 
 def test_every_preset_has_an_estimate() -> None:
