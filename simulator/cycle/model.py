@@ -15,7 +15,8 @@ from ...errors import DeviceError
 from ...isa.table import Memory
 from ...toolchain import cpu_identity, find_tool, source_texts, tool_identity
 from .compilation import Compilation, run_logged
-from .shell import SHELL, Probe, both_edges, gated_parts, shell_verilog
+from .dispatch import take_over
+from .shell import SHELL, Probe, both_edges, gated_parts, shell_clocks, shell_verilog
 
 __all__ = ["TOP", "Array", "Emitted", "Probe", "build_model"]
 
@@ -129,7 +130,7 @@ def build_model(
     flags, defines = _verilator_flags(waveform, threads), _defines(constants, parts, waveform)
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
     trained = train if "Free Software Foundation" in tool_identity(compiler) else None
-    sources = source_texts("simulator/cycle/compilation.py", "simulator/cycle/training.py")
+    sources = source_texts(*(f"simulator/cycle/{part}.py" for part in ("compilation", "training", "dispatch")))
     key: list[bytes | str] = [text, *tools, *flags, *defines, *harness.values(), *sources, str(trained is not None)]
 
     def build(work: Path) -> None:
@@ -140,6 +141,8 @@ def build_model(
         try:
             names = ("--top-module", SHELL if shell else TOP, "--prefix", f"V{TOP}", "--Mdir", _OUTPUT)
             run_logged([verilator, *flags, *names, f"{TOP}.v"], work, log)
+            if both and threads == 1:
+                take_over(work / _OUTPUT, shell_clocks(emitted.verilog, TOP))
             compilation = Compilation(
                 compiler=compiler,
                 runtime=_verilator_root(verilator) / "include",

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-__all__ = ["SHELL", "Probe", "both_edges", "gated_parts", "shell_verilog"]
+__all__ = ["SHELL", "Probe", "both_edges", "gated_parts", "shell_clocks", "shell_verilog"]
 
 SHELL = "shell"
 
 _PORTS = re.compile(r"\b(input|output)\b\s*(?:wire|reg)?\s*(\[\d+:0\])?\s*([\w\s,]+?)(?=[;)]|,\s*(?:input|output)\b)")
 _CLOCK, _CLOCKS = "clk", "clocks__"
+_Port = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Probe:
     reduced: bool = False
 
 
-def _ports(verilog: str, top: str) -> list[tuple[str, str, str]]:
+def _ports(verilog: str, top: str) -> list[_Port]:
     """Direction, range and name of each port of module `top`."""
     start = re.search(rf"^ *module \\?{top} ?\(", verilog, re.MULTILINE)
     assert start
@@ -48,6 +49,19 @@ def gated_parts(verilog: str, top: str) -> list[str]:
     return [name.removeprefix(_CLOCKS) for name in names if name.startswith(_CLOCKS)]
 
 
+def shell_clocks(verilog: str, top: str) -> list[str]:
+    """Names of the clocks of :func:`shell_verilog`'s module: those of `top`, and one for each group of its inputs."""
+    clocks, groups = _clocks_and_groups(_ports(verilog, top))
+    return [*clocks, *(f"pins__{prefix}" for prefix in groups)]
+
+
+def _clocks_and_groups(ports: Sequence[_Port]) -> tuple[list[str], dict[str, list[_Port]]]:
+    """Clocks, and the other inputs by the prefixes of their names."""
+    clocks = [name for _, _, name in ports if name == _CLOCK or name.startswith(_CLOCKS)]
+    pins = sorted((p for p in ports if p[0] == "input" and p[2] not in clocks), key=lambda p: p[2])
+    return clocks, {prefix: list(members) for prefix, members in groupby(pins, key=lambda p: p[2].partition("__")[0])}
+
+
 def shell_verilog(verilog: str, top: str, probes: Sequence[Probe] = ()) -> str:
     """Module SHELL: `top`, each of whose inputs but the clocks comes from a register.
 
@@ -56,11 +70,10 @@ def shell_verilog(verilog: str, top: str, probes: Sequence[Probe] = ()) -> str:
     the edge. The registers of ``m_axi__*`` have the clock ``pins__m_axi``, and so on for each prefix.
     """
     ports = _ports(verilog, top)
-    clocks = [name for _, _, name in ports if name == _CLOCK or name.startswith(_CLOCKS)]
-    pins = sorted((p for p in ports if p[0] == "input" and p[2] not in clocks), key=lambda p: p[2])
+    clocks, groups = _clocks_and_groups(ports)
+    pins = [pin for members in groups.values() for pin in members]
     outputs = [p for p in ports if p[0] == "output"]
-    groups = {prefix: list(members) for prefix, members in groupby(pins, key=lambda p: p[2].partition("__")[0])}
-    lines = [f"input {name}" for name in (*clocks, *(f"pins__{prefix}" for prefix in groups))]
+    lines = [f"input {name}" for name in shell_clocks(verilog, top)]
     lines += [f"{direction} {size}{name}" for direction, size, name in (*pins, *outputs)]
     lines += [f"output [{probe.width - 1}:0] {probe.name}" for probe in probes]
     text = f"module {SHELL}(\n  " + ",\n  ".join(lines) + "\n);\n"

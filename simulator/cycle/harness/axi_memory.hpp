@@ -22,7 +22,7 @@ struct MemorySettings {
 
 class AxiMemory {
   public:
-    AxiMemory(Vtilewright &top, const MemorySettings &settings, Violation &violation)
+    AxiMemory(Model &top, const MemorySettings &settings, Violation &violation)
         : top_(top), settings_(settings), violation_(violation), dice_(settings.stalls) {
         if (!settings.stalls) return;
         Stall *stalls[] = {&stall_aw_, &stall_w_, &stall_b_, &stall_ar_, &stall_r_};
@@ -294,7 +294,7 @@ class AxiMemory {
         beat_ready_ = affordable() && !stall_w_();
     }
 
-    Vtilewright &top_;
+    Model &top_;
     const MemorySettings settings_;
     Violation &violation_;
     Pins pins_;

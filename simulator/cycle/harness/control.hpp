@@ -7,7 +7,7 @@ namespace tilewright {
 
 class Control {
   public:
-    Control(Vtilewright &top, Violation &violation, uint64_t stalls)
+    Control(Model &top, Violation &violation, uint64_t stalls)
         : top_(top), violation_(violation) {
         if (!stalls) return;
         stall_address_.enable(stalls ^ 0xA11CE);
@@ -105,7 +105,7 @@ class Control {
         answer_ready_ = !stall_answer_();
     }
 
-    Vtilewright &top_;
+    Model &top_;
     Violation &violation_;
     Stall stall_address_, stall_data_, stall_answer_;
     Kind kind_ = Kind::none;

@@ -35,7 +35,7 @@ template <int rows, size_t words, size_t word_bytes> class Cells {
 class Datapath {
   public:
     // Before the rising edge: what control asks for in this cycle. All reads see what was there before any write.
-    void step(Vtilewright &top) {
+    void step(Model &top) {
         ++now_;
         const bool matrix = top.AWAKE(gemm), vector = top.AWAKE(vector);
         if (vector) read_vector(top);
@@ -84,7 +84,7 @@ class Datapath {
     };
 
     // A tile's products are complete as soon as they are asked for; control uses them when the array would have them.
-    void read_matrix(Vtilewright &top) {
+    void read_matrix(Model &top) {
         if (TWIN(gemm_wgt)) {
             const auto *tile = reinterpret_cast<const int8_t *>(wgt_.at<kIn * kOut>(0, TWIN(gemm_wgt_address)));
             for (int row = 0; row < kRows; ++row) {
@@ -103,7 +103,7 @@ class Datapath {
         for (int row = 0; row < kRows; ++row) std::memcpy(to + row * width, from.template at<width>(row, address), width);
     }
 
-    void accumulate(Vtilewright &top) {
+    void accumulate(Model &top) {
         if (!(TWIN(update) & 1)) return;
         static const Sums kNone{};
         const Sums *old = &old_[now_ - TILEWRIGHT_READ_LATENCY];
@@ -118,7 +118,7 @@ class Datapath {
                     static_cast<int32_t>(uint32_t(old->value[row][out]) + uint32_t(sums.value[row][out]));
     }
 
-    void write_matrix(Vtilewright &top) {
+    void write_matrix(Model &top) {
         if (TWIN(gemm_acc_write))
             for (int row = 0; row < kRows; ++row)
                 std::memcpy(acc_.at<kAccBytes>(row, TWIN(gemm_acc_write_address)), results_[now_ - 1].value[row],
@@ -148,7 +148,7 @@ class Datapath {
                 std::memcpy(acc_.at<4 * kLanes>(row, address), values.value[row], sizeof values.value[row]);
     }
 
-    void read_vector(Vtilewright &top) {
+    void read_vector(Model &top) {
         if (!TWIN(vector_alive)) lanes_.reset();
         const VectorStep step(TWIN(vector_step));
         if (TWIN(vector_look_up)) lanes_.look_up(table_.row(0));
@@ -176,7 +176,7 @@ class Datapath {
         }
     }
 
-    void write_entries(Vtilewright &top) {
+    void write_entries(Model &top) {
         if (TWIN(load_bias)) bias_.write_rows<TILEWRIGHT_BIAS_UNIT>(1, TWIN(load_bias_address), &TWIN(load_bias_data));
         if (TWIN(load_scale))
             scale_.write_rows<TILEWRIGHT_SCALE_UNIT>(1, TWIN(load_scale_address), &TWIN(load_scale_data));

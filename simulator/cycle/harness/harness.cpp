@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "axi_memory.hpp"
+#include "clocks.hpp"
 #include "control.hpp"
 #include "verilated_sym_props.h"
 
@@ -32,9 +33,9 @@ struct Event {
 class Harness {
   public:
     Harness(const MemorySettings &settings, bool trace, const char *waveform, bool hidden)
-        : context_(make_context()), top_(enter(), "TOP"), memory_(top_, settings, violation_),
-          control_(top_, violation_, settings.stalls), trace_(trace), all_clocks_(settings.all_clocks),
-          shown_until_(hidden ? 0 : UINT64_MAX) {
+        : context_(make_context()), top_(enter(), "TOP"), model_(*top_.rootp), clocks_(top_),
+          memory_(model_, settings, violation_), control_(model_, violation_, settings.stalls),
+          trace_(trace), all_clocks_(settings.all_clocks), shown_until_(hidden ? 0 : UINT64_MAX) {
 #if defined(TILEWRIGHT_WAVE_FST) || defined(TILEWRIGHT_WAVE_VCD)
         if (*waveform) {
             context_->traceEverOn(true);
@@ -70,11 +71,11 @@ class Harness {
 
     void reset() {
         violation_.clear();
-        top_.rst = 1;
+        model_.rst = 1;
         memory_.reset();
         control_.reset();
         for (int k = 0; k < kResetCycles; ++k) edge(true);
-        top_.rst = 0;
+        model_.rst = 0;
         edge(true);
     }
 
@@ -91,10 +92,10 @@ class Harness {
     // Until the interrupt line is high, a rule is broken, or `cycles` have passed.
     bool run(uint64_t cycles) {
         while (cycles-- && !violation_) {
-            if (top_.irq) return true;
+            if (model_.irq) return true;
             tick();
         }
-        return top_.irq;
+        return model_.irq;
     }
 
     // False where no answer comes.
@@ -136,57 +137,35 @@ class Harness {
 
     // Parts of the core with a clock of their own: what is asleep need not be evaluated (see Core.clocks).
     void edge(bool all) {
-        if (all | top_.AWAKE(sample)) {
-            pulse(top_.CLOCK(sample), true);
-            top_.eval();
+        if (all | model_.AWAKE(sample)) {
+            clocks_.RAISE(CLOCK(sample), true);
+            clocks_.evaluate();
         }
 #if TILEWRIGHT_FAST
-        datapath_.step(top_);
+        datapath_.step(model_);
 #endif
-        pulse(top_.clk, true);
-#define CLOCK_PART(part) pulse(top_.CLOCK(part), all | top_.AWAKE(part));
-        TILEWRIGHT_GATED(CLOCK_PART)
-#undef CLOCK_PART
+        clocks_.RAISE(clk, true);
+#define RAISE_PART(part) clocks_.RAISE(CLOCK(part), all | model_.AWAKE(part));
+        TILEWRIGHT_GATED(RAISE_PART)
+#undef RAISE_PART
         clock_pins(all);
-        top_.eval();
+        clocks_.evaluate();
         ++now_;
         dump(2 * now_);
-#if !TILEWRIGHT_BOTH_EDGES
-        lower();
-        dump(2 * now_ + 1);
-#endif
+        if (clocks_.lower()) dump(2 * now_ + 1);
     }
 
     // Makes the inputs those that the pins say, in no time.
     void load_pins() {
         clock_pins(false);
-        top_.eval();
-#if !TILEWRIGHT_BOTH_EDGES
-        lower();
-#endif
+        clocks_.evaluate();
+        clocks_.lower();
     }
 
     void clock_pins(bool all) {
-        pulse(top_.PINS(m_axi), all | memory_.changed());
-        pulse(top_.PINS(s_axi), all | control_.changed());
-        pulse(top_.PINS(rst), all);
-    }
-
-    // Every change of a clock is an edge; where waveforms are written, only a rising one.
-    static void pulse(CData &clock, bool now) {
-#if TILEWRIGHT_BOTH_EDGES
-        clock ^= now;
-#else
-        clock = now;
-#endif
-    }
-
-    void lower() {
-        top_.clk = top_.CLOCK(sample) = top_.PINS(m_axi) = top_.PINS(s_axi) = top_.PINS(rst) = 0;
-#define LOWER(part) top_.CLOCK(part) = 0;
-        TILEWRIGHT_GATED(LOWER)
-#undef LOWER
-        top_.eval();
+        clocks_.RAISE(PINS(m_axi), all | memory_.changed());
+        clocks_.RAISE(PINS(s_axi), all | control_.changed());
+        clocks_.RAISE(PINS(rst), all);
     }
 
     void dump(uint64_t time) {
@@ -203,8 +182,8 @@ class Harness {
     }
 
 #define NOTE(number, engine)                                                            \
-    note(number, top_.TRACE(engine, started), top_.TRACE(engine, started_index),        \
-         top_.TRACE(engine, retired), top_.TRACE(engine, retired_index))
+    note(number, model_.TRACE(engine, started), model_.TRACE(engine, started_index),        \
+         model_.TRACE(engine, retired), model_.TRACE(engine, retired_index))
     void record() {
         NOTE(0, load);
         NOTE(1, gemm);
@@ -218,6 +197,8 @@ class Harness {
 #endif
     std::unique_ptr<VerilatedContext> context_;
     Vtilewright top_;
+    Model &model_;
+    Clocks clocks_;
     Violation violation_;
     AxiMemory memory_;
     Control control_;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "Vtilewright.h"
+#include "Vtilewright___024root.h"
 
 // Verilator writes a double underscore inside a name as ___05F.
 #define M_AXI(name) m_axi___05F##name
@@ -16,6 +17,8 @@
 #define TRACE(engine, what) trace___05F##engine##___05F##what
 
 namespace tilewright {
+
+using Model = Vtilewright___024root;  // its ports themselves, where Vtilewright has references to them
 
 constexpr unsigned kBusBytes = TILEWRIGHT_BUS_BYTES;
 
