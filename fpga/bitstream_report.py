@@ -53,8 +53,9 @@ class BitstreamReport:
     def resources(self) -> dict[str, tuple[int, int]]:
         """(used, left) by kind, as placed."""
         counts = {"LUT": "TRELLIS_COMB", "FF": "TRELLIS_FF", "DSP": "MULT18X18D", "EBR": "DP16KD"}
-        used, there = self.best.used, self.best.available
-        return {kind: (used.get(cell, 0), there.get(cell, 0) - used.get(cell, 0)) for kind, cell in counts.items()}
+        has = dict(zip(counts, (count for _, count in self.board.has.items()), strict=True))
+        used = {kind: self.best.used.get(cell, 0) for kind, cell in counts.items()}
+        return {kind: (used[kind], has[kind] - used[kind]) for kind in counts}
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain data."""

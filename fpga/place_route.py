@@ -64,7 +64,7 @@ class Routed:
         By clock.
     paths
         The critical path of each clock that has one.
-    used, available
+    used
         nextpnr's own counts, by its names.
     """
 
@@ -73,7 +73,6 @@ class Routed:
     wanted_mhz: Mapping[str, float]
     paths: Mapping[str, CriticalPath]
     used: Mapping[str, int]
-    available: Mapping[str, int]
 
     @property
     def slowest(self) -> tuple[float, str]:
@@ -156,7 +155,6 @@ def read_routed(directory: Path, *, seed: int) -> Routed:
             if path["from"] == path["to"]
         },
         used={name: item["used"] for name, item in report["utilization"].items() if item["used"]},
-        available={name: item["available"] for name, item in report["utilization"].items() if item["used"]},
     )
 
 

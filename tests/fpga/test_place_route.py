@@ -81,7 +81,7 @@ def test_from_netlist_to_bitstream(netlist: tuple[Path, Synthesis]) -> None:
         "DSP": 1,
         "EBR": 0,
     }
-    assert report.resources["DSP"] == (1, 155)
+    assert report.resources["DSP"] == (1, 155) and report.resources["EBR"] == (0, 208)
     shown = report.to_json()
     assert shown["seed"] == 3 and shown["clocks"][clock]["critical_path"]["begin"] == path.begin
     text = "\n".join(report.lines())
