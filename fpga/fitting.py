@@ -6,13 +6,13 @@ from ..config import Config
 from ..errors import ConfigError
 from ..isa.memories import memory_shape
 from ..isa.table import Memory
-from .area_model import area_model
+from .area_model import area_model, dsp_blocks
 from .boards import Board
 from .families import Resources
 from .formula import formula_inventory
 from .system_config import SystemConfig
 
-__all__ = ["least_by_formula", "least_resources", "require_fit"]
+__all__ = ["block_rams", "least_by_formula", "least_resources", "require_fit", "soft_products"]
 
 _BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _WORDS_IN_LUTS = 64
@@ -21,10 +21,22 @@ _LUTS_OF_A_PRODUCT = 40  # of 8 × 8 bits, at the very least
 _NAMES = {"lut": "look-up tables", "ff": "flip-flops", "dsp": "multipliers (DSP)", "block_ram": "block RAMs of 18 kbit"}
 
 
-def least_resources(config: Config, system: SystemConfig) -> Resources:
-    """A lower bound: products and requantisation in DSPs, memories in block RAM of the best shape; no logic at all."""
+def soft_products(config: Config, board: Board) -> int:
+    """How many of the array's products are made of carry cells, since the FPGA has no multipliers left for them."""
+    if board.family != "ecp5":
+        return 0
+    lacking = dsp_blocks(formula_inventory(config)) - board.has.dsp
+    return min(max(lacking, 0), config.macs_per_cycle)
+
+
+def least_resources(config: Config, system: SystemConfig, board: Board) -> Resources:
+    """A lower bound: products and requantisation in DSPs, memories in block RAM of the best shape; no logic at all.
+
+    Products that the FPGA has no DSP for are of look-up tables.
+    """
     parts = -(-config.multiplier_bits // _DSP_BITS) * -(-32 // _DSP_BITS)
-    dsp = config.macs_per_cycle + config.vector_lanes * parts
+    soft = soft_products(config, board)
+    dsp = config.macs_per_cycle - soft + config.vector_lanes * parts
     banks = {Memory.ACT: config.act_banks, Memory.ACC: config.acc_banks}
     blocks = 0 if system.sdram else block_rams(system.memory_bytes // config.bus_bytes, config.bus_bits)
     for memory in (Memory.ACT, Memory.WGT, Memory.ACC):
@@ -33,7 +45,7 @@ def least_resources(config: Config, system: SystemConfig) -> Resources:
         word_bytes = config.channels if memory is Memory.ACT else shape.cell_bytes
         words = shape.depth * shape.cell_bytes // word_bytes // count
         blocks += shape.rows * count * block_rams(words, 8 * word_bytes)
-    return Resources(dsp=dsp, block_ram=blocks)
+    return Resources(lut=soft * _LUTS_OF_A_PRODUCT, dsp=dsp, block_ram=blocks)
 
 
 def least_by_formula(config: Config, board: Board) -> Resources:

@@ -25,6 +25,7 @@ _SCRIPT, _LOG = "synthesis.ys", "yosys.log"
 _DESIGNS = {"verilog": "design.v", "rtlil": "design.il"}
 NETLIST_JSON = "netlist.json"
 _SPLIT_READS = "split_reads.v"
+_SOFT_PRODUCT = "soft_product.v"
 _COARSE, _MEMORIES, _MAPPED = "coarse.json", "memories.json", "mapped.json"
 
 # Yosys prints to the process's own output and ends the process when it fails: it gets a process of its own.
@@ -43,6 +44,7 @@ libyosys.run_pass('script {_SCRIPT}', libyosys.Design())
 _PASSES = """\
 read_{language} {design}
 {collisions}
+{soft_products}
 {command} -top {top} {options} -run :{mapping}
 tee -q -o {coarse} stat -json
 select t:$mem_v2
@@ -56,6 +58,21 @@ _COLLISIONS = {
     "verilog": "setattr -set no_rw_check 1 m:*",
     "rtlil": "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",
 }
+# The array's products by the names of their registers (hw/array.py): back through the enable to the multiplication.
+_SOFTEN = """\
+hierarchy -top {top}
+proc
+flatten
+opt_clean
+select -set registers {registers}
+select -set products @registers %ci*:+$dff[Q,D]:+$dffe[Q,D]:+$mux[Y,A,B]:+$mul[Y] t:$mul %i
+select -assert-count {count} @products
+wreduce @products
+techmap -map {map} @products
+select -assert-none @products t:$mul %i
+opt_clean
+"""
+_PRODUCT = re.compile(r"\bproduct_(\d+)_(\d+)_(\d+)\b")
 _WRITE_NETLIST = f"write_json {NETLIST_JSON}\n"
 
 _PLACED = re.compile(r"^mapping memory (\S+?)(?::\d\d)? via \$__(\S+?)_?$", re.MULTILINE)
@@ -125,16 +142,23 @@ def require_yosys(family: Family) -> None:
 
 
 def synthesis_key(
-    design: str, family: Family, *, top: str, language: str = "verilog", netlist: bool = False
+    design: str, family: Family, *, top: str, language: str = "verilog", netlist: bool = False, soft_products: int = 0
 ) -> list[str]:
     """All that :func:`synthesise` depends on. Yosys must be installed."""
-    script = _script(family, top, language, netlist)
+    script = _script(design, family, top, language, netlist, soft_products)
     packing = _text("packing.py") if netlist else ""
-    return [design, script, _split_reads(), packing, f"{_YOSYS} {metadata.version(_YOSYS)}"]
+    return [design, script, _text(_SPLIT_READS), _text(_SOFT_PRODUCT), packing, f"{_YOSYS} {metadata.version(_YOSYS)}"]
 
 
 def synthesise(
-    design: str, family: Family, directory: Path, *, top: str, language: str = "verilog", netlist: bool = False
+    design: str,
+    family: Family,
+    directory: Path,
+    *,
+    top: str,
+    language: str = "verilog",
+    netlist: bool = False,
+    soft_products: int = 0,
 ) -> None:
     """Run Yosys; what :func:`read_synthesis` reads goes to the empty `directory`, with the log.
 
@@ -151,8 +175,11 @@ def synthesise(
         Yosys refuses the design. It must be installed.
     """
     (directory / _DESIGNS[language]).write_text(design, encoding="utf-8")
-    (directory / _SPLIT_READS).write_text(_split_reads(), encoding="utf-8")
-    run_yosys(_script(family, top, language, netlist), directory, what=f"{top} for {family.name}")
+    for name in (_SPLIT_READS, _SOFT_PRODUCT):
+        (directory / name).write_text(_text(name), encoding="utf-8")
+    run_yosys(
+        _script(design, family, top, language, netlist, soft_products), directory, what=f"{top} for {family.name}"
+    )
     if netlist:
         pack_registers(directory / NETLIST_JSON, top=top)
 
@@ -193,19 +220,24 @@ def read_synthesis(directory: Path, family: Family, *, top: str) -> Synthesis:
     )
 
 
-def _split_reads() -> str:
-    return _text(_SPLIT_READS)
-
-
 def _text(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _script(family: Family, top: str, language: str, netlist: bool) -> str:
+def _soften(design: str, top: str, count: int) -> str:
+    """Passes that make `count` products soft: the last terms of each sum, so that every sum has about as many."""
+    found = {match[0]: (int(match[3]), int(match[1]), int(match[2])) for match in _PRODUCT.finditer(design)}
+    chosen = sorted(found, key=lambda name: found[name])[len(found) - count :]
+    registers = " ".join(f"w:*{name}" for name in chosen)
+    return _SOFTEN.format(top=top, registers=registers, count=count, map=_SOFT_PRODUCT) if count else ""
+
+
+def _script(design: str, family: Family, top: str, language: str, netlist: bool, soft_products: int) -> str:
     return (_PASSES + _WRITE_NETLIST * netlist).format(
         language=language,
         design=_DESIGNS[language],
         collisions=_COLLISIONS[language],
+        soft_products=_soften(design, top, soft_products),
         command=family.command,
         top=top,
         options=family.options,

@@ -159,11 +159,11 @@ def test_an_accident_in_the_description_ends_the_bitstream(tmp_path: Path, monke
 def test_what_can_not_fit_is_refused_before_synthesis() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^configuration vta-16 with 65,536 bytes of memory must fit ulx3s-85f \(LFE5U-85F\), but takes 320 "
-        r"multipliers \(DSP\) of 156, 266 block RAMs of 18 kbit of 208: take a smaller configuration or a larger board",
+        match=r"^configuration vta-16 with 65,536 bytes of memory must fit ulx3s-85f \(LFE5U-85F\), but takes "
+        r"266 block RAMs of 18 kbit of 208: take a smaller configuration or a larger board",
     ):
         build_bitstream(load_config("vta-16"), SystemConfig(), BOARD)
-    tiny = least_resources(load_config("tiny"), SystemConfig())
+    tiny = least_resources(load_config("tiny"), SystemConfig(), BOARD)
     require_fit(tiny, BOARD, name="tiny", way_out="")
     assert (tiny.dsp, tiny.block_ram) == (16 + 4 * 4, 46)
 
@@ -174,7 +174,7 @@ def test_what_can_not_fit_is_refused_before_synthesis() -> None:
 def test_presets_for_boards_fit_them(preset: str, board: str) -> None:
     config, there = load_config(preset), BOARDS[board]
     for system in (SystemConfig(), SystemConfig(memory_bytes=CHIP.size, sdram=CHIP)):
-        require_fit(least_resources(config, system), there, name=preset, way_out="")
+        require_fit(least_resources(config, system, there), there, name=preset, way_out="")
     require_fit(least_by_formula(config, there), there, name=preset, way_out="")
 
 
