@@ -277,6 +277,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         **_FEW_PARAMETERS,
         "vector_lanes": 4,
     },
+    "ecp5-16x16": {
+        "act_depth": 4096,
+        "wgt_depth": 512,
+        "acc_depth": 512,
+        "acc_banks": 2,
+        **_FEW_PARAMETERS,
+        "vector_lanes": 4,
+    },
 }
 
 

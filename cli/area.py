@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["area"]
 
 _DEFAULT_FAMILY = "ecp5"
-_WIDTH = 140  # a column for each board of a family
+_WIDTH = 110  # where nobody says how wide lines may be
 _HEADINGS = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP", "block_ram": "block RAM, 18 kbit"}
 
 
@@ -92,11 +92,7 @@ def _show(report: "AreaReport") -> None:
     if not console.is_terminal:
         console = Console(width=_WIDTH)
     console.print(_resources(report))
-    for fit in report.fits:
-        lacks = ", ".join(_HEADINGS[name] for name in fit.exceeds)
-        verdict = f"too little {lacks}" if lacks else "fits"
-        board = fit.board
-        console.print(f"{board.name} ({board.device}, {board.package}, speed grade {board.speed}): {verdict}")
+    console.print(_boards(report))
     if report.gates is not None:
         _show_gates(console, report.gates)
     if report.synthesis is not None:
@@ -106,24 +102,38 @@ def _show(report: "AreaReport") -> None:
 
 
 def _resources(report: "AreaReport") -> "Table":
-    """A row for each resource, a column for each board."""
-    from rich import box
-    from rich.table import Table
-
-    title = f"{report.config.name} on {report.family.name}, look-up tables of {report.family.lut_inputs} inputs"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = _table(f"{report.config.name} on {report.family.name}, look-up tables of {report.family.lut_inputs} inputs")
     table.add_column("resource", no_wrap=True)
     table.add_column("takes" if report.synthesis else f"takes, by {report.way}", justify="right", no_wrap=True)
     if report.errors is not None:
         table.add_column("mean error, worst", justify="right", no_wrap=True)
-    fits = report.fits
-    for fit in fits:
-        table.add_column(f"of {fit.board.name}", justify="right", no_wrap=True)
     for name, count in report.takes.items():
-        shares = [f"{getattr(fit.board.has, name):,} ({fit.shares[name]:.0%})" for fit in fits]
         known = [] if report.errors is None else [_error(report.errors, name)]
-        table.add_row(_HEADINGS[name], f"{count:,}", *known, *shares)
+        table.add_row(_HEADINGS[name], f"{count:,}", *known)
     return table
+
+
+def _boards(report: "AreaReport") -> "Table":
+    """What it takes of each board's FPGA; more than all of it is in red."""
+    table = _table("Of boards")
+    table.add_column("board", no_wrap=True)
+    for name, _ in report.takes.items():
+        table.add_column(_HEADINGS[name].partition(",")[0], justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("FPGA, package, speed grade", no_wrap=True)
+    for fit in report.fits:
+        shares = [f"[{'red' if share > 1 else 'default'}]{share:.0%}" for share in fit.shares.values()]
+        board = fit.board
+        verdict = "does not fit" if fit.exceeds else "fits"
+        table.add_row(board.name, *shares, verdict, f"{board.device}, {board.package}, {board.speed}")
+    return table
+
+
+def _table(title: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _error(errors: Mapping[str, Mapping[str, float]], name: str) -> str:
