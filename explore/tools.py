@@ -19,13 +19,17 @@ _COMPILER = (
 _TUNER = (*_COMPILER, "compiler/tuning/*.py", "explore/schedules.py")
 _AREA = tuple(
     f"fpga/{name}"
-    for name in ("formula.py", "area_model.py", "area_model.json", "memory_cells.py", "system_area.py", "boards.py")
+    for name in (
+        *("formula.py", "area_model.py", "area_model.json", "memory_cells.py", "system_area.py", "fitting.py"),
+        "boards.py",
+    )
 )
 _CLOCK = ("explore/clock.py", "explore/measured_clocks.*")
 _JUDGING = ("explore/energy.py", "explore/evaluate.py", *_COMPILER)
 _SYSTEM = (
     *(f"fpga/{name}.py" for name in ("bitstream", "synthesis", "families", "packing", "boards", "board_system")),
-    *("fpga/system_config.py", "fpga/sdram_chip.py", "fpga/split_reads.v", "fpga/soc/*.py", "driver/frames.py"),
+    *("fpga/fitting.py", "fpga/system_config.py", "fpga/sdram_chip.py", "fpga/split_reads.v", "fpga/soft_product.v"),
+    *("fpga/soc/*.py", "driver/frames.py"),
 )
 _SOURCES = {
     Rung.CLOSED_FORM: (*_CLOCK, *_AREA, *_JUDGING),

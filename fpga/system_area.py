@@ -1,10 +1,12 @@
 """What a whole system takes of a board's FPGA: the core, and around it memory, link and clock."""
 
+from dataclasses import replace
+
 from ..config import Config
 from .board_system import usual_system
 from .boards import Board
 from .families import Resources
-from .fitting import block_rams
+from .fitting import block_rams, soft_products
 from .formula import estimate
 
 __all__ = ["around_core", "system_estimate"]
@@ -14,6 +16,7 @@ __all__ = ["around_core", "system_estimate"]
 _LUT = (1_928.0, 5.77)  # constant, and for each bit of the bus
 _FF = (985.0, 3.16)
 _BLOCK_RAM = (0.0, 1 / 32)
+_LUTS_OF_A_PRODUCT = 72  # 36 CCU2C of soft_product.v
 
 
 def around_core(config: Config, board: Board) -> Resources:
@@ -30,5 +33,9 @@ def around_core(config: Config, board: Board) -> Resources:
 
 
 def system_estimate(config: Config, board: Board) -> Resources:
-    """The whole system in closed form; the core alone where no bitstream can be made for the board."""
-    return estimate(config, board.family) + around_core(config, board)
+    """The whole system in closed form; the core alone where no bitstream can be made for the board.
+
+    Products that the FPGA has no multipliers for count as the look-up tables that synthesis makes them of.
+    """
+    takes, soft = estimate(config, board.family) + around_core(config, board), soft_products(config, board)
+    return replace(takes, dsp=takes.dsp - soft, lut=takes.lut + soft * _LUTS_OF_A_PRODUCT)

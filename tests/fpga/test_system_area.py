@@ -14,6 +14,14 @@ def test_a_system_takes_more_than_its_core() -> None:
     assert system_estimate(tiny, board) == estimate(tiny, "ecp5") + around_core(tiny, board)
 
 
+def test_products_without_multipliers_are_look_up_tables() -> None:
+    board, large = BOARDS["ulx3s-85f"], load_config("vta-16")
+    core, system = estimate(large, "ecp5"), system_estimate(large, board)
+    assert system.dsp == board.has.dsp == 156
+    soft = core.dsp - 156
+    assert system.lut == core.lut + around_core(large, board).lut + 72 * soft and 0 < soft < 256
+
+
 def test_boards_without_bitstreams_have_the_core_alone() -> None:
     tiny = load_config("tiny")
     assert system_estimate(tiny, BOARDS["pynq-z2"]) == estimate(tiny, "xilinx7")
