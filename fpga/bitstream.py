@@ -226,8 +226,8 @@ def route_seeds(
             raise
     if not routed:
         raise failures[0]
-    for error in failures:
-        progress(str(error))
+    for failure in failures:
+        progress(str(failure))
     return routed
 
 
