@@ -1,4 +1,4 @@
-"""What a simulator does while the compiler watches: random programs, which keep every engine busy."""
+"""What a simulator does while the compiler watches: random programs with nests as long as a network's layers have."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from .model import Emitted
 
 __all__ = ["train"]
 
-_PROGRAMS = 24
-_POINTS = 3_000
+_PROGRAMS = 8
+_POINTS = 60_000
 
 
 class _Trainee(FastCycleSimulator):

@@ -8,6 +8,7 @@ from tilewright.config import Config, load_config
 from tilewright.isa.launch import Launch, Outcome
 from tilewright.isa.random_programs import random_program
 from tilewright.simulator.agreement import COMPARISON_DRAM_BYTES, compare
+from tilewright.simulator.campaign import CAMPAIGN
 from tilewright.simulator.cycle import CycleSimulator, FastCycleSimulator
 from tilewright.simulator.dram import Dram
 
@@ -16,9 +17,10 @@ TINY = load_config("tiny")
 CONFIGS = {
     "tiny": TINY,
     "rows, more in than out, half the lanes": TINY.replace(rows=2, block_in=8, vector_lanes=2, bus_bits=128),
+    "two rows, half the lanes, widest bus": CAMPAIGN["wide"].config,
     "more out than in": TINY.replace(block_out=16, vector_lanes=8, act_banks=1, acc_banks=1),
 }
-CORES = CONFIGS if PROGRAMS >= 100_000 else ["tiny"]  # two simulators have to be built for each
+CORES = CONFIGS if PROGRAMS >= 100_000 else ["two rows, half the lanes, widest bus"]  # two builds for each
 
 
 @pytest.mark.parametrize("name", CORES)
