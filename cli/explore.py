@@ -254,7 +254,7 @@ def _question(
     vary: tuple[str, ...],
     choice: tuple[str, int],
 ) -> "Question":
-    from ..explore.metrics import FITS, parse_constraint, parse_objectives, require_room
+    from ..explore.metrics import fitting, parse_constraint, parse_objectives, require_room
     from ..explore.question import Question
     from ..explore.space import default_space
     from ..explore.workers import Setting
@@ -262,7 +262,7 @@ def _question(
 
     required, oversize = limits
     goals = parse_objectives(*objectives)
-    constraints = (*(() if oversize else (FITS,)), *(parse_constraint(text) for text in required))
+    constraints = (*(() if oversize else fitting(BOARDS[board])), *(parse_constraint(text) for text in required))
     require_room(constraints)
     space = default_space().narrowed(dict(_values(text) for text in vary))
     workload = Workload.read([Path(name) for name in models])

@@ -8,7 +8,7 @@ from tilewright.errors import TilewrightError
 from tilewright.explore.clock import ClockModel, clock_model, estimate_fmax
 from tilewright.explore.energy import access_energy, run_energy
 from tilewright.explore.measured_clocks import ClockSample, add_samples, read_samples
-from tilewright.explore.metrics import FITS, METRICS, parse_constraint, parse_objectives, require_room
+from tilewright.explore.metrics import FITS, METRICS, fitting, parse_constraint, parse_objectives, require_room
 from tilewright.explore.rungs import Knowledge, Measurement, Rung
 from tilewright.fpga.boards import BOARDS
 
@@ -75,6 +75,11 @@ def test_objectives() -> None:
     with pytest.raises(TilewrightError, match=r"^the search must have an objective"):
         parse_objectives([])
     assert str(FITS) == "area <= 100.0%" and str(parse_constraint("latency<=2ms")) == "latency <= 2 ms"
+
+
+def test_a_twentieth_of_the_look_up_tables_stays_free() -> None:
+    area, lut = fitting(BOARD)
+    assert area is FITS and str(lut) == "lut <= 79,458"
 
 
 def test_constraints_that_leave_nothing() -> None:
