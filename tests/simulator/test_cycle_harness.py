@@ -201,6 +201,15 @@ def test_bandwidth(make_copier):
     assert cycles == pytest.approx(2 * 256 * 8 / 2, rel=0.1)
 
 
+def test_with_verilators_own_scheduler(make_copier, tmp_path, monkeypatch):
+    quick = make_copier(stalls=3).copy(BASE, BASE + 0x8000, 256)
+    monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr("tilewright.simulator.cycle.model.take_over", lambda *_: False)
+    copier = make_copier(stalls=3)
+    assert copier.copy(BASE, BASE + 0x8000, 256) == quick
+    assert np.array_equal(copier.dram[0x8000:0x8800], copier.dram[:0x800])
+
+
 def test_stalls_are_reproducible(make_copier):
     times = [make_copier(stalls=seed).copy(BASE, BASE + 0x8000, 256) for seed in (5, 5, 6)]
     assert times[0] == times[1] != times[2]
