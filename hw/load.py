@@ -3,13 +3,14 @@
 from typing import Any
 
 from amaranth import Cat, Module, Signal
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from ..config import Config
 from ..isa.memories import transfer_unit
 from ..isa.table import SEGMENTS, Memory, Opcode
 from .layout import INDEX_BITS
+from .queue import Queue
 from .signatures import CellWrite, ReadPort, SegmentTable, engine_members
 from .transfer import Transfer
 
@@ -57,37 +58,39 @@ class LoadEngine(Component):
         return m
 
     def _receive(self, m: Module, transfer: Any) -> None:
-        """Joins beats with steps; once dead, beats are only swallowed."""
+        """Joins beats with steps; once dead, beats are only swallowed.
+
+        A queue keeps a bank's refusal out of the memory port's timing.
+        """
         step, beat, cells = transfer.step, self.port.beat, self.cells
-        room, take, failed, dead = Signal(), Signal(), Signal(), transfer.dead
-        last = Signal(reset_less=True)
+        take, failed, dead = Signal(), Signal(), transfer.dead
         index = Signal(INDEX_BITS, reset_less=True)
+        entry = data.StructLayout({"write": CellWrite(self._config), "last": 1})
+        m.submodules.writes = writes = Queue(entry, depth=2)
+        write, written = writes.input.p.write, writes.output
         m.d.comb += [
-            room.eq(~cells.valid | cells.ready),
-            take.eq(step.valid & beat.valid & room & ~dead & ~failed),
+            take.eq(step.valid & beat.valid & writes.input.ready & ~dead & ~failed),
             step.ready.eq(take),
             beat.ready.eq(dead | (take & step.p.beat_end)),
-            transfer.complete.eq(cells.valid & cells.ready & last),
+            writes.input.valid.eq(take & ~beat.p.error),
+            writes.input.p.last.eq(step.p.last),
+            write.memory.eq(step.p.context.memory),
+            write.row_mask.eq(step.p.context.row),
+            write.address.eq(step.p.address),
+            write.part.eq(step.p.part),
+            write.data.eq(self._aligned(beat.p.data, step.p.lane)),
+            cells.valid.eq(written.valid),
+            cells.payload.eq(written.p.write),
+            written.ready.eq(cells.ready),
+            transfer.complete.eq(cells.valid & cells.ready & written.p.last),
             transfer.failed.eq(failed),
             transfer.failed_index.eq(index),
             transfer.moved.eq(take | (cells.valid & cells.ready)),
             transfer.blocked.eq(cells.valid & ~cells.ready),
         ]
-        with m.If(room):
-            m.d.sync += cells.valid.eq(take & ~beat.p.error)
-        write = Signal(CellWrite(self._config), name="write_q", reset_less=True)
-        m.d.comb += cells.payload.eq(write)
         m.d.sync += failed.eq(take & beat.p.error)
         with m.If(take):
-            m.d.sync += [
-                last.eq(step.p.last),
-                index.eq(step.p.context.index),
-                write.memory.eq(step.p.context.memory),
-                write.row_mask.eq(step.p.context.row),
-                write.address.eq(step.p.address),
-                write.part.eq(step.p.part),
-                write.data.eq(self._aligned(beat.p.data, step.p.lane)),
-            ]
+            m.d.sync += index.eq(step.p.context.index)
 
     def _aligned(self, word: Any, lane: Any) -> Any:
         """Cells smaller than the bus come down to bit 0; only as many bits as the largest of them are moved."""

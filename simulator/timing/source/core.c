@@ -56,7 +56,7 @@ static void reset(struct core *core, const struct settings *settings)
     memset(core->vector.last_read, -1, sizeof core->vector.last_read);
     memset(core->vector.last_written, -1, sizeof core->vector.last_written);
     core->vector.last_issue = core->vector.last_write = LONG_AGO;
-    core->reads.state = (struct read_state){LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO};
+    core->reads.state = (struct read_state){LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO, LONG_AGO};
     core->fetch.word = settings->program_address / BUS_BYTES;
     core->fetch.left = settings->count * INSTRUCTION_BEATS;
     core->fetch.checked = core->fetch.stop = NEVER;

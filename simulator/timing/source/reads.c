@@ -2,7 +2,7 @@
  *
  * The bus carries one word a cycle, bursts in the order in which they were asked for; two words wait between it and
  * their readers. The load engine takes a step (a word, or the part of one that is a cell) in a cycle and writes it in
- * the next, or later where its bank is not free. */
+ * the next, or later where its bank is not free; two steps may wait for that. */
 #include "timing.h"
 
 /* Whether a write must wait in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
@@ -53,7 +53,8 @@ static void read_evenly(struct open_read *open, struct read_state *state, cycle 
     state->on_bus = last_on_bus(first, beats, state->taken, third_last);
     state->taken_before = beats > 1 ? step + steps_before(burst, beats - 1) - 1 : state->taken;
     state->step = state->taken = step + burst->steps - 1;
-    state->write = state->step + 1;
+    state->write_before = burst->steps > 1 ? state->step : state->write;
+    state->write = state->turn = state->step + 1;
     open->moved += burst->steps;
 }
 
@@ -65,19 +66,22 @@ static void read_carefully(struct core *core, struct open_read *open, struct rea
     uint32_t beat_ends = burst->first_steps;
     int64_t run_ends = 0;
     unsigned bank = 0;
-    cycle free_until = 0;
+    const bool shared = work->memory <= TW_MEMORY_ACC;
+    cycle free_until = NEVER;
     for (uint32_t k = 0; k < burst->steps; k++) {
-        if (k == run_ends) {
+        if (shared && k == run_ends) {
             run_ends += step_run(work, burst->first_step + k, &bank);
             free_until = load_meets(core, work->memory, 1u << bank, step + 1) ? 0 : NEVER;
         }
-        cycle write = step + 1;
+        cycle turn = MAX(step, state->write) + 1, write = turn;
         while (write >= free_until && bank_taken(core, work->memory, bank, write, &free_until))
             write = free_until;
         open->moved += 1 + (k && state->write != step);
-        open->blocked += write - step - 1;
+        open->blocked += write - turn - (k && state->turn <= step && step < state->write);
         state->step = step;
+        state->write_before = state->write;
         state->write = write;
+        state->turn = turn;
         if (k + 1 == beat_ends) {
             cycle word_taken = state->taken;
             state->taken_before = word_taken;
@@ -86,7 +90,7 @@ static void read_carefully(struct core *core, struct open_read *open, struct rea
             if (k + 1 < burst->steps)
                 bus = MAX(bus, word_taken) + 1;
         }
-        step = MAX(write, bus + 1);
+        step = MAX(MAX(step, state->write_before), bus) + 1;
     }
     if (beat_ends - burst->step_rate != burst->steps) { /* the last word holds something else too */
         state->taken_before = state->taken;
@@ -106,11 +110,12 @@ static void plan(struct core *core, struct open_read *open)
     if (open->fetch) {
         read_program(core, open, state, first);
     } else {
-        cycle step = MAX(MAX(first, state->taken) + 1, MAX(state->step + 1, state->write));
+        cycle step = MAX(MAX(first, state->taken), MAX(state->step, state->write_before)) + 1;
         open->moved += state->write > 0 && state->write != step;
+        open->blocked -= state->turn <= step && step < state->write;
         unsigned memory = open->burst.work->transfer.memory;
         bool shared = memory <= TW_MEMORY_ACC;
-        if (shared && load_meets(core, memory, open->banks, step + 1))
+        if (state->write > step || (shared && load_meets(core, memory, open->banks, step + 1)))
             read_carefully(core, open, state, first, step);
         else
             read_evenly(open, state, first, step);

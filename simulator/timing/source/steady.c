@@ -16,7 +16,8 @@ static bool follows(const struct read_state *before, const struct read_state *af
 {
     return after->on_bus - before->on_bus == period && after->taken - before->taken == period &&
            after->taken_before - before->taken_before == period && after->step - before->step == period &&
-           after->write - before->write == period;
+           after->write - before->write == period && after->write_before - before->write_before == period &&
+           after->turn - before->turn == period;
 }
 
 /* Bursts of the run that is being cut, all as long as can be, before one that is not or that is the last. */
@@ -79,6 +80,8 @@ static void move_state(struct read_state *state, cycle time)
     state->taken_before += time;
     state->step += time;
     state->write += time;
+    state->write_before += time;
+    state->turn += time;
 }
 
 static void move(struct core *core, int64_t bursts, cycle period)

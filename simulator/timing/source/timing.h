@@ -194,9 +194,10 @@ struct walk {
     int64_t next_step;
 };
 
-/* What a read burst finds: the last word on the bus, the last two words taken by their readers, the load engine. */
+/* What a read burst finds: the last word on the bus, the last two words taken by their readers, the load engine's last
+ * step, its last two writes and since when the last one was the next to be written. */
 struct read_state {
-    cycle on_bus, taken, taken_before, step, write;
+    cycle on_bus, taken, taken_before, step, write, write_before, turn;
 };
 
 struct open_read {
