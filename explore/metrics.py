@@ -142,8 +142,8 @@ def require_room(constraints: Sequence[Constraint]) -> None:
 def fitting(board: Board) -> tuple[Constraint, ...]:
     """What a design keeps that fits `board`.
 
-    Of look-up tables a twentieth stays free: nextpnr packs some 4% more than Yosys counts (28,479 for 27,477 of the first
-    system that was routed).
+    Of look-up tables a twentieth stays free: nextpnr packs some 4% more than Yosys counts (28,479 for 27,477, of the
+    first system that was routed).
     """
     return FITS, Constraint(METRICS["lut"], most=True, limit=round(_LUTS_TO_USE * board.has.lut))
 
