@@ -157,7 +157,8 @@ def _plan(config: Config, system: SystemConfig, board: Board, progress: Callable
         progress(f"Emitting {config.name} for {board.name}: half a minute")
         assert board.platform is not None
         module, class_name = board.platform
-        platform = getattr(import_module(f"amaranth_boards.{module}"), class_name)()
+        where = module if module.startswith(".") else f"amaranth_boards.{module}"
+        platform = getattr(import_module(where, __package__), class_name)()
         files = platform.prepare(BoardTop(config, system), name=_TOP, emit_src=False).files
         for file_name in (_RTLIL, CONSTRAINTS):
             content = files[file_name]

@@ -21,7 +21,8 @@ class Board:
     has
         The FPGA's resources, as nextpnr's database has them (ECP5), or the maker's data sheet.
     platform
-        Module and class in amaranth-boards; empty where no bitstream can be made.
+        Module and class in amaranth-boards, or in this package where the module begins with a dot; None where no
+        bitstream can be made.
     place_and_route
         nextpnr's options for the FPGA.
     sdram
@@ -44,6 +45,10 @@ _LFE5U_45F = Resources(lut=43_848, ff=43_848, dsp=72, block_ram=108)
 _LFE5U_85F = Resources(lut=83_640, ff=83_640, dsp=156, block_ram=208)
 _XC7A35T = Resources(lut=20_800, ff=41_600, dsp=90, block_ram=100)
 _XC7Z020 = Resources(lut=53_200, ff=106_400, dsp=220, block_ram=280)
+
+
+# Slower than any grade of it, and compatible ones; 64 ms / 4096 rows between refreshes.
+_M12L64322A = SdramChip(row_bits=11, column_bits=8, data_bits=32, masks=False)
 
 
 def _ecp5(
@@ -75,6 +80,7 @@ BOARDS = {
     for board in (
         _ecp5("ulx3s-85f", 85, "CABGA381", ("ulx3s", "ULX3S_85F_Platform"), sdram=SdramChip()),
         _ecp5("ulx3s-45f", 45, "CABGA381", ("ulx3s", "ULX3S_45F_Platform"), sdram=SdramChip()),
+        _ecp5("colorlight-i9", 45, "CABGA381", (".soc.colorlight_i9", "ColorlightI9Platform"), sdram=_M12L64322A),
         _ecp5("ecpix-5-85f", 85, "CABGA554", ("ecpix5", "ECPIX585Platform"), speed="8", kind="m5g"),
         _ecp5("ecpix-5-45f", 45, "CABGA554", ("ecpix5", "ECPIX545Platform"), speed="8", kind="m5g"),
         _ecp5("icepi-zero", 25, "CABGA256", ("icepi_zero", "IcepiZero1_3Platform"), sdram=SdramChip()),

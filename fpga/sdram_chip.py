@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DQ_BITS", "SdramChip"]
-
-DQ_BITS = 16
+__all__ = ["SdramChip"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +13,10 @@ class SdramChip:
     -------
     row_bits, column_bits, bank_bits
         Of addresses.
+    data_bits
+        Of the data lines.
+    masks
+        Whether the board has the lines that keep bytes of a word from being written.
     cas_latency
         Clock cycles from READ to its data.
     precharge_ns, activate_ns, active_ns, refresh_ns, recovery_ns
@@ -28,6 +30,8 @@ class SdramChip:
     row_bits: int = 13
     column_bits: int = 9
     bank_bits: int = 2
+    data_bits: int = 16
+    masks: bool = True
     cas_latency: int = 2
     precharge_ns: float = 20.0
     activate_ns: float = 20.0
@@ -40,4 +44,4 @@ class SdramChip:
     @property
     def size(self) -> int:
         """Bytes."""
-        return DQ_BITS // 8 << (self.row_bits + self.column_bits + self.bank_bits)
+        return self.data_bits // 8 << (self.row_bits + self.column_bits + self.bank_bits)

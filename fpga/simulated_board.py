@@ -169,8 +169,11 @@ def simulated_system(memory_bytes: int | None) -> SystemConfig:
 
 
 def _built(config: Config, system: SystemConfig) -> Path:
+    chip = system.sdram or _CHIP
+    sizes = ("row_bits", "bank_bits", "column_bits", "data_bits", "masks")
+    constants = {f"SDRAM_{name.upper()}": int(getattr(chip, name)) for name in sizes}
     return build_model(
-        Emitted(_verilog(config, system), ()),
+        Emitted(_verilog(config, system), (), constants=constants),
         bus_bytes=config.bus_bytes,
         name=f"board-{config.hash}",
         surroundings=_MODEL,

@@ -1,6 +1,7 @@
 // The board's SDRAM chip as the controller's pins see it, through a register each way; for systems that have one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -16,7 +17,7 @@ template <typename Top, typename = void> class Sdram {
 
 template <typename Top> class Sdram<Top, std::void_t<decltype(std::declval<Top &>().sdram___05Fras)>> {
   public:
-    Sdram() : cells_(size_t{1} << (kRowBits + kBankBits + kColumnBits)) {}
+    Sdram() : cells_(std::size_t{1} << (kRowBits + kBankBits + kColumnBits)) {}
 
     // Just before the rising edge: takes the command of this cycle, and sets the data that the edge takes.
     void step(Top &top) {
@@ -26,8 +27,10 @@ template <typename Top> class Sdram<Top, std::void_t<decltype(std::declval<Top &
         if (command == kRead) reading_ = place(bank, address), beat_ = 0;
         if (command == kWrite) writing_ = place(bank, address), left_ = kBeats;
         if (left_) {
-            const unsigned keep = (top.sdram___05Fmask & 1 ? 0xFF : 0) | (top.sdram___05Fmask & 2 ? 0xFF00 : 0);
-            uint16_t &cell = cells_[writing_++];
+            uint32_t keep = 0;
+            for (unsigned lane = 0; kMasks && lane < kDataBits / 8; ++lane)
+                if (top.sdram___05Fmask >> lane & 1) keep |= 0xFFu << 8 * lane;
+            uint32_t &cell = cells_[writing_++];
             cell = (cell & keep) | (top.sdram___05Foutput & ~keep);
             --left_;
         }
@@ -37,19 +40,22 @@ template <typename Top> class Sdram<Top, std::void_t<decltype(std::declval<Top &
     }
 
   private:
-    static constexpr unsigned kRowBits = 13, kBankBits = 2, kColumnBits = 9;  // SdramChip's
+    // SdramChip's
+    static constexpr unsigned kRowBits = TILEWRIGHT_SDRAM_ROW_BITS, kBankBits = TILEWRIGHT_SDRAM_BANK_BITS;
+    static constexpr unsigned kColumnBits = TILEWRIGHT_SDRAM_COLUMN_BITS, kDataBits = TILEWRIGHT_SDRAM_DATA_BITS;
+    static constexpr bool kMasks = TILEWRIGHT_SDRAM_MASKS;
     static constexpr unsigned kActivate = 4, kRead = 2, kWrite = 3;
-    static constexpr unsigned kBeats = TILEWRIGHT_BUS_BYTES / 2, kLatency = 3, kLine = 16;
+    static constexpr unsigned kBeats = 8 * TILEWRIGHT_BUS_BYTES / kDataBits, kLatency = 3, kLine = 16;
 
-    size_t place(unsigned bank, unsigned column) const {
-        return (size_t{rows_[bank]} << kBankBits | bank) << kColumnBits | (column & ((1u << kColumnBits) - 1));
+    std::size_t place(unsigned bank, unsigned column) const {
+        return (std::size_t{rows_[bank]} << kBankBits | bank) << kColumnBits | (column & ((1u << kColumnBits) - 1));
     }
 
-    std::vector<uint16_t> cells_;
+    std::vector<uint32_t> cells_;
     unsigned rows_[1u << kBankBits] = {};
-    size_t reading_ = 0, writing_ = 0;
+    std::size_t reading_ = 0, writing_ = 0;
     unsigned beat_ = kBeats, left_ = 0;
-    uint16_t line_[kLine] = {};
+    uint32_t line_[kLine] = {};
     uint64_t now_ = 0;
 };
 

@@ -1,4 +1,4 @@
-"""The system's memory in a board's SDRAM: single data rate, 16 bits wide."""
+"""The system's memory in a board's SDRAM of single data rate."""
 
 from math import ceil
 from typing import Any
@@ -8,7 +8,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from ...hw.signatures import log2
-from ..sdram_chip import DQ_BITS, SdramChip
+from ..sdram_chip import SdramChip
 from .memory_bus import MemoryBus
 
 __all__ = ["SdramController", "SdramPins"]
@@ -38,8 +38,8 @@ class SdramPins(Signature):
         super().__init__(
             {
                 "ras": Out(1), "cas": Out(1), "we": Out(1),
-                "bank": Out(chip.bank_bits), "address": Out(chip.row_bits), "mask": Out(DQ_BITS // 8),
-                "output": Out(DQ_BITS), "drive": Out(1), "input": In(DQ_BITS),
+                "bank": Out(chip.bank_bits), "address": Out(chip.row_bits), "mask": Out(chip.data_bits // 8),
+                "output": Out(chip.data_bits), "drive": Out(1), "input": In(chip.data_bits),
             }
         )  # fmt: skip
 
@@ -52,7 +52,7 @@ class SdramController(Component):
     Parameters
     ----------
     word_bytes
-        Of the bus: 2, 4, 8 or 16.
+        Of the bus: 1, 2, 4 or 8 times as many as the chip's data lines carry.
 
     Members
     -------
@@ -64,7 +64,7 @@ class SdramController(Component):
 
     def __init__(self, chip: SdramChip, *, clock_hz: int, word_bytes: int) -> None:
         self._chip, self._word_bytes = chip, word_bytes
-        self._beats = 8 * word_bytes // DQ_BITS
+        self._beats = 8 * word_bytes // chip.data_bits
         self._cycle_ns = 1e9 / clock_hz
         words = chip.size // word_bytes
         super().__init__(
@@ -178,15 +178,15 @@ class SdramController(Component):
         """The returned signal begins a burst, with its first part in the same cycle."""
         begin, command, pins = Signal(), self.bus.command, self.pins
         words, strobes = Signal(8 * self._word_bytes, reset_less=True), Signal(self._word_bytes, reset_less=True)
-        left = Signal(range(self._beats))
+        left, bits = Signal(range(self._beats)), self._chip.data_bits
         m.d.comb += [pins.drive.eq(begin | (left != 0))]
         with m.If(begin):
             m.d.comb += [pins.output.eq(command.p.data), pins.mask.eq(~command.p.strobe)]
-            m.d.sync += [words.eq(command.p.data >> DQ_BITS), strobes.eq(command.p.strobe >> DQ_BITS // 8)]
+            m.d.sync += [words.eq(command.p.data >> bits), strobes.eq(command.p.strobe >> bits // 8)]
             m.d.sync += left.eq(self._beats - 1)
         with m.Elif(left != 0):
             m.d.comb += [pins.output.eq(words), pins.mask.eq(~strobes)]
-            m.d.sync += [words.eq(words >> DQ_BITS), strobes.eq(strobes >> DQ_BITS // 8), left.eq(left - 1)]
+            m.d.sync += [words.eq(words >> bits), strobes.eq(strobes >> bits // 8), left.eq(left - 1)]
         return begin
 
     def _answers(self, m: Module) -> Signal:
@@ -195,6 +195,9 @@ class SdramController(Component):
         latency = self._chip.cas_latency + 1
         on_the_way = Signal(latency + self._beats)
         word = Signal(8 * self._word_bytes, reset_less=True)
-        m.d.sync += [on_the_way.eq(Cat(begin, on_the_way[:-1])), word.eq(Cat(word[DQ_BITS:], self.pins.input))]
+        m.d.sync += [
+            on_the_way.eq(Cat(begin, on_the_way[:-1])),
+            word.eq(Cat(word[self._chip.data_bits :], self.pins.input)),
+        ]
         m.d.comb += [self.bus.answered.eq(on_the_way[-1]), self.bus.answer.eq(word)]
         return begin

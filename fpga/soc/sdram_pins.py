@@ -27,7 +27,7 @@ class SdramBuffers(Component):
     """
 
     def __init__(self, port: Any, chip: SdramChip) -> None:
-        self._port = port
+        self._port, self._chip = port, chip
         super().__init__({"controller": In(SdramPins(chip))})
 
     def elaborate(self, platform: Any) -> Module:
@@ -36,7 +36,8 @@ class SdramBuffers(Component):
         m.submodules.clock = clock = DDRBuffer("o", port.clk)
         m.d.comb += clock.o.eq(Cat(0, 1))
         always = {name: 1 for name in ("clk_en", "cs") if hasattr(port, name)}
-        driven = {"ras": controller.ras, "cas": controller.cas, "we": controller.we, "dqm": controller.mask}
+        driven = {"ras": controller.ras, "cas": controller.cas, "we": controller.we}
+        driven |= {"dqm": controller.mask} if self._chip.masks else {}
         for name, value in {**always, **driven, "ba": controller.bank, "a": controller.address}.items():
             m.submodules[name] = pin = FFBuffer("o", getattr(port, name))
             m.d.comb += pin.o.eq(value)

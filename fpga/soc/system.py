@@ -16,6 +16,7 @@ from .block_memory import BlockMemory
 from .link import HostLink
 from .sdram import SdramController, SdramPins
 from .uart import UartReceiver, UartTransmitter
+from .whole_words import WholeWords
 
 __all__ = ["System"]
 
@@ -75,7 +76,13 @@ class System(Component):
             return BlockMemory(words=system.memory_bytes // word_bytes, word_bytes=word_bytes)
         controller = SdramController(system.sdram, clock_hz=system.clock_hz, word_bytes=word_bytes)
         connect(m, controller.pins, flipped(self.sdram))
-        return controller
+        if system.sdram.masks:
+            return controller
+        words = system.memory_bytes // word_bytes
+        m.submodules.whole_words = whole = WholeWords(address_bits=log2(words), word_bytes=word_bytes)
+        m.submodules.sdram_controller = controller
+        connect(m, whole.memory, controller.bus)
+        return whole
 
     def _lamp(self, m: Module, core: Core, link: HostLink) -> None:
         bus, control, before = link.registers, Signal(), Signal()

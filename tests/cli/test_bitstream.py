@@ -10,7 +10,7 @@ from tilewright.models import DIGITS
 def test_what_can_not_fit_is_one_line(tilewright: Callable, tmp_path: Path) -> None:
     out = tmp_path / "x.bit"
     told = tilewright("bitstream", "--board", "icepi-zero", "--config", "8x16", "--out", str(out)).complaint
-    assert "configuration 8x16 with 65,536 bytes of memory must fit icepi-zero (LFE5U-25F), but takes 160" in told
+    assert "configuration 8x16 with 65,536 bytes of memory must fit icepi-zero (LFE5U-25F), but takes 32 mult" in told
     assert not out.exists()
 
 

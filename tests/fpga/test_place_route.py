@@ -1,11 +1,12 @@
 """Place and route, on a design of a handful of cells, and what is read off it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth import ClockDomain, ClockSignal, Elaboratable, Module, Signal
+from amaranth import Cat, ClockDomain, ClockSignal, Elaboratable, Module, Signal
 from amaranth.lib.io import Buffer
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
@@ -15,11 +16,13 @@ from tilewright.errors import ConfigError, DeviceError
 from tilewright.fpga import bitstream
 from tilewright.fpga.bitstream import build_bitstream, pack, require_sound, require_tools, route_seeds
 from tilewright.fpga.bitstream_report import BitstreamReport
+from tilewright.fpga.board_system import usual_system
 from tilewright.fpga.boards import BOARDS, boards_with_bitstreams
 from tilewright.fpga.families import FAMILIES, Resources
 from tilewright.fpga.fitting import block_rams, least_by_formula, least_resources, require_fit
 from tilewright.fpga.place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
 from tilewright.fpga.sdram_chip import SdramChip
+from tilewright.fpga.soc.sdram import SdramPins
 from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, synthesise
 from tilewright.fpga.system_config import SystemConfig
 
@@ -169,7 +172,8 @@ def test_what_can_not_fit_is_refused_before_synthesis() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "board"), [("ecp5-4x4", "ulx3s-45f"), ("ecp5-8x8", "ulx3s-85f"), ("ecp5-8x16", "ulx3s-85f")]
+    ("preset", "board"),
+    [("ecp5-4x4", "ulx3s-45f"), ("ecp5-8x8", "ulx3s-85f"), ("ecp5-8x16", "ulx3s-85f"), ("ecp5-16x16", "ulx3s-85f")],
 )
 def test_presets_for_boards_fit_them(preset: str, board: str) -> None:
     config, there = load_config(preset), BOARDS[board]
@@ -193,20 +197,27 @@ class Echo(Component):
     """In place of a system: the line's bits, a little later."""
 
     def __init__(self, config: Config, system: SystemConfig) -> None:
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1)})
+        chip = {"sdram": Out(SdramPins(system.sdram))} if system.sdram else {}
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1), **chip})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.d.sync += [self.tx.eq(self.rx), self.running.eq(~self.running)]
+        m.d.sync += self.tx.eq(self.rx)
+        if "sdram" in self.signature.members:
+            pins = self.sdram
+            commands = (pins.ras, pins.cas, pins.we, pins.bank, pins.address, pins.mask, pins.output, pins.drive)
+            m.d.sync += [line.eq(Cat(line[1:], self.rx)) for line in commands]
+            m.d.comb += self.running.eq(pins.input.xor())
         return m
 
 
-@pytest.mark.parametrize("board", boards_with_bitstreams() if SOAK else ["ecpix-5-45f"])
+@pytest.mark.parametrize("board", boards_with_bitstreams() if SOAK else ["colorlight-i9"])
 def test_pins_clock_and_options_of_a_board(board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr("tilewright.fpga.soc.top.System", Echo)
     config = load_config("tiny").replace(vector_lanes=1)
-    content, report = build_bitstream(config, SystemConfig(clock_hz=75_000_000), BOARDS[board])
+    system = replace(usual_system(BOARDS[board]), clock_hz=75_000_000)
+    content, report = build_bitstream(config, system, BOARDS[board])
     assert len(content) > 10_000 and [*report.best.wanted_mhz.values()] == [pytest.approx(75, rel=1e-4)]
 
 

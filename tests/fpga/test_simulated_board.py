@@ -21,7 +21,10 @@ from tilewright.driver.device import Device, open_device
 from tilewright.driver.link import LinkError
 from tilewright.driver.session import Session
 from tilewright.errors import DeviceError
+from tilewright.fpga.boards import BOARDS
+from tilewright.fpga.sdram_chip import SdramChip
 from tilewright.fpga.simulated_board import Faults, SimulatedBoard
+from tilewright.fpga.system_config import SystemConfig
 from tilewright.isa.program import Program
 from tilewright.models import DIGITS, DIGITS_TEST
 
@@ -109,12 +112,13 @@ def test_digits_through_the_whole_system() -> None:
 
 
 @pytest.mark.skipif(not (SOAK and (MODELS / KWS).is_file()), reason="in make soak, with the networks in shared/models")
-@pytest.mark.parametrize("memory_bytes", [1 << 18, None], ids=["block-ram", "sdram"])
-def test_kws_in_block_ram_and_in_sdram(memory_bytes: int | None) -> None:
+@pytest.mark.parametrize("chip", [None, SdramChip(), BOARDS["colorlight-i9"].sdram], ids=["block-ram", "16", "32"])
+def test_kws_in_block_ram_and_in_sdram(chip: SdramChip | None) -> None:
     program = compile_model(MODELS / KWS, TINY)
-    device = open_device("soc", TINY, memory_bytes=memory_bytes)
     inputs = inputs_of(program, 1)
-    require_equal(run_on(device, program, inputs), program, inputs)
+    system = SystemConfig(memory_bytes=chip.size if chip else 1 << 18, sdram=chip, baud=10_000_000)
+    with SimulatedBoard(TINY, system) as made:
+        require_equal(run_on(opened(made), program, inputs), program, inputs)
 
 
 def test_memory_and_its_end(quiet: SimulatedBoard) -> None:

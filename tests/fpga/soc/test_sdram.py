@@ -3,21 +3,27 @@
 import random
 
 import pytest
+from amaranth import Module
+from amaranth.lib.wiring import Component, In, connect, flipped
 from tilewright.fpga.sdram_chip import SdramChip
+from tilewright.fpga.soc.memory_bus import MemoryBus
 from tilewright.fpga.soc.sdram import SdramController
+from tilewright.fpga.soc.whole_words import WholeWords
 
 CLOCK_HZ = 50_000_000
 CYCLE_NS = 1e9 / CLOCK_HZ
 WORD = 8
 # Few rows, and little patience for refreshes, so that everything happens often.
 CHIP = SdramChip(row_bits=11, column_bits=8, interval_ns=3_900.0)
+WIDE = SdramChip(row_bits=11, column_bits=8, interval_ns=3_900.0, data_bits=32, masks=False)
 
 
 class Chip:
     """Four banks of cells, the commands, and a check of every time between them."""
 
-    def __init__(self, pins):
+    def __init__(self, pins, chip=CHIP):
         self.pins, self.cells = pins, {}
+        self.beats, self.masks, self.lanes = 8 * WORD // chip.data_bits, chip.masks, chip.data_bits // 8
         self.opened = [None] * 4
         self.now = 0
         self.activated, self.precharged, self.written = [-99] * 4, [-99] * 4, [-99] * 4
@@ -44,18 +50,18 @@ class Chip:
             self.after(self.refreshed, CHIP.refresh_ns)
         match command:
             case (1, 0, 0):
-                assert self.opened[bank] is None and self.mode == 0x22
+                assert self.opened[bank] is None and self.mode == 0x20 | self.beats.bit_length() - 1
                 self.after(self.precharged[bank], CHIP.precharge_ns)
                 self.opened[bank], self.activated[bank] = address, self.now
             case (0, 1, we):
-                assert self.opened[bank] is not None and not address >> 10 & 1 and address % 4 == 0
+                assert self.opened[bank] is not None and not address >> 10 & 1 and address % self.beats == 0
                 self.after(self.activated[bank], CHIP.activate_ns)
                 place = (bank, self.opened[bank], address)
                 if we:
                     self.write = (place, 0)
                 else:
                     assert self.write is None
-                    for beat in range(4):
+                    for beat in range(self.beats):
                         when = self.now + CHIP.cas_latency + 1 + beat
                         assert when not in self.reads
                         self.reads[when] = self.cells.get((*place[:2], address + beat), 0)
@@ -83,20 +89,37 @@ class Chip:
         (bank, row, column), beat = self.write
         # The chip drives the lines from half a cycle before to half a cycle after the controller sees its data.
         assert not any(self.now - 1 <= when - 1 <= self.now + 1 for when in self.reads)
-        mask, value = context.get(self.pins.mask), context.get(self.pins.output)
+        mask, value = context.get(self.pins.mask) if self.masks else 0, context.get(self.pins.output)
         old = self.cells.get((bank, row, column + beat), 0)
-        keep = (0xFF if mask & 1 else 0) | (0xFF00 if mask & 2 else 0)
+        keep = sum(0xFF << 8 * lane for lane in range(self.lanes) if mask >> lane & 1)
         self.cells[bank, row, column + beat] = (old & keep) | (value & ~keep)
         self.written[bank] = self.now
-        self.write = ((bank, row, column), beat + 1) if beat < 3 else None
+        self.write = ((bank, row, column), beat + 1) if beat < self.beats - 1 else None
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_random_accesses(testbench, seed):
-    controller = SdramController(CHIP, clock_hz=CLOCK_HZ, word_bytes=WORD)
-    chip = Chip(controller.pins)
+class Unmasked(Component):
+    """A chip without masks behind what makes words whole."""
+
+    def __init__(self):
+        self.controller = SdramController(WIDE, clock_hz=CLOCK_HZ, word_bytes=WORD)
+        size = {"address_bits": (WIDE.size // WORD - 1).bit_length(), "word_bytes": WORD}
+        self.whole, self.pins = WholeWords(**size), self.controller.pins
+        super().__init__({"bus": In(MemoryBus(**size))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.controller, m.submodules.whole = self.controller, self.whole
+        connect(m, flipped(self.bus), self.whole.bus)
+        connect(m, self.whole.memory, self.controller.bus)
+        return m
+
+
+@pytest.mark.parametrize(("kind", "seed"), [(CHIP, 0), (CHIP, 1), (WIDE, 2), (WIDE, 3)])
+def test_random_accesses(testbench, kind, seed):
+    controller = SdramController(CHIP, clock_hz=CLOCK_HZ, word_bytes=WORD) if kind.masks else Unmasked()
+    chip = Chip(controller.pins, kind)
     rng = random.Random(seed)
-    words = CHIP.size // WORD
+    words = kind.size // WORD
     places = [rng.randrange(words) for _ in range(12)]
     copy, expected, found = {}, [], []
 
