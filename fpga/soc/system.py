@@ -79,8 +79,8 @@ class System(Component):
         if system.sdram.masks:
             return controller
         words = system.memory_bytes // word_bytes
-        m.submodules.whole_words = whole = WholeWords(address_bits=log2(words), word_bytes=word_bytes)
-        m.submodules.sdram_controller = controller
+        m.submodules.controller = controller
+        whole = WholeWords(address_bits=log2(words), word_bytes=word_bytes)
         connect(m, whole.memory, controller.bus)
         return whole
 
