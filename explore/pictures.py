@@ -174,7 +174,7 @@ def _draw_front(axes: "Axes", front: Sequence[Row], names: Sequence[str]) -> Non
         mine = [row for row in front if ("synthesis" in row.rungs["lut"]) is known]
         if mine:
             face = _FRONT if known else "white"
-            place = {axis: _along(mine, name) for axis, name in zip("xy", names, strict=True)}
-            axes.scatter(**place, s=40, zorder=3, facecolors=face, edgecolors=_FRONT, label=f"front, {label}")
+            first, second = (_along(mine, name) for name in names)
+            axes.scatter(first, second, s=40, zorder=3, facecolors=face, edgecolors=_FRONT, label=f"front, {label}")
     for row, x, y in zip(front, across, up, strict=True):
         axes.annotate(str(row.number), (x, y), textcoords="offset points", xytext=(5, 5))
