@@ -174,6 +174,8 @@ class Core(Component):
         ):  # fmt: skip
             connect(m, getattr(vector, mine), getattr(memories, theirs))
         m.d.comb += [
+            vector.gemm_act.eq(gemm.coming_act),
+            vector.gemm_acc.eq(gemm.coming_acc),
             memories.table_enable.eq(vector.table_enable),
             memories.table_address.eq(vector.table_address),
             vector.table_entry.eq(memories.table_entry),

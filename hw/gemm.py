@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, Out, connect, flipped
 
@@ -14,14 +14,14 @@ from .cells import ScratchpadShape
 from .layout import instruction_layout
 from .multiply import MultiplyAccumulate
 from .nest import NestWalker, nest_start
-from .scratchpad import ScratchpadReader, ScratchpadWriter
+from .scratchpad import ScratchpadReader, ScratchpadWriter, one_bank
 from .sequencer import Sequencer
 from .signatures import READ_LATENCY, engine_members, log2
 
 __all__ = ["GemmEngine"]
 
-# Nothing keeps a write waiting, and who is started by its token reads three cycles after `complete` at the earliest.
-_ANNOUNCED_EARLY = 2
+# Nothing keeps a write waiting, and who is started by its token reads four cycles after `complete` at the earliest.
+_ANNOUNCED_EARLY = 3
 
 
 class GemmEngine(Component):
@@ -36,6 +36,8 @@ class GemmEngine(Component):
     -------
     act_read, wgt_read, acc_read, acc_write
         Its clients' ends of the scratchpads. It counts on being served first.
+    coming_act, coming_acc
+        The banks from which it reads in the next cycle, a bit for each.
     """
 
     def __init__(self, config: Config, *, act: ScratchpadShape, wgt: ScratchpadShape, acc: ScratchpadShape) -> None:
@@ -48,6 +50,8 @@ class GemmEngine(Component):
                 "wgt_read": Out(ScratchpadReader(wgt, config.block_in * config.block_out)),
                 "acc_read": Out(ScratchpadReader(acc, cell)),
                 "acc_write": Out(ScratchpadWriter(acc, cell)),
+                "coming_act": Out(config.act_banks),
+                "coming_acc": Out(config.acc_banks),
             }
         )
 
@@ -72,57 +76,57 @@ class GemmEngine(Component):
             walker.start.p.context.accumulate.eq(word.accumulate),
             walker.start.p.context.overwrite_mask.eq(word.overwrite_mask),
         ]
-        issue = self._issue(m, walker.point)
-        in_flight = self._datapath(m, walker.point, issue, sequencer.complete)
+        in_flight = self._datapath(m, self._issue(m, walker.point), sequencer.complete)
         m.d.comb += [
             self.awake.eq(sequencer.awake | walker.point.valid | in_flight),
             self.activity.busy.eq(walker.point.valid | self.pending | self.instruction.valid),
             self.activity.token.eq(sequencer.waiting & ~walker.point.valid),
-            self.activity.bank.eq(walker.point.valid & ~issue & ~self.halt),
-            self.activity.progress.eq(issue | sequencer.started | sequencer.retired),
+            self.activity.progress.eq((walker.point.valid & ~self.halt) | sequencer.started | sequencer.retired),
         ]
         return m
 
-    def _issue(self, m: Module, point: Any) -> Signal:
-        """A point goes when its activations can be read; the other memories never keep it waiting."""
-        issue = Signal()
-        act = point.p.act
+    def _issue(self, m: Module, point: Any) -> Any:
+        """A point goes in every cycle, and asks for its operands in the next: so others know its bank beforehand."""
+        going, act, wgt = Signal(), self.act_read.request, self.wgt_read.request
+        layout = data.StructLayout({"valid": 1, "acc": log2(self._config.acc_depth), "overwrite": 1, "last": 1})
+        step = Signal(layout, name="step0")
+        asked = point.p.act[log2(self._config.block_in // self._config.granule) :]
         m.d.comb += [
-            self.act_read.request.valid.eq(point.valid & ~self.halt),
-            self.act_read.request.payload.eq(act[log2(self._config.block_in // self._config.granule) :]),
-            issue.eq(self.act_read.request.valid & self.act_read.request.ready),
-            self.wgt_read.request.valid.eq(issue),
-            self.wgt_read.request.payload.eq(point.p.wgt),
-            point.ready.eq(issue),
+            going.eq(point.valid & ~self.halt),
+            point.ready.eq(~self.halt),
+            self.coming_act.eq(Mux(going, one_bank(asked, self._config.act_banks), 0)),
+            act.valid.eq(step.valid),
+            wgt.valid.eq(step.valid),
         ]
-        return issue
+        m.d.sync += [
+            act.payload.eq(asked),
+            wgt.payload.eq(point.p.wgt),
+            step.valid.eq(going),
+            step.acc.eq(point.p.acc),
+            step.overwrite.eq((point.p.zero | ~point.p.context.overwrite_mask).all() & ~point.p.context.accumulate),
+            step.last.eq(point.p.last),
+        ]
+        return step
 
-    def _datapath(self, m: Module, point: Any, issue: Signal, complete: Signal) -> Any:
+    def _datapath(self, m: Module, step: Any, complete: Signal) -> Any:
         """Delay each step's address and flags beside the arithmetic, then update its accumulator."""
         m.submodules.arithmetic = arithmetic = MultiplyAccumulate(self._config)
         m.d.comb += [arithmetic.act.eq(self.act_read.data), arithmetic.wgt.eq(self.wgt_read.data[0])]
-        overwrite = (point.p.zero | ~point.p.context.overwrite_mask).all() & ~point.p.context.accumulate
-        step = data.StructLayout({"valid": 1, "acc": log2(self._config.acc_depth), "overwrite": 1, "last": 1})
         depth = READ_LATENCY + arithmetic.latency
-        pipe = [Signal(step, name=f"step{n}") for n in range(depth + 1 + FORWARDS)]
-        m.d.comb += [
-            pipe[0].valid.eq(issue),
-            pipe[0].acc.eq(point.p.acc),
-            pipe[0].overwrite.eq(overwrite),
-            pipe[0].last.eq(point.p.last),
-        ]
+        pipe = [step, *(Signal(step.shape(), name=f"step{n}") for n in range(1, depth + 1 + FORWARDS))]
         for before, after in pairwise(pipe):
             m.d.sync += after.eq(before)
         m.d.comb += arithmetic.valid.eq(pipe[READ_LATENCY].valid)
-        ask = pipe[depth - READ_LATENCY]
+        coming, ask = pipe[depth - READ_LATENCY - 1], pipe[depth - READ_LATENCY]
         m.d.comb += [
             self.acc_read.request.valid.eq(ask.valid & ~ask.overwrite),
             self.acc_read.request.payload.eq(ask.acc),
+            self.coming_acc.eq(Mux(coming.valid & ~coming.overwrite, one_bank(coming.acc, self._config.acc_banks), 0)),
         ]
         self._accumulate(m, arithmetic, pipe, depth)
         announced = pipe[depth + 1 - _ANNOUNCED_EARLY]
         m.d.comb += complete.eq(announced.valid & announced.last)
-        return Cat(entry.valid for entry in pipe[1:]).any()
+        return Cat(entry.valid for entry in pipe).any()
 
     def _accumulate(self, m: Module, arithmetic: MultiplyAccumulate, pipe: list[Any], depth: int) -> None:
         """Add to what was read, or to a younger result that the read was too early to see."""

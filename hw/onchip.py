@@ -46,7 +46,8 @@ class OnChipMemories(Component):
     gemm_act, gemm_wgt, gemm_acc, gemm_acc_write
         The matrix engine's; always served at once.
     a_act, a_acc, b_act, b_acc, bias, scale, vector_act_write, vector_acc_write, table_*
-        The vector engine's.
+        The vector engine's. No two of `gemm_act`, `a_act`, `b_act` may ask for one bank in a cycle, and no two of
+        `gemm_acc`, `a_acc`, `b_acc`.
     awake
         For each clock domain: something in it may change at the next edge.
     """
@@ -84,7 +85,9 @@ class OnChipMemories(Component):
         m = Module()
         pads = {}
         for kind, (readers, writers) in self._clients.items():
-            pads[kind] = pad = Scratchpad(self._shapes[kind], readers=readers, writers=writers)
+            pads[kind] = pad = Scratchpad(
+                self._shapes[kind], readers=readers, writers=writers, agreed=[n for n in readers if not _transfers(n)]
+            )
             self._place(m, kind, pad)
             for name in (*readers, *writers):
                 if not _transfers(name):

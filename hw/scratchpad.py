@@ -1,6 +1,6 @@
 """On-chip memories: banks with one read and one write port each, shared by several engines."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from amaranth import Cat, Const, Module, Signal
@@ -10,7 +10,13 @@ from amaranth.lib.wiring import Component, In, Out, Signature
 from .cells import ScratchpadCells, ScratchpadShape
 from .signatures import log2
 
-__all__ = ["Scratchpad", "ScratchpadReader", "ScratchpadWriter"]
+__all__ = ["Scratchpad", "ScratchpadReader", "ScratchpadWriter", "one_bank"]
+
+
+def one_bank(address: Any, banks: int) -> Any:
+    """A bit for each bank: that of `address`, whose high bits choose it."""
+    bank = address[len(address) - log2(banks) :]
+    return Cat(bank == b for b in range(banks)) if banks > 1 else Const(1, 1)
 
 
 class ScratchpadReader(Signature):
@@ -56,6 +62,8 @@ class Scratchpad(Component):
         Its size.
     readers, writers
         Width in bytes of each client. Of those that ask for one bank, the first in the order given is served.
+    agreed
+        Readers that never ask for one bank at a time, and are always served.
 
     Members
     -------
@@ -65,8 +73,16 @@ class Scratchpad(Component):
         Something in it may change at the next edge.
     """
 
-    def __init__(self, shape: ScratchpadShape, *, readers: Mapping[str, int], writers: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        shape: ScratchpadShape,
+        *,
+        readers: Mapping[str, int],
+        writers: Mapping[str, int],
+        agreed: Collection[str] = (),
+    ) -> None:
         self._shape, self._readers, self._writers = shape, dict(readers), dict(writers)
+        self._agreed = frozenset(agreed)
         members: dict[str, Any] = {name: In(ScratchpadReader(shape, width)) for name, width in readers.items()}
         members |= {name: In(ScratchpadWriter(shape, width)) for name, width in writers.items()}
         super().__init__({**members, "awake": Out(1)})
@@ -93,15 +109,14 @@ class Scratchpad(Component):
         taken: Any = Const(0, count)
         for name in clients:
             request = getattr(self, name).request
-            address = getattr(cells, name).address
-            bank = address[len(address) - log2(count) :]
             wanted = Signal(count, name=f"{name}_wanted")
             claimed = Signal(count, name=f"{name}_claimed")
             granted = getattr(cells, name).granted
+            free = Const(-1, count) if name in self._agreed else ~taken
             m.d.comb += [
-                wanted.eq(Cat(bank == b for b in range(count)) if count > 1 else 1),
-                request.ready.eq(~(wanted & taken).any()),
-                granted.eq(wanted & ~taken & request.valid.replicate(count)),
+                wanted.eq(one_bank(getattr(cells, name).address, count)),
+                request.ready.eq((wanted & free).any()),
+                granted.eq(wanted & free & request.valid.replicate(count)),
                 claimed.eq(taken | (wanted & request.valid.replicate(count))),
             ]
             taken = claimed

@@ -5,12 +5,10 @@ from itertools import product
 
 import pytest
 from tilewright.hw.nest import NestWalker
-from tilewright.hw.nest_ahead import AheadWalker
 
 OPERANDS = {"a": 8, "b": 5}
 CONTEXT_BITS = 6
 DIMS = 3
-both_walkers = pytest.mark.parametrize("kind", [NestWalker, AheadWalker])
 
 
 def random_nest(rng, dims, longest):
@@ -63,7 +61,6 @@ class Walk:
                 if ready:
                     self.expected.pop(0)
                     self.cycles.append(now)
-            self.check_upcoming(context, offered)
             if offered and context.get(start.ready):
                 self.nests.pop(0)
                 self.started.append(now)
@@ -75,49 +72,32 @@ class Walk:
             assert not context.get(point.valid), "no point may follow the last nest's last"
             await context.tick()
 
-    def check_upcoming(self, context, offered):
-        """What comes next is known whenever the present point goes, unless no nest is there."""
-        if not isinstance(self.walker, AheadWalker):
-            return
-        valid, ready = context.get(self.walker.point.valid), context.get(self.walker.point.ready)
-        assert context.get(self.walker.moves) == (not valid or ready)
-        points_of_waiting = sum(len(list(points(nest))) for nest in self.nests)
-        known = len(self.expected) > points_of_waiting or offered
-        if context.get(self.walker.moves) and known:
-            shown = context.get(self.walker.upcoming)
-            assert {name: shown[name] for name in self.expected[0] if name != "last"} == {
-                name: value for name, value in self.expected[0].items() if name != "last"
-            }
 
-
-@both_walkers
 @pytest.mark.parametrize("dims", [1, 2, DIMS, 6])
 @pytest.mark.parametrize("share", [0.0, 0.4])
-def test_points(testbench, kind, dims, share):
+def test_points(testbench, dims, share):
     rng = random.Random(dims)
-    walker = kind(dims=dims, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
+    walker = NestWalker(dims=dims, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
     testbench(walker, Walk(walker, [random_nest(rng, dims, 15 if dims < 3 else 4) for _ in range(25)], rng, share).body)
 
 
-@both_walkers
-def test_no_gap_between_nests(testbench, kind):
+def test_no_gap_between_nests(testbench):
     """The first point follows its nest by one cycle; after that there is a point in every cycle."""
     rng = random.Random(7)
     nests = [random_nest(rng, DIMS, 5) for _ in range(30)]
     nests[3:7] = [{**nest, "bound": [1] * DIMS} for nest in nests[3:7]]
-    walker = kind(dims=DIMS, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
+    walker = NestWalker(dims=DIMS, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
     walk = Walk(walker, nests, rng, 0.0)
     count = len(walk.expected)
     testbench(walker, walk.body)
     assert walk.cycles == list(range(1, count + 1))
 
 
-@both_walkers
-def test_start_waits_for_the_last_point(testbench, kind):
+def test_start_waits_for_the_last_point(testbench):
     """A nest is taken in no earlier cycle than the last point of the one before."""
     rng = random.Random(8)
     nests = [random_nest(rng, 2, 9) for _ in range(10)]
-    walker = kind(dims=2, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
+    walker = NestWalker(dims=2, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
     walk = Walk(walker, nests, rng, 0.3)
     sizes = [len(list(points(nest))) for nest in nests]
     testbench(walker, walk.body)
@@ -125,10 +105,9 @@ def test_start_waits_for_the_last_point(testbench, kind):
         assert walk.started[number] >= walk.cycles[sum(sizes[:number]) - 1]
 
 
-@both_walkers
-def test_greatest_bounds(testbench, kind):
+def test_greatest_bounds(testbench):
     """All bits of a bound count."""
     rng = random.Random(9)
     nest = {**random_nest(rng, 2, 4), "bound": [255, 2]}
-    walker = kind(dims=2, bound_bits=8, operands=OPERANDS, context=CONTEXT_BITS)
+    walker = NestWalker(dims=2, bound_bits=8, operands=OPERANDS, context=CONTEXT_BITS)
     testbench(walker, Walk(walker, [nest, {**nest, "bound": [1, 254]}], rng, 0.0).body)

@@ -1,12 +1,12 @@
 """The vector engine with the real on-chip memories; DRAM, tokens and the other engines are the test's."""
 
 import pytest
-from amaranth import Cat, Module
+from amaranth import Cat, Module, Mux
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from tilewright.config import Config
 from tilewright.hw.onchip import OnChipMemories, scratchpad_shapes
-from tilewright.hw.scratchpad import ScratchpadReader, ScratchpadWriter
+from tilewright.hw.scratchpad import ScratchpadReader, ScratchpadWriter, one_bank
 from tilewright.hw.signatures import CellReadPort, CellWrite, engine_members
 from tilewright.hw.vector import VectorEngine
 from tilewright.isa.table import Memory, Opcode
@@ -33,7 +33,8 @@ class VectorBench(Component):
     load, store
         Ways of the transfer engines into the memories, to fill and to read them.
     gemm_act, gemm_acc, gemm_acc_write
-        The matrix engine's, which come first: what they take, the vector engine waits for.
+        The matrix engine's, which come first: what they take, the vector engine waits for. It reads a cycle after
+        these are told.
     reads, writes
         Which of its operands it gets, and which memory it writes, in this cycle.
     """
@@ -58,8 +59,13 @@ class VectorBench(Component):
             self.config, act=shapes[Memory.ACT], acc=shapes[Memory.ACC], bias=shapes[Memory.BIAS],
             scale=shapes[Memory.SCALE],
         )  # fmt: skip
-        for name in self.memory_ports:
+        for name in ("load", "store", "gemm_acc_write"):
             connect(m, flipped(getattr(self, name)), getattr(memories, name))
+        for name in ("gemm_act", "gemm_acc"):
+            told, coming = getattr(self, name).request, getattr(engine, name)
+            asked = getattr(memories, name).request
+            m.d.comb += coming.eq(Mux(told.valid, one_bank(told.payload, len(coming)), 0))
+            m.d.sync += [asked.valid.eq(told.valid), asked.payload.eq(told.payload)]
         for name in _READS:
             connect(m, getattr(engine, name), getattr(memories, name))
         for mine, theirs in (("bias_read", "bias"), ("scale_read", "scale")):

@@ -10,11 +10,11 @@ static int array_latency(void)
     return latency;
 }
 
-/* From a step's issue to what it does at `port`. */
+/* From when the nest shows a step to what it does at `port`. */
 static int port_delay(enum gemm_port port)
 {
-    const int update = SCRATCHPAD_LATENCY + array_latency();
-    return port == GEMM_READS_ACT ? 0 : port == GEMM_READS_ACC ? update - SCRATCHPAD_LATENCY : update + 1;
+    const int update = GEMM_ASKS + SCRATCHPAD_LATENCY + array_latency();
+    return port == GEMM_READS_ACT ? GEMM_ASKS : port == GEMM_READS_ACC ? update - SCRATCHPAD_LATENCY : update + 1;
 }
 
 void gemm_start(struct core *core, const struct instruction *instruction, uint32_t nest, cycle now)

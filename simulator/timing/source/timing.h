@@ -34,7 +34,8 @@ enum {
     SEQUENCER_IN_FLIGHT = 8,        /* sequencer.py */
     SCRATCHPAD_LATENCY = 2,         /* signatures.py, READ_LATENCY */
     GEMM_OPERAND_STAGES = 2,        /* array.py */
-    GEMM_ANNOUNCED_EARLY = 2,       /* gemm.py: completion before the last write */
+    GEMM_ASKS = 1,                  /* gemm.py: a step asks for its operands after the nest has shown it */
+    GEMM_ANNOUNCED_EARLY = 3,       /* gemm.py: completion before the last write */
     VECTOR_LATENCY = 18,            /* vector.py: _WRITTEN, and two cycles in the queue of results */
     VECTOR_WINDOW = 22,             /* vector.py: _WRITTEN + 6 */
     TRANSFER_BURSTS_AHEAD = 4,      /* transfer.py */
@@ -147,13 +148,17 @@ struct pending_result {
 
 #define WINDOW 32
 
-/* The vector engine before cycle `time`; all of it can be put back. */
+/* The vector engine before cycle `time`; all of it can be put back. A step comes from the nest to where it asks for its
+ * operands when the one before goes; with a nest's last step the next nest may start. */
 struct vector_state {
-    cycle time, begins, last_issue, last_write;
-    const struct instruction *work;
+    cycle time, last_issue, last_write;
+    cycle moved;                    /* when the step that asks, or asked last, came from the nest: it asks from the next on */
+    const struct instruction *work; /* whose steps ask */
+    const struct instruction *following; /* started while the last step of `work` was still asking */
+    cycle following_shown;          /* its first step is then there */
     int64_t point;
     bool a_held;
-    uint32_t head, count, completed, logged[LOGS];
+    uint32_t head, count, walked, completed, logged[LOGS];  /* `walked`: nests whose steps have all gone */
     struct pending_result window[WINDOW];
     cycle last_read[2][16], last_written[2][16];
     int64_t stalls;

@@ -122,7 +122,7 @@ static cycle one_cycle(struct core *core)
     const uint32_t waiting = v->count;
     bool issue = false;
     cycle until = now;
-    if (v->work && now >= v->begins) {
+    if (v->work && now > v->moved) {
         if (core->cursor.work != v->work || core->cursor.point != v->point)
             seek(&core->cursor, v->work, v->point);
         issue = try_step(core, now, &until);
@@ -140,10 +140,12 @@ static cycle one_cycle(struct core *core)
                                          .memory = work->dst_memory,
                                          .bank = (uint8_t)bank_of(at->dst, banking_of(work->dst_memory)),
                                          .last = last});
-    if (last)
+    if (last) {
         finish_nest(core, now);
-    else
+    } else {
+        v->moved = now;
         advance(at);
+    }
     return now;
 }
 
@@ -153,7 +155,7 @@ static void simulate(struct core *core, cycle until)
     struct vector_state *v = &core->vector;
     const bool walking = v->work, stepwise = core->settings.stepwise;
     while (v->time < until && (v->work || v->count) && !(walking && !v->work)) {
-        if (v->work && v->time >= v->begins && !stepwise && glide(core, until))
+        if (v->work && v->time > v->moved && !stepwise && glide(core, until))
             continue;
         if (!v->work && !stepwise && write_out(core, until))
             continue;
@@ -163,13 +165,19 @@ static void simulate(struct core *core, cycle until)
     }
 }
 
+/* The next nest may start when the last step of the one before has come to where it asks. */
+static bool may_follow(const struct vector_state *v)
+{
+    return !v->work || (!v->following && v->point == v->work->vector.nest.size[0] - 1);
+}
+
 static void show(struct core *core, cycle now)
 {
     struct vector_state *v = &core->vector;
     struct engine *e = &core->engines[TW_ENGINE_VECTOR];
-    e->free_at = v->work ? NEVER : v->last_issue;
-    if (!v->work)
-        wake(core, UNIT_FRONT + TW_ENGINE_VECTOR, MAX(now, v->last_issue));
+    e->free_at = may_follow(v) ? v->moved : NEVER;
+    if (e->free_at < NEVER)
+        wake(core, UNIT_FRONT + TW_ENGINE_VECTOR, MAX(now, e->free_at));
     wake_only(core, UNIT_VECTOR, v->work || v->count ? v->time : NEVER);
 }
 
@@ -209,9 +217,15 @@ void vector_start(struct core *core, const struct instruction *instruction, cycl
     struct vector_state *v = &core->vector;
     vector_recall(core, now + 1);
     simulate(core, now + 1);
-    v->time = v->begins = now + 1;
-    v->work = instruction;
-    v->point = 0;
+    v->time = now + 1;
+    if (v->work) {
+        v->following = instruction;
+        v->following_shown = now + 1;
+    } else {
+        v->work = instruction;
+        v->point = 0;
+        v->moved = now + 1;
+    }
     core->vector_before = *v;
     show(core, now);
     for (unsigned memory = TW_MEMORY_ACT; memory <= TW_MEMORY_ACC; memory++) {

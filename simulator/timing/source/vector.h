@@ -30,12 +30,17 @@ static inline void claim(struct vector_state *v, struct pending_result result)
     v->window[(v->head + v->count++) % WINDOW] = result;
 }
 
+/* After all steps of the nest have gone. */
 static inline void finish_nest(struct core *core, cycle last_issue)
 {
+    struct vector_state *v = &core->vector;
     struct engine *e = &core->engines[TW_ENGINE_VECTOR];
-    core->vector.work = NULL;
-    core->vector.last_issue = last_issue;
-    e->walked[(e->nests - 1) % FLIGHTS] = last_issue;
+    e->walked[v->walked++ % FLIGHTS] = v->last_issue = last_issue;
+    if (v->following)
+        v->moved = MAX(last_issue, v->following_shown);
+    v->work = v->following;
+    v->following = NULL;
+    v->point = 0;
 }
 
 /* vector_glide.c */

@@ -168,6 +168,7 @@ bool glide(struct core *core, cycle until)
     v->stalls += glide.points * (period - 1);
     v->point += glide.points;
     v->time = end;
+    v->moved = v->point == work->nest.size[0] ? end - 1 - period : end - 1;
     if (v->point == work->nest.size[0])
         finish_nest(core, end - 1);
     return true;

@@ -59,11 +59,21 @@ static bool any_after(const cycle *latest, uint32_t banks, cycle from)
     return false;
 }
 
+static uint32_t started_banks(const struct vector_state *v, bool write, unsigned memory)
+{
+    uint32_t banks = 0;
+    const struct instruction *started[] = {v->work, v->following};
+    for (unsigned n = 0; n < 2; n++)
+        if (started[n])
+            banks |= (write ? started[n]->vector.write_banks : started[n]->vector.read_banks)[memory];
+    return banks;
+}
+
 /* Whether it reads or may read one of `banks` from cycle `from` on, as far as its started nests go. */
 bool vector_may_read(const struct core *core, unsigned memory, uint32_t banks, cycle from)
 {
     const struct vector_state *v = &core->vector;
-    return any_after(v->last_read[memory], banks, from) || (v->work && v->work->vector.read_banks[memory] & banks);
+    return any_after(v->last_read[memory], banks, from) || started_banks(v, false, memory) & banks;
 }
 
 /* Whether a write to `banks` in cycle `from` or later is decided. */
@@ -76,7 +86,7 @@ bool vector_wrote(const struct core *core, unsigned memory, uint32_t banks, cycl
 bool vector_may_write(const struct core *core, unsigned memory, uint32_t banks, cycle from)
 {
     const struct vector_state *v = &core->vector;
-    if (any_after(v->last_written[memory], banks, from) || (v->work && v->work->vector.write_banks[memory] & banks))
+    if (any_after(v->last_written[memory], banks, from) || started_banks(v, true, memory) & banks)
         return true;
     for (uint32_t n = 0; n < v->count; n++) {
         const struct pending_result *result = &v->window[(v->head + n) % WINDOW];
