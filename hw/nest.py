@@ -134,7 +134,7 @@ class NestWalker(Component):
             left = Signal(self._bound_bits, name=f"left{d}", reset_less=True)
             m.d.comb += given.eq(self.start.p.bound[d] - 1)
             with m.If(fresh):
-                m.d.comb += coming[d].eq(given == 0)
+                m.d.comb += coming[d].eq(self.start.p.bound[d] == 1)
             with m.Elif(advance[d]):
                 m.d.comb += coming[d].eq(left == 1)
             with m.Elif(advance[:d].any()):
@@ -142,7 +142,7 @@ class NestWalker(Component):
             with m.Else():
                 m.d.comb += coming[d].eq(end[d])
             with m.If(moves & fresh):
-                m.d.sync += [full.eq(given), left.eq(given), zero[d].eq(1), single[d].eq(given == 0)]
+                m.d.sync += [full.eq(given), left.eq(given), zero[d].eq(1), single[d].eq(coming[d])]
             with m.Elif(moves & advance[d]):
                 m.d.sync += [left.eq(left - 1), zero[d].eq(0)]
             with m.Elif(moves & advance[:d].any()):

@@ -62,13 +62,15 @@ class Requantiser(Component):
         return m
 
     def _controls(self, m: Module, lane: int, stages: list[Any]) -> dict[int, Any]:
-        """Right shift and rounding mode beside the value, stage by stage; at last also a 1 for each bit shifted out."""
+        """Right shift and rounding mode beside the value, stage by stage; then also whether to add a half, and at last
+        a 1 for each bit shifted out."""
         layout = data.StructLayout({"right": 5, "single": 1})
+        third = data.StructLayout({**layout.members, "nudge": 1})
         last = data.StructLayout({**layout.members, "cut_off": _MAX_SHIFT})
         entry = self.scale[lane]
         controls: dict[int, Any] = {}
         for n in range(1, 5):
-            control = Signal(last if n == 4 else layout, name=f"control{lane}_{n}", reset_less=True)
+            control = Signal({3: third, 4: last}.get(n, layout), name=f"control{lane}_{n}", reset_less=True)
             with m.If(stages[n - 1]):
                 if n == 1:
                     with m.If(self.enable):
@@ -78,6 +80,8 @@ class Requantiser(Component):
                 else:
                     before = controls[n - 1]
                     m.d.sync += [control.right.eq(before.right), control.single.eq(before.single)]
+                    if n == 3:
+                        m.d.sync += control.nudge.eq(~before.single | ~before.right.any())
                     if n == 4:
                         m.d.sync += control.cut_off.eq(Const((1 << _MAX_SHIFT) - 1) >> ~before.right)
             controls[n] = control
@@ -105,10 +109,9 @@ class Requantiser(Component):
             for low, part in _halves(x)
             for shift, factor in _halves(multiplier)
         ]
-        settled = register(3, "settled", signed(32 + bits), sum(term << shift for shift, term in terms))
+        settled = register(3, "settled", signed(32 + bits), _sum(terms))
         at3 = controls[3]
-        nudge = ~at3.single | ~at3.right.any()
-        high = (settled[bits - 2 :].as_signed() + nudge)[1:34].as_signed()
+        high = (settled[bits - 2 :].as_signed() + at3.nudge)[1:34].as_signed()
         sign = Mux(at3.single, high[32], high[31])
         h = register(4, "high", signed(33), Cat(high[:32], sign).as_signed())
         at4 = controls[4]
@@ -117,6 +120,14 @@ class Requantiser(Component):
         floor = register(5, "floor", signed(33), h >> at4.right)
         round_up = register(5, "round_up", 1, half & (at4.single | ~h[32] | sticky))
         m.d.comb += self.result[row][lane].eq(register(6, "rounded", signed(32), (floor + round_up)[:32]))
+
+
+def _sum(terms: list[tuple[int, Any]]) -> Any:
+    """Of parts of a product, each with its place. That of two low halves ends where that of the high ones begins."""
+    if len(terms) == 4:
+        place, high = terms[3]
+        terms = [(0, Cat(terms[0][1][:place], high).as_signed()), *terms[1:3]]
+    return sum(term << shift for shift, term in terms)
 
 
 def _halves(value: Any) -> list[tuple[int, Any]]:

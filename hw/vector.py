@@ -115,7 +115,7 @@ class VectorEngine(Component):
             window.move.eq(steps.moves),
             window.next_a.eq(steps.coming.a_place),
             window.next_b.eq(steps.coming.b_place),
-            window.claim.eq(issue & step.result),
+            window.claim.eq(steps.step.valid & step.result),
             window.place.eq(step.place),
             window.claimed.memory.eq(flags.dst_memory),
             window.claimed.address.eq(step.dst),
@@ -123,7 +123,7 @@ class VectorEngine(Component):
             window.claimed.last.eq(step.last),
         ]
         going = Signal(VectorStep())
-        marks = {"a_fresh": a_now, "step": issue, "first": step.first, "result": window.claim}
+        marks = {"a_fresh": a_now, "step": issue, "first": step.first, "result": issue & step.result}
         m.d.comb += [going[name].eq(value) for name, value in marks.items()]
         m.d.comb += [going[name].eq(flags[name]) for name in FLAGS]
         return issue, going

@@ -144,9 +144,9 @@ class VectorDatapath(Component):
                 with m.Case(Function.ZERO):
                     m.d.sync += t.eq(0)
                 with m.Case(Function.MAX):
-                    m.d.sync += t.eq(Mux(combined.first | (x > t), x, t))
+                    m.d.sync += t.eq(Mux(combined.first | ~_less(x, t), x, t))
                 with m.Case(Function.MIN):
-                    m.d.sync += t.eq(Mux(combined.first | (x < t), x, t))
+                    m.d.sync += t.eq(Mux(combined.first | _less(x, t), x, t))
                 with m.Default():
                     m.d.sync += t.eq(Mux(combined.first, 0, t) + x)
         return t
@@ -227,6 +227,11 @@ class VectorDatapath(Component):
         ]
 
 
+def _less(value: Any, other: Any) -> Any:
+    """Signed ``value < other`` as a difference's sign: a carry chain, where `<=` would add a tree of gates."""
+    return (value - other)[-1]
+
+
 def _bounds(m: Module, flags: Any) -> Any:
     """Registers of what :func:`_clamp` compares with: of a clamped value before its zero point is added, and after."""
     bounds = Signal(data.StructLayout({"low": signed(10), "high": signed(10), "least": signed(8)}), reset_less=True)
@@ -242,5 +247,5 @@ def _bounds(m: Module, flags: Any) -> Any:
 def _clamp(value: Any, flags: Any, bounds: Any) -> Any:
     """min(max(value + zero_point, minimum), maximum) in the low 8 bits for ACT, which takes no more; else `value`."""
     shifted = (value + flags.zero_point)[:8].as_signed()
-    clamped = Mux(value >= bounds.high, flags.maximum, Mux(value > bounds.low, shifted, bounds.least))
+    clamped = Mux(_less(value, bounds.high), Mux(_less(bounds.low, value), shifted, bounds.least), flags.maximum)
     return Mux(flags.dst_memory == Memory.ACC, value, Cat(clamped.as_unsigned()[:8], value[8:]).as_signed())

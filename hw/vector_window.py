@@ -11,9 +11,10 @@ __all__ = ["VectorWindow"]
 
 
 class VectorWindow(Component):
-    """Destinations that are claimed and not yet written, oldest first; answers are registers.
+    """Destinations that are claimed and not yet written, oldest first.
 
-    What the operands of the step that comes next meet is found out while the present step is still there.
+    Which of them the operands of the step that comes next are is found out while the present step is still there; it is
+    in registers, and only the question whether any of these is still to be written is left for the step's own cycle.
 
     Parameters
     ----------
@@ -25,11 +26,11 @@ class VectorWindow(Component):
     Members
     -------
     claim, place, claimed, room
-        Add a destination; only while there is `room`, and only with `move`.
+        The present step has a destination, which is added when the step goes; only while there is `room`.
     release, oldest
         `oldest` has been written. It shows two cycles after it was claimed, at the earliest.
     move
-        The present step goes at this edge; the operands of the next one are at `next_a` and `next_b`.
+        The present step, if any, goes at this edge; the operands of the next one are at `next_a` and `next_b`.
     hit_a, hit_b
         Whether the present step's operands are among the destinations.
     """
@@ -56,55 +57,50 @@ class VectorWindow(Component):
         m = Module()
         valid = Signal(self._depth)
         head, tail = Signal(self._depth, init=1), Signal(self._depth, init=1)
-        full = Signal()
-        with m.If(self.claim):
+        full, added = Signal(), Signal()
+        m.d.comb += [added.eq(self.claim & self.move), self.room.eq(~full)]
+        with m.If(added):
             m.d.sync += head.eq(head.rotate_left(1))
         with m.If(self.release):
             m.d.sync += tail.eq(tail.rotate_left(1))
-        with m.If(self.claim & ~self.release):
+        with m.If(added & ~self.release):
             m.d.sync += full.eq((head.rotate_left(1) & tail).any())
-        with m.Elif(self.release & ~self.claim):
+        with m.Elif(self.release & ~added):
             m.d.sync += full.eq(0)
-        m.d.comb += self.room.eq(~full)
         m.d.sync += valid.eq(
-            (valid | (head & self.claim.replicate(self._depth))) & ~(tail & self.release.replicate(self._depth))
+            (valid | (head & added.replicate(self._depth))) & ~(tail & self.release.replicate(self._depth))
         )
-        self._keep(m)
+        self._keep(m, added)
         places = [Signal(self._place_bits, name=f"place{n}", reset_less=True) for n in range(self._depth)]
         for n, place in enumerate(places):
-            with m.If(self.claim & head[n]):
+            with m.If(added & head[n]):
                 m.d.sync += place.eq(self.place)
         for operand in "ab":
-            self._look(m, operand, places, valid, head, tail)
+            self._look(m, operand, places, valid, head)
         return m
 
-    def _keep(self, m: Module) -> None:
+    def _keep(self, m: Module, added: Signal) -> None:
         """Results come many cycles after their claim, in the same order: a memory has what is written with them."""
         m.submodules.claims = claims = fifo.SyncFIFOBuffered(
             width=Shape.cast(self._written).width, depth=self._depth + 1
         )
         m.d.comb += [
             claims.w_data.eq(self.claimed),
-            claims.w_en.eq(self.claim),
+            claims.w_en.eq(added),
             self.oldest.as_value().eq(claims.r_data),
             claims.r_en.eq(self.release),
         ]
 
-    def _look(self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal, tail: Signal) -> None:
-        """What depends on `move`, `claim` and `release` only chooses between answers that are there already."""
-        coming, hit = getattr(self, f"next_{operand}"), getattr(self, f"hit_{operand}")
+    def _look(self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal) -> None:
+        """Where a step claims, the next one is compared with the claim: it is there as soon as the step has gone."""
+        coming = getattr(self, f"next_{operand}")
         same = Signal(self._depth, name=f"same_{operand}")
         match = Signal(self._depth, name=f"match_{operand}", reset_less=True)
         newest = Signal(name=f"newest_{operand}")
-        found, held = Signal(2, name=f"found_{operand}"), Signal(2, name=f"held_{operand}")
         m.d.comb += [
             same.eq(Cat(place == coming for place in places)),
             newest.eq(self.place == coming),
-            found.eq(Cat((valid & same).any(), (valid & ~tail & same).any())),
-            held.eq(Cat((valid & match).any(), (valid & ~tail & match).any())),
+            getattr(self, f"hit_{operand}").eq((valid & match).any()),
         ]
         with m.If(self.move):
-            m.d.sync += hit.eq(Mux(self.release, found[1], found[0]) | (self.claim & newest))
-            m.d.sync += match.eq(Mux(self.claim, (same & ~head) | (head & newest.replicate(self._depth)), same))
-        with m.Else():
-            m.d.sync += hit.eq(Mux(self.release, held[1], held[0]))
+            m.d.sync += match.eq(Cat(Mux(self.claim & head[n], newest, same[n]) for n in range(self._depth)))

@@ -153,7 +153,7 @@ def test_every_way_in_and_out(testbench, name):
 
 
 def test_who_comes_first(testbench):
-    """In one bank gemm is served before the vector engine, that before load and store. Reads of those two never meet."""
+    """In one bank gemm is served before the vector engine, that before load and store. Reads of the two never meet."""
     config = Config(**SMALL)
     parts = OnChipMemories(config)
     readers = {"act": ["gemm_act", "a_act", "b_act", "store"], "acc": ["gemm_acc", "a_acc", "b_acc", "store"]}

@@ -33,7 +33,7 @@ def test_window(testbench, depth, claims):
                 oldest = context.get(window.oldest)
                 assert {name: oldest[name] for name in held[0]} == held[0]
             move = rng.random() < 0.7
-            claim, release = move and len(held) < depth and rng.random() < claims, shows and rng.random() < 0.5
+            claim, release = len(held) < depth and rng.random() < claims, shows and rng.random() < 0.5
             coming = {operand: rng.choice(PLACES) for operand in "ab"}
             for operand, place in coming.items():
                 context.set(getattr(window, f"next_{operand}"), place)
@@ -45,6 +45,7 @@ def test_window(testbench, depth, claims):
             context.set(window.place, place)
             context.set(window.claim, claim)
             context.set(window.release, release)
+            claim = claim and move
             seen["both at once"] += claim and release
             await context.tick()
             if release:
