@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import Component, In, Out, Signature
 
@@ -34,7 +34,7 @@ class Bank(Component):
     Members
     -------
     read_enable, read_address, read_data
-        `read_data` follows READ_LATENCY cycles later.
+        `read_data` follows READ_LATENCY - 1 cycles later.
     write_enable, write_address, write_data
         A bit of `write_enable` for each `granularity` bits.
     """
@@ -86,10 +86,11 @@ class ScratchpadCells(Component):
     Members
     -------
     <reader>
-        `granted`: the bank that it reads now, one-hot, or 0; `address` in units of its width; `data` of all rows,
-        READ_LATENCY cycles after the grant.
+        `granted`: the bank that it reads, one-hot, or 0; `address` in units of its width; `data` of all rows,
+        READ_LATENCY cycles after the grant. The bank is asked in the cycle after that: what is written to the same
+        place in just that cycle spoils the answer.
     <writer>
-        `granted` and `address` as a reader's; `data` for each of the `rows`.
+        `granted` and `address` as a reader's; `data` for each of the `rows`. Written at once.
     """
 
     def __init__(self, shape: ScratchpadShape, *, readers: Mapping[str, int], writers: Mapping[str, int]) -> None:
@@ -116,11 +117,12 @@ class ScratchpadCells(Component):
         for row, banks in enumerate(rows):
             for number, bank in enumerate(banks):
                 m.submodules[f"r{row}_b{number}"] = bank
+        asked = {name: self._asked(m, name) for name in self.readers}
         for number, column in enumerate(zip(*rows, strict=True)):
-            self._read(m, number, column)
+            self._read(m, asked, number, column)
             self._write(m, number, column, unit)
         for name, width in self.readers.items():
-            self._answer(m, name, width, rows)
+            self._answer(m, name, width, asked[name], rows)
         return m
 
     def _fields(self, address: Any, width: int) -> tuple[Any, Any]:
@@ -128,30 +130,33 @@ class ScratchpadCells(Component):
         sub = log2(self.shape.word_bytes // width)
         return address[:sub], address[sub : len(address) - log2(self.shape.banks)]
 
-    def _read(self, m: Module, number: int, column: tuple[Bank, ...]) -> None:
-        """The address of whoever reads this bank."""
-        enable = Cat(getattr(self, name).granted[number] for name in self.readers).any()
-        address = Signal(range(self.shape.bank_words), name=f"read_address{number}")
-        for n, (name, width) in enumerate(self.readers.items()):
-            reader = getattr(self, name)
-            word = self._fields(reader.address, width)[1]
-            if n == 0:
-                m.d.comb += address.eq(word)
-            else:
-                with m.If(reader.granted[number]):
-                    m.d.comb += address.eq(word)
+    def _asked(self, m: Module, name: str) -> tuple[Signal, Signal]:
+        """Registers: the grant and the address of a cycle ago."""
+        reader = getattr(self, name)
+        granted = Signal(self.shape.banks, name=f"{name}_asked")
+        address = Signal(len(reader.address), name=f"{name}_place", reset_less=True)
+        m.d.sync += [granted.eq(reader.granted), address.eq(reader.address)]
+        return granted, address
+
+    def _read(self, m: Module, asked: Mapping[str, tuple[Any, Any]], number: int, column: tuple[Bank, ...]) -> None:
+        """The address of whoever reads this bank: of at most one."""
+        address: Any = Const(0, range(self.shape.bank_words))
+        for name, width in self.readers.items():
+            granted, place = asked[name]
+            word = self._fields(place, width)[1]
+            address |= word & granted[number].replicate(len(word))
+        enable = Cat(granted[number] for granted, _ in asked.values()).any()
         for bank in column:
             m.d.comb += [bank.read_enable.eq(enable), bank.read_address.eq(address)]
 
-    def _answer(self, m: Module, name: str, width: int, rows: list[list[Bank]]) -> None:
-        """Steer the banks' outputs to the reader, READ_LATENCY cycles after its grant."""
-        reader = getattr(self, name)
-        sub = self._fields(reader.address, width)[0]
+    def _answer(self, m: Module, name: str, width: int, asked: tuple[Any, Any], rows: list[list[Bank]]) -> None:
+        """Steer the banks' outputs to the reader."""
+        reader, sub = getattr(self, name), self._fields(asked[1], width)[0]
         select1 = Signal(self.shape.banks, name=f"{name}_select1", reset_less=True)
         select2 = Signal(self.shape.banks, name=f"{name}_select2", reset_less=True)
         sub1 = Signal(len(sub), name=f"{name}_sub1", reset_less=True)
         sub2 = Signal(len(sub), name=f"{name}_sub2", reset_less=True)
-        m.d.sync += [select1.eq(reader.granted), select2.eq(select1), sub1.eq(sub), sub2.eq(sub1)]
+        m.d.sync += [select1.eq(asked[0]), select2.eq(select1), sub1.eq(sub), sub2.eq(sub1)]
         for row, banks in enumerate(rows):
             word = Signal(8 * self.shape.word_bytes, name=f"{name}_word{row}")
             if len(banks) == 1:

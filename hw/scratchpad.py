@@ -8,7 +8,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from .cells import ScratchpadCells, ScratchpadShape
-from .signatures import log2
+from .signatures import READ_LATENCY, log2
 
 __all__ = ["Scratchpad", "ScratchpadReader", "ScratchpadWriter", "one_bank"]
 
@@ -22,7 +22,8 @@ def one_bank(address: Any, banks: int) -> Any:
 class ScratchpadReader(Signature):
     """Reads `width` bytes of every row at once; the address counts such units.
 
-    `data` answers READ_LATENCY cycles after a request was accepted, and lasts one cycle.
+    `data` answers READ_LATENCY cycles after a request was accepted, and lasts one cycle. A write to the same place that
+    is accepted in the cycle after the read spoils it.
     """
 
     def __init__(self, shape: ScratchpadShape, width: int) -> None:
@@ -38,7 +39,7 @@ class ScratchpadReader(Signature):
 class ScratchpadWriter(Signature):
     """Writes `width` bytes to the rows in `rows`; the address counts such units.
 
-    What was accepted is seen by any read that is accepted in a later cycle.
+    What was accepted is seen by any read that is accepted in the same cycle or later.
     """
 
     def __init__(self, shape: ScratchpadShape, width: int) -> None:
@@ -98,10 +99,10 @@ class Scratchpad(Component):
             m.d.comb += [getattr(cell, part).eq(request.p[part]) for part in ("address", "rows", "data")]
         self._arbitrate(m, self._readers, cells)
         self._arbitrate(m, self._writers, cells)
-        asked, answering = Signal(), Signal()
+        asked, answering = Signal(), Signal(READ_LATENCY - 1)
         m.d.comb += asked.eq(Cat(getattr(self, n).request.valid for n in (*self._readers, *self._writers)).any())
-        m.d.sync += answering.eq(asked)
-        m.d.comb += self.awake.eq(asked | answering)
+        m.d.sync += answering.eq(Cat(asked, answering))
+        m.d.comb += self.awake.eq(asked | answering.any())
         return m
 
     def _arbitrate(self, m: Module, clients: Mapping[str, int], cells: ScratchpadCells) -> None:

@@ -13,7 +13,7 @@ __all__ = [
     "ReadPort", "SegmentTable", "TokenLink", "WritePort", "engine_members", "log2",
 ]  # fmt: skip
 
-READ_LATENCY = 2
+READ_LATENCY = 3
 
 
 def log2(value: int) -> int:

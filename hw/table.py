@@ -15,6 +15,8 @@ __all__ = ["TableMemory"]
 class TableMemory(Component):
     """A read port for every lane of every row, READ_LATENCY cycles, and one write port.
 
+    As in a scratchpad, a read meets the writes of its own cycle, and one in the cycle after spoils it.
+
     Members
     -------
     enable, address, entry
@@ -43,9 +45,9 @@ class TableMemory(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        fresh = Signal()
-        m.d.sync += fresh.eq(self.enable)
-        m.d.comb += self.awake.eq(self.enable | fresh | self.write_enable)
+        asked, fresh = Signal(), Signal()
+        m.d.sync += [asked.eq(self.enable), fresh.eq(asked)]
+        m.d.comb += self.awake.eq(self.enable | asked | fresh | self.write_enable)
         if hasattr(platform, "get_table_cells"):
             m.submodules.cells = platform.get_table_cells(self)
             return m
@@ -59,7 +61,9 @@ class TableMemory(Component):
         for n in range(self._ports):
             read = cells.read_port()
             held = Signal(8, name=f"held{n}", reset_less=True)
-            m.d.comb += [read.en.eq(self.enable), read.addr.eq(self.address[n]), self.entry[n].eq(held)]
+            place = Signal.like(self.address[n], name=f"place{n}", reset_less=True)
+            m.d.sync += place.eq(self.address[n])
+            m.d.comb += [read.en.eq(asked), read.addr.eq(place), self.entry[n].eq(held)]
             with m.If(fresh):
                 m.d.sync += held.eq(read.data)
         return m

@@ -170,12 +170,15 @@ def _store_verilog(cells: ScratchpadCells) -> str:
         bits = 8 * cells.readers[client] * cells.shape.rows
         text += f"""\
   import "DPI-C" function void tilewright_{client}(output bit [{bits - 1}:0] data);
-  reg {client}__asked;
-  reg [{bits - 1}:0] {client}__first;
+  reg [{READ_LATENCY - 1}:0] {client}__asked;
+  reg [{bits - 1}:0] {client}__found [0:{READ_LATENCY - 2}];
+  integer {client}__n;
   always @(posedge clk) begin
-    if ({client}__asked) {client}__data <= {client}__first;
-    {client}__asked = |{client}__granted;
-    if ({client}__asked) tilewright_{client}({client}__first);
+    if ({client}__asked[{READ_LATENCY - 2}]) {client}__data <= {client}__found[{READ_LATENCY - 2}];
+    for ({client}__n = {READ_LATENCY - 2}; {client}__n > 0; {client}__n = {client}__n - 1)
+      {client}__found[{client}__n] = {client}__found[{client}__n - 1];
+    {client}__asked = {{{client}__asked[{READ_LATENCY - 2}:0], |{client}__granted}};
+    if ({client}__asked[0]) tilewright_{client}({client}__found[0]);
   end
 """
     return text

@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 from cocotb_bench import Stream, begin, configuration, cycles, feed, generator, word
+from tilewright.hw.signatures import READ_LATENCY
 from tilewright.isa.instruction import gemm, sync
 from tilewright.isa.memories import memory_shape
 from tilewright.isa.random_programs import random_program
@@ -17,9 +18,10 @@ ROWS, BLOCK_IN, BLOCK_OUT = CONFIG.rows, CONFIG.block_in, CONFIG.block_out
 
 
 class Port:
-    """A reader of an array whose rows are units of what it reads; its answers come two cycles after a request.
+    """A reader of an array whose rows are units of what it reads; its answers come READ_LATENCY after a request.
 
-    Where a unit is written in the very cycle in which it is read, and in cycles without an answer, it shows junk.
+    Where a unit is written in the cycle after it is asked for, which is when it is read, and in cycles without an
+    answer, it shows junk.
     """
 
     def __init__(self, dut, name, cells, rng):
@@ -27,15 +29,15 @@ class Port:
         self.cells, self.rng = cells, rng
         self.request.ready.value = 1
         self.reads = 0
-        self._answers = deque([None])
+        self._asked = None
+        self._answers = deque([None] * (READ_LATENCY - 2))
 
     def step(self, written=()):
-        answer = None
-        if self.request.moves:
-            self.reads += 1
-            address = int(self.request.payload.value)
-            if address not in written:
-                answer = b"".join(row[address].tobytes() for row in self.cells)
+        answer, address = None, self._asked
+        if address is not None and address not in written:
+            answer = b"".join(row[address].tobytes() for row in self.cells)
+        self._asked = int(self.request.payload.value) if self.request.moves else None
+        self.reads += self._asked is not None
         self._answers.append(answer)
         due = self._answers.popleft()
         bits = len(self.data)

@@ -6,7 +6,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 from cocotb_bench import Stream, axi_ram, begin, configuration, feed, generator, unpack, word
-from tilewright.hw.signatures import CellRead, CellWrite
+from tilewright.hw.signatures import READ_LATENCY, CellRead, CellWrite
 from tilewright.isa.memories import ROW_MEMORIES, memory_shape, transfer_unit
 from tilewright.isa.table import SEGMENTS, ErrorCode, Memory
 
@@ -108,7 +108,7 @@ class Outside:
 
     async def _cell_reads(self):
         dut, request, layout = self.dut, Stream(self.dut, "store__cells__request"), CellRead(CONFIG)
-        answers = deque([None])
+        answers = deque([None] * (READ_LATENCY - 1))
         while True:
             await RisingEdge(dut.clk)
             answers.append(self._read_cell(unpack(layout, int(request.payload.value))) if request.moves else None)

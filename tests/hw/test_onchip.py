@@ -50,7 +50,7 @@ class Memories:
                 cells[row][where] = np.frombuffer(data[:unit], np.uint8)
 
     async def check_reader(self, name, memory, width):
-        """Every unit of `memory`, one after another; answers two cycles later."""
+        """Every unit of `memory`, one after another; answers READ_LATENCY later."""
         port, cells = getattr(self.parts, name), self.held[memory]
         wanted = cells.reshape(len(cells), -1, width)
         due = deque([None] * READ_LATENCY)
@@ -107,7 +107,8 @@ class Memories:
             self.context.set(self.parts.table_enable, 1)
             await self.context.tick()
             self.context.set(self.parts.table_enable, 0)
-            await self.context.tick()
+            for _ in range(READ_LATENCY - 1):
+                await self.context.tick()
             entries = self.context.get(self.parts.table_entry)
             assert [entries[n] for n in range(count)] == self.held[Memory.TABLE][0, addresses, 0].tolist()
 

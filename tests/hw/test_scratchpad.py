@@ -40,7 +40,7 @@ class Traffic:
         self.readers, self.writers = read_only(pad, readers), read_only(pad, writers)
         self.cells = np.zeros((shape.rows, shape.words * shape.word_bytes), np.uint8)
         self.answers = {name: deque([None] * READ_LATENCY) for name in readers}
-        self.offers = {}
+        self.offers, self.asked = {}, {}
         self.seen = {"refused": 0, "same word": 0}
 
     def _bank(self, address, width):
@@ -105,21 +105,33 @@ class Traffic:
         reads = self._offer(context, self.readers)
         self.writing = True
         writes = self._offer(context, self.writers)
-        before = self.cells.copy()
         written = np.zeros(self.cells.shape, bool)
         for request in writes.values():
             self._write(request, written)
         for name in self.readers:
-            self.answers[name].append(self._answer(reads.get(name), before, written))
+            self._spoil(self.asked.get(name), written)
+            self.answers[name].append(self._answer(reads.get(name)))
+        self.asked = {name: (reads[name], self.answers[name][-1]) for name in reads}
         await context.tick()
 
-    def _answer(self, request, before, written):
-        """What was there before this cycle; bytes that are written in this very cycle may be either."""
+    def _part(self, request):
+        return slice(request["address"] * request["width"], (request["address"] + 1) * request["width"])
+
+    def _answer(self, request):
+        """What is there after this cycle."""
         if request is None:
             return None
-        part = slice(request["address"] * request["width"], (request["address"] + 1) * request["width"])
-        self.seen["same word"] += bool(written[:, part].any())
-        return before[:, part].copy(), ~written[:, part]
+        data = self.cells[:, self._part(request)].copy()
+        return data, np.ones(data.shape, bool)
+
+    def _spoil(self, asked, written):
+        """Bytes that are written in the cycle after the read was accepted may be either."""
+        if asked is None:
+            return
+        request, (_, known) = asked
+        now = written[:, self._part(request)]
+        self.seen["same word"] += bool(now.any())
+        known &= ~now
 
     async def read_everything(self, context, name):
         """Every cell through one reader: also those that nobody should have written."""
@@ -146,7 +158,7 @@ def test_traffic(testbench, case, busy, agreed):
     traffic = Traffic(pad, shape, readers, writers, np.random.default_rng(1), busy, agree)
 
     async def body(context):
-        for _ in range(600):
+        for _ in range(1500):
             await traffic.cycle(context)
         traffic.writers, writers_now = {}, traffic.writers
         for port, _ in writers_now.values():
@@ -170,7 +182,8 @@ def test_write_then_read(testbench):
         context.set(pad.read.request.payload, address)
         await context.tick()
         context.set(pad.read.request.valid, 0)
-        await context.tick()
+        for _ in range(READ_LATENCY - 1):
+            await context.tick()
         shown = context.get(pad.read.data)
         return [shown[row] for row in range(shape.rows)]
 

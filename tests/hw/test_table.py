@@ -37,10 +37,11 @@ def test_lookups(testbench, tables, rows, lanes):
                 shown = context.get(table.entry)
                 for n, (address, entry) in enumerate(expected):
                     assert entry is None or shown[n] == entry, hex(address)
-            collides = target if write else None
-            answers.append([(a, None if a == collides else contents[a]) for a in addresses] if enable else None)
             await context.tick()
-            if write:
+            if write:  # the reads of a cycle ago are looked up now
                 contents[target] = value
+                if answers[-1] is not None:
+                    answers[-1] = [(a, None if a == target else entry) for a, entry in answers[-1]]
+            answers.append([(a, contents[a]) for a in addresses] if enable else None)
 
     testbench(table, body)

@@ -92,9 +92,10 @@ class Datapath {
                 Products<kIn, kOut>::compute(act, tile, sums_[now_].value[row]);
             }
         }
-        if (TWIN(gemm_acc))
+        if (acc_asked_)  // the bank is asked a cycle after the grant, and control counts on what was written meanwhile
             for (int row = 0; row < kRows; ++row)
-                std::memcpy(old_[now_].value[row], acc_.at<kAccBytes>(row, TWIN(gemm_acc_address)), kAccBytes);
+                std::memcpy(old_[now_ - 1].value[row], acc_.at<kAccBytes>(row, acc_place_), kAccBytes);
+        acc_asked_ = TWIN(gemm_acc), acc_place_ = TWIN(gemm_acc_address);
         if (TWIN(store_act)) keep<TILEWRIGHT_ACT_UNIT>(act_, TWIN(store_act_address), stored_act_);
         if (TWIN(store_acc)) keep<TILEWRIGHT_ACC_UNIT>(acc_, TWIN(store_acc_address), stored_acc_);
     }
@@ -193,6 +194,8 @@ class Datapath {
     Recent<Sums, 4> old_, results_;
     Lanes lanes_;
     uint8_t stored_act_[kRows * TILEWRIGHT_ACT_UNIT] = {}, stored_acc_[kRows * TILEWRIGHT_ACC_UNIT] = {};
+    bool acc_asked_ = false;
+    size_t acc_place_ = 0;
     uint64_t now_ = 16;
 
     static_assert(TILEWRIGHT_UPDATE < 16 && TILEWRIGHT_READ_LATENCY < 4 && kForwards < 4);

@@ -5,7 +5,7 @@
 
 enum {
     LANE_TO_READ = 3,               /* from a run's first burst to its first read: steps.py, transfer.py */
-    READ_TO_DECIDE = 3,             /* from a burst's last read to the cycle before its request */
+    READ_TO_DECIDE = 4,             /* from a burst's last read to the cycle before its request */
 };
 
 /* Whether a read must wait in cycle `at`; up to cycle `*until` (at least the next) that stays so. */

@@ -32,12 +32,12 @@ typedef int64_t cycle;
 /* Latencies and depths that hw/ fixes, each named after the component that has it. */
 enum {
     SEQUENCER_IN_FLIGHT = 8,        /* sequencer.py */
-    SCRATCHPAD_LATENCY = 2,         /* signatures.py, READ_LATENCY */
+    SCRATCHPAD_LATENCY = 3,         /* signatures.py, READ_LATENCY */
     GEMM_OPERAND_STAGES = 2,        /* array.py */
     GEMM_ASKS = 1,                  /* gemm.py: a step asks for its operands after the nest has shown it */
     GEMM_ANNOUNCED_EARLY = 3,       /* gemm.py: completion before the last write */
-    VECTOR_LATENCY = 18,            /* vector.py: _WRITTEN, and two cycles in the queue of results */
-    VECTOR_WINDOW = 22,             /* vector.py: _WRITTEN + 6 */
+    VECTOR_LATENCY = 20,            /* vector.py: _WRITTEN, and two cycles in the queue of results */
+    VECTOR_WINDOW = 24,             /* vector.py: _WRITTEN + 6 */
     TRANSFER_BURSTS_AHEAD = 4,      /* transfer.py */
     WRITES_OUTSTANDING = 8,         /* port.py */
     STORE_DECIDED = 2,              /* store.py */
