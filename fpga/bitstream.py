@@ -17,7 +17,7 @@ from .bitstream_report import BitstreamReport
 from .boards import Board
 from .children import Children
 from .families import FAMILIES
-from .fitting import least_resources, require_fit, soft_products
+from .fitting import least_of_system, require_fit, soft_products
 from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
 from .synthesis import NETLIST_JSON, Synthesis, read_synthesis, synthesis_key, synthesise
 from .system_config import SystemConfig
@@ -94,7 +94,7 @@ def route_system(
     """
     require_tools(board)
     name = f"configuration {config.name} with {system.memory_bytes:,} bytes of memory"
-    require_fit(least_resources(config, system, board), board, name=name, way_out=_SMALLER)
+    require_fit(least_of_system(config, system, board), board, name=name, way_out=_SMALLER)
     plan, entry, synthesis = _netlist(config, system, board, progress)
     require_fit(synthesis.takes, board, name=name, way_out=_SMALLER)
     attempts = route_seeds(board, plan, entry, seeds, jobs or os.cpu_count() or 1, progress)

@@ -12,7 +12,7 @@ from .families import Resources
 from .formula import formula_inventory
 from .system_config import SystemConfig
 
-__all__ = ["block_rams", "least_by_formula", "least_resources", "require_fit", "soft_products"]
+__all__ = ["block_rams", "least_by_formula", "least_of_system", "least_resources", "require_fit", "soft_products"]
 
 _BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 _WORDS_IN_LUTS = 64
@@ -38,7 +38,7 @@ def least_resources(config: Config, system: SystemConfig, board: Board) -> Resou
     soft = soft_products(config, board)
     dsp = config.macs_per_cycle - soft + config.vector_lanes * parts
     banks = {Memory.ACT: config.act_banks, Memory.ACC: config.acc_banks}
-    blocks = 0 if system.sdram else block_rams(system.memory_bytes // config.bus_bytes, config.bus_bits)
+    blocks = _memory_blocks(config, system)
     for memory in (Memory.ACT, Memory.WGT, Memory.ACC):
         shape, count = memory_shape(config, memory), banks.get(memory, 1)
         # Cells of ACT lie side by side in words as wide as the wider block.
@@ -46,6 +46,17 @@ def least_resources(config: Config, system: SystemConfig, board: Board) -> Resou
         words = shape.depth * shape.cell_bytes // word_bytes // count
         blocks += shape.rows * count * block_rams(words, 8 * word_bytes)
     return Resources(lut=soft * _LUTS_OF_A_PRODUCT, dsp=dsp, block_ram=blocks)
+
+
+def least_of_system(config: Config, system: SystemConfig, board: Board) -> Resources:
+    """Of each resource the greater of both lower bounds: what is certain, and what the closed form knows of the core."""
+    certain, core = least_resources(config, system, board), least_by_formula(config, board)
+    core += Resources(block_ram=_memory_blocks(config, system))
+    return Resources(**{kind: max(count, getattr(core, kind)) for kind, count in certain.items()})
+
+
+def _memory_blocks(config: Config, system: SystemConfig) -> int:
+    return 0 if system.sdram else block_rams(system.memory_bytes // config.bus_bytes, config.bus_bits)
 
 
 def least_by_formula(config: Config, board: Board) -> Resources:

@@ -10,7 +10,8 @@ from tilewright.models import DIGITS
 def test_what_can_not_fit_is_one_line(tilewright: Callable, tmp_path: Path) -> None:
     out = tmp_path / "x.bit"
     told = tilewright("bitstream", "--board", "icepi-zero", "--config", "8x16", "--out", str(out)).complaint
-    assert "configuration 8x16 with 65,536 bytes of memory must fit icepi-zero (LFE5U-25F), but takes 32 mult" in told
+    assert "configuration 8x16 with 65,536 bytes of memory must fit icepi-zero (LFE5U-25F), but takes" in told
+    assert "32 multipliers (DSP) of 28" in told and "take a smaller configuration or a larger board" in told
     assert not out.exists()
 
 
