@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -66,9 +67,10 @@ def compile_graph(
     require_storable(lowered)
     schedule = None if scheduler is None else scheduler(lowered, config)
     program = assemble(lowered, config, host or HostTarget(), schedule)
-    if check:
-        _require_race_free(program)
-    return program
+    if not check:
+        return program
+    _require_race_free(program)
+    return replace(program, race_free=True)
 
 
 def _require_race_free(program: Program) -> None:

@@ -1,7 +1,7 @@
 """Running a compiled program: its memory on a device, its steps, its inputs and outputs by name."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -249,7 +249,10 @@ class Session:
             mirror.push()
         launch = self.launch(number)
         try:
-            outcome = self.device.run(launch) if start is None else start(launch)
+            if start is None:
+                outcome = self.device.run(replace(launch, race_free=self.program.race_free))
+            else:
+                outcome = start(launch)
         finally:
             for segment in self._stored[number] & self._mirrors.keys():
                 self._mirrors[segment].outdated()

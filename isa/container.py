@@ -23,7 +23,10 @@ from ..errors import ConfigError, ProgramError
 from ..files import require_file
 from .table import INSTRUCTION_BYTES, ISA_VERSION
 
-__all__ = ["pack", "read_file", "unpack"]
+__all__ = ["OPTIONAL", "pack", "read_file", "unpack"]
+
+# Metadata of a dataclass field that older files lack; it has a default.
+OPTIONAL = {"optional": True}
 
 _MAGIC = b"TILEWRT\n"
 _VERSION = 2
@@ -146,9 +149,11 @@ class _Reader:
 
     def _dataclass(self, kind: Any, value: Any, where: str) -> Any:
         hints = get_type_hints(kind)
-        if not isinstance(value, dict) or set(value) != set(hints):
+        needed = {field.name for field in fields(kind) if not field.metadata.get("optional")}
+        if not isinstance(value, dict) or not needed <= set(value) <= set(hints):
             raise ProgramError(f"{where} must state {', '.join(hints)}, not {_shown(value)}")
-        return kind(**{name: self.read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+        stated = {name: hint for name, hint in hints.items() if name in value}
+        return kind(**{name: self.read(hint, value[name], f"{where}.{name}") for name, hint in stated.items()})
 
     def _union(self, kind: UnionType, value: Any, where: str) -> Any:
         options = [option for option in get_args(kind) if option is not NoneType]

@@ -28,6 +28,8 @@ class Launch:
         (base address, limit in bytes) of up to 8 segments; the rest are closed.
     watchdog
         Cycles without progress after which the core gives up; 0: never.
+    race_free
+        Known: whatever order tokens allow, the result is one (see :mod:`.races`). A simulator may make use of it.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class Launch:
     count: int
     segments: tuple[tuple[int, int], ...] = ()
     watchdog: int = DEFAULT_WATCHDOG
+    race_free: bool = False
 
     def __post_init__(self) -> None:
         if len(self.segments) > SEGMENTS:

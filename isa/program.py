@@ -11,6 +11,7 @@ from ..config import Config
 from ..errors import ProgramError
 from ..files import write_file
 from . import container
+from .container import OPTIONAL
 from .instruction import Instruction, decode
 from .registers import SEGMENT_ALIGNMENT
 from .table import INSTRUCTION_BYTES, SEGMENTS, Opcode
@@ -228,6 +229,8 @@ class Program:
         At most 8; the place in the list is the segment's number.
     steps
         In the order in which they are executed.
+    race_free
+        Every run has been proven free of races (see :mod:`.races`).
 
     Raises
     ------
@@ -244,7 +247,8 @@ class Program:
     outputs: tuple[Tensor, ...] = ()
     steps: tuple[Run | Call, ...] = ()
     layers: tuple[Layer, ...] = ()
-    host: HostCode | None = field(default=None)
+    host: HostCode | None = None
+    race_free: bool = field(default=False, metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         shaped = self.instructions.dtype == np.uint8 and self.instructions.ndim == 2

@@ -130,6 +130,7 @@ def _lay_out(program: RandomProgram, dram: Dram) -> _Layout:
         program=dram.base + starts[0],
         count=len(program.instructions),
         segments=tuple((dram.base + start, length) for start, length in segments),
+        race_free=True,
     )
     return _Layout(launch, image, writable)
 

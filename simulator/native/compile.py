@@ -8,10 +8,21 @@ from ...config import Config
 from ...errors import DeviceError
 from ..clibrary import load_c_library
 
-__all__ = ["CPUS", "CPU_VARIABLE", "load_library"]
+__all__ = ["CPUS", "CPU_VARIABLE", "SANITIZERS", "load_library"]
 
 CPU_VARIABLE = "TILEWRIGHT_CPU"
-_SOURCES = ("core.c", "transfer.c", "gemm.c", "gemm_plan.c", "gemm_blocked.c", "vector.c", "memories.c")
+_SOURCES = (
+    "core.c",
+    "transfer.c",
+    "gemm.c",
+    "gemm_plan.c",
+    "gemm_blocked.c",
+    "vector.c",
+    "memories.c",
+    "overlap.c",
+    "rehearsal.c",
+    "helper.c",
+)
 _SIZES = (
     *("rows", "block_in", "block_out", "act_depth", "wgt_depth", "acc_depth", "bias_depth", "scale_depth", "tables"),
     *("bus_bytes", "queue_depth", "token_bits", "multiplier_bits"),
@@ -22,11 +33,15 @@ CPUS = {
     "avx2": ("-march=x86-64-v3",),
     "portable": ("-DPORTABLE",),
 }
-_NO_VECTOR_ABI_NOTE = "-Wno-psabi"
-_SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g1", "-fno-var-tracking")
+_ALWAYS = ("-pthread", "-Wno-psabi")
+_SANITIZED = ("-fno-sanitize-recover=all", "-O1", "-g1", "-fno-var-tracking")
+SANITIZERS = {
+    "memory": ("-fsanitize=address,undefined", *_SANITIZED),
+    "threads": ("-fsanitize=thread", *_SANITIZED),
+}
 
 
-def load_library(config: Config, *, cpu: str | None = None, sanitize: bool = False) -> ctypes.CDLL:
+def load_library(config: Config, *, cpu: str | None = None, sanitize: str | None = None) -> ctypes.CDLL:
     """The compiled simulator.
 
     Parameters
@@ -34,7 +49,7 @@ def load_library(config: Config, *, cpu: str | None = None, sanitize: bool = Fal
     cpu
         A key of `CPUS`; None for what the environment variable TILEWRIGHT_CPU says, else ``native``.
     sanitize
-        With AddressSanitizer and UndefinedBehaviorSanitizer, which the process must have loaded before.
+        A key of `SANITIZERS`: with these, which the process must have loaded before.
 
     Raises
     ------
@@ -47,5 +62,5 @@ def load_library(config: Config, *, cpu: str | None = None, sanitize: bool = Fal
         raise DeviceError(
             f"CPU of the native simulator ({CPU_VARIABLE}) must be one of {', '.join(here)}, not {chosen!r}"
         )
-    flags = (*CPUS[chosen], _NO_VECTOR_ABI_NOTE, *(_SANITIZERS if sanitize else ()))
+    flags = (*CPUS[chosen], *_ALWAYS, *(SANITIZERS[sanitize] if sanitize else ()))
     return load_c_library("tilewright.simulator.native", _SOURCES, config, _SIZES, flags=flags)

@@ -46,12 +46,20 @@ def cpu(case: tuple[str, str]) -> str:
     return case[1]
 
 
+def both_forms(config: Config, dram: Dram, cpu: str) -> list[NativeSimulator]:
+    """On one thread and on two."""
+    other = Dram(size=COMPARISON_DRAM_BYTES)
+    two = NativeSimulator(config, dram=other, cpu=cpu, threads=2, at_once=True)
+    return [NativeSimulator(config, dram=dram, cpu=cpu, threads=1), two]
+
+
 @pytest.fixture
 def simulators(config: Config, cpu: str) -> Iterator[list[OracleSimulator | NativeSimulator]]:
     dram = Dram(size=COMPARISON_DRAM_BYTES)
-    native = NumpySimulator(config, dram=dram) if cpu == "numpy" else NativeSimulator(config, dram=dram, cpu=cpu)
-    yield [OracleSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES)), native]
-    native.close()
+    natives = [NumpySimulator(config, dram=dram)] if cpu == "numpy" else both_forms(config, dram, cpu)
+    yield [OracleSimulator(config, dram=Dram(size=COMPARISON_DRAM_BYTES)), *natives]
+    for native in natives:
+        native.close()
 
 
 def test_agreement(config: Config, cpu: str, simulators: list[OracleSimulator | NativeSimulator]) -> None:

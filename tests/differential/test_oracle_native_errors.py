@@ -21,9 +21,9 @@ TEXT_BYTES = 1 << 12
 Pair = tuple[OracleSimulator, NativeSimulator]
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    native = NativeSimulator(CONFIG, dram=Dram(size=DRAM_BYTES))
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    native = NativeSimulator(CONFIG, dram=Dram(size=DRAM_BYTES), threads=request.param, at_once=True)
     oracle = OracleSimulator(CONFIG, dram=Dram(size=DRAM_BYTES))
     for memory in Memory:
         cells = random_cells(np.random.default_rng(memory), CONFIG, memory, memory_shape(CONFIG, memory).depth)
@@ -40,7 +40,7 @@ def agree(pair: Pair, text: bytes, segments: tuple[tuple[int, int], ...] = ()) -
         simulator.dram.bytes[:] = 0xA5
         simulator.write(simulator.dram.base, text)
     base = pair[0].dram.base
-    launch = Launch(program=base, count=len(text) // 64, segments=segments)
+    launch = Launch(program=base, count=len(text) // 64, segments=segments, race_free=True)
     expected, actual = (simulator.run(launch) for simulator in pair)
     assert (actual.error, actual.index) == (expected.error, expected.index)
     np.testing.assert_array_equal(pair[1].dram.bytes, pair[0].dram.bytes)

@@ -2,38 +2,18 @@
  *
  * The order is greedy: before each fetch the engines do all they can. Which instructions can ever run does not
  * depend on the order, and neither do the results of a program without races. */
+#include "core.h"
+
 #include <stdlib.h>
 #include <time.h>
 
-#include "walk.h"
-#include "machine.h"
+#include "overlap.h"
+#include "rehearsal.h"
 
 #define TOKEN_LIMIT ((1u << TOKEN_BITS) - 1)
 #define NO_ENGINE TW_ENGINES
-#define STEPS_PER_LOOK 64 /* at the clock */
-
-struct entry {
-    uint32_t index, wait, signal;
-    uint8_t raw[TW_INSTRUCTION_BYTES];
-};
-
-/* An engine's queue, and the instruction that it has run and whose tokens it has not given yet. */
-struct engine {
-    struct entry queue[QUEUE_DEPTH];
-    uint32_t head, queued;
-    int ran;
-    uint32_t index, signal;
-};
-
-struct core {
-    struct machine *machine;
-    struct launch launch;
-    struct engine engine[TW_ENGINES];
-    uint32_t tokens[TW_ENGINES][TW_ENGINES]; /* from, to */
-    uint64_t next;
-    int finished;
-    struct outcome outcome;
-};
+#define STEPS_PER_LOOK 16 /* at the clock */
+#define HEAD_START 1e-4   /* seconds of a run before it is worth while to call the helper */
 
 static int stop(struct core *core, uint32_t error, uint64_t index)
 {
@@ -108,13 +88,13 @@ static int engine_of(const uint8_t *raw)
     return engine;
 }
 
-static uint32_t execute(struct core *core, const uint8_t *raw)
+uint32_t core_execute(struct machine *m, const struct launch *launch, const uint8_t *raw)
 {
     switch (tw_finish_opcode(raw)) {
-    case TW_OPCODE_LOAD: return run_load(core->machine, &core->launch, raw);
-    case TW_OPCODE_STORE: return run_store(core->machine, &core->launch, raw);
-    case TW_OPCODE_GEMM: run_gemm(core->machine, raw); break;
-    case TW_OPCODE_VECTOR: run_vector(core->machine, raw); break;
+    case TW_OPCODE_LOAD: return run_load(m, launch, raw);
+    case TW_OPCODE_STORE: return run_store(m, launch, raw);
+    case TW_OPCODE_GEMM: run_gemm(m, raw); break;
+    case TW_OPCODE_VECTOR: run_vector(m, raw); break;
     default: break;
     }
     return TW_ERROR_NONE;
@@ -148,9 +128,12 @@ static int begin(struct core *core, int e)
             return 0;
     for (int from = 0; from < TW_ENGINES; from++)
         core->tokens[from][e] -= head->wait >> from & 1;
-    uint32_t error = execute(core, head->raw);
+    uint32_t error = core->rehearsal
+                         ? rehearsal_note(core, e, head)
+                         : core_execute(core->machine, &core->launch, head->raw);
     if (error)
         return stop(core, error, head->index);
+    core->begun[e]++;
     engine->ran = 1;
     engine->index = head->index;
     engine->signal = head->signal;
@@ -196,8 +179,7 @@ static uint32_t oldest_of(const struct core *core, int e)
     return engine->ran ? engine->index : waiting;
 }
 
-/* Nothing can go on: that is the end, or a deadlock. */
-static void conclude(struct core *core)
+void core_conclude(struct core *core)
 {
     uint32_t oldest = (uint32_t)core->next;
     for (int e = 0; e < TW_ENGINES; e++)
@@ -206,8 +188,7 @@ static void conclude(struct core *core)
         stop(core, TW_ERROR_WATCHDOG, oldest);
 }
 
-/* Carries out all that can be; 0 where there is nothing. */
-static int advance(struct core *core)
+int core_advance(struct core *core)
 {
     int going = 0;
     for (int e = 0; e < TW_ENGINES && !core->outcome.error; e++)
@@ -217,7 +198,7 @@ static int advance(struct core *core)
     return going && !core->outcome.error;
 }
 
-static double now(void)
+double clock_seconds(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -227,24 +208,67 @@ static double now(void)
 /* Takes a program, whatever became of the one before; 0 where there is no memory for it. */
 int machine_begin(struct machine *m, const struct launch *launch)
 {
-    if (!m->core && !(m->core = malloc(sizeof *m->core)))
+    if (m->core)
+        overlap_forget(m->core->overlap);
+    else if (!(m->core = malloc(sizeof *m->core)))
         return 0;
     *m->core = (struct core){.machine = m, .launch = *launch};
     return 1;
+}
+
+static void report(struct core *core, struct outcome *outcome)
+{
+    *outcome = core->outcome;
+    for (int e = 0; e < TW_ENGINES; e++)
+        outcome->oldest[e] = oldest_of(core, e);
+}
+
+/* Whether two threads take over, `seconds` after this stretch began. */
+static int hand_over(struct core *core, double seconds)
+{
+    int at_once = core->launch.overlap == OVERLAP_AT_ONCE;
+    enum overlap_answer answer = OVERLAP_LATER;
+    if (core->launch.overlap == OVERLAP_FORBIDDEN || (!at_once && seconds < HEAD_START))
+        return 0;
+    if (!core->overlap && !(core->overlap = overlap_prepare(core)))
+        answer = OVERLAP_NEVER;
+    else
+        while ((answer = overlap_begin(core->overlap, core)) == OVERLAP_LATER && at_once)
+            ;
+    if (answer == OVERLAP_NEVER)
+        core->launch.overlap = OVERLAP_FORBIDDEN;
+    return core->overlapping = answer == OVERLAP_BEGUN;
+}
+
+/* On one thread, for so many seconds, or until two take over; whether there is more to do. */
+static int continue_alone(struct core *core, double seconds)
+{
+    double begin = clock_seconds(), passed;
+    int going, steps = 0, steps_per_look = core->launch.overlap == OVERLAP_AT_ONCE ? 1 : STEPS_PER_LOOK;
+    while ((going = core_advance(core)))
+        if (!(++steps % steps_per_look) &&
+            ((passed = clock_seconds() - begin) > seconds || hand_over(core, passed)))
+            break;
+    if (!going && !core->outcome.error)
+        core_conclude(core);
+    if (!core->overlapping) {
+        overlap_forget(core->overlap);
+        core->overlap = NULL;
+    }
+    return going;
 }
 
 /* Goes on for about so many seconds; whether there is more to do. */
 int machine_continue(struct machine *m, double seconds, struct outcome *outcome)
 {
     struct core *core = m->core;
-    double end = now() + seconds;
-    int going, steps = 0;
-    while ((going = advance(core)) && (++steps % STEPS_PER_LOOK || now() < end))
-        ;
-    if (!going && !core->outcome.error)
-        conclude(core);
-    *outcome = core->outcome;
-    for (int e = 0; e < TW_ENGINES; e++)
-        outcome->oldest[e] = oldest_of(core, e);
+    double end = clock_seconds() + seconds;
+    int going = core->overlapping || continue_alone(core, seconds);
+    if (core->overlapping) {
+        going = overlap_continue(core->overlap, end);
+        overlap_report(core->overlap, outcome);
+    } else {
+        report(core, outcome);
+    }
     return going;
 }

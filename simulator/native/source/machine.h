@@ -36,6 +36,7 @@ struct machine {
 #endif
     struct gemm_plan *plans[PLANS];
     struct core *core; /* what runs, between two stretches of a run */
+    struct helper *helper;
 };
 
 /* A copy of a memory; `bytes` is NULL where it is not held as in DRAM. */
@@ -60,7 +61,10 @@ struct launch {
     uint8_t *dram;
     uint64_t dram_base, dram_size, program, count;
     uint64_t segment_base[TW_SEGMENTS], segment_limit[TW_SEGMENTS];
+    uint32_t overlap; /* whether engines may work side by side, on two threads: an `overlap_wish` */
 };
+
+enum overlap_wish { OVERLAP_FORBIDDEN, OVERLAP_WHERE_IT_PAYS, OVERLAP_AT_ONCE };
 
 /* Of the run so far: retired instructions, and each engine's oldest that has not. */
 struct outcome {
@@ -74,5 +78,8 @@ uint32_t run_load(struct machine *m, const struct launch *launch, const uint8_t 
 uint32_t run_store(struct machine *m, const struct launch *launch, const uint8_t *raw);
 void run_gemm(struct machine *m, const uint8_t *raw);
 void run_vector(struct machine *m, const uint8_t *raw);
+
+/* Whether the instruction is none that might end with an error. */
+int transfer_allowed(struct machine *m, const struct launch *launch, const uint8_t *raw);
 
 #endif

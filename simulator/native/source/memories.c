@@ -3,6 +3,8 @@
 
 #include "forms.h"
 #include "gemm.h"
+#include "helper.h"
+#include "overlap.h"
 
 struct machine *machine_create(void)
 {
@@ -20,6 +22,10 @@ struct machine *machine_create(void)
 void machine_destroy(struct machine *m)
 {
     gemm_plans_forget(m);
+    if (m->core)
+        overlap_forget(m->core->overlap);
+    if (m->helper)
+        helper_stop(m->helper);
     free(m->core);
     free(m);
 }

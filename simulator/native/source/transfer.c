@@ -142,22 +142,42 @@ static inline __attribute__((always_inline)) uint32_t run_transfer(
     return TW_ERROR_NONE;
 }
 
-uint32_t run_load(struct machine *m, const struct launch *launch, const uint8_t *raw)
+static struct transfer load_of(const uint8_t *raw)
 {
-    struct transfer t = {
+    return (struct transfer){
         .memory = tw_load_memory(raw), .rows = tw_load_row_mask(raw), .segment = tw_load_segment(raw),
         .offset = tw_load_offset(raw), .base = tw_load_mem_base(raw), .bound = TW_FIELDS4(raw, load_bound),
         .dram_stride = TW_FIELDS3(raw, load_dram_stride), .mem_stride = TW_FIELDS4(raw, load_mem_stride),
     };
+}
+
+static struct transfer store_of(const uint8_t *raw)
+{
+    return (struct transfer){
+        .memory = tw_store_memory(raw), .rows = tw_store_row(raw), .segment = tw_store_segment(raw),
+        .offset = tw_store_offset(raw), .base = tw_store_mem_base(raw), .bound = TW_FIELDS4(raw, store_bound),
+        .dram_stride = TW_FIELDS3(raw, store_dram_stride), .mem_stride = TW_FIELDS4(raw, store_mem_stride),
+    };
+}
+
+uint32_t run_load(struct machine *m, const struct launch *launch, const uint8_t *raw)
+{
+    struct transfer t = load_of(raw);
     return run_transfer(m, launch, &t, TW_ERROR_BUS_READ, load_run_to_rows);
 }
 
 uint32_t run_store(struct machine *m, const struct launch *launch, const uint8_t *raw)
 {
-    struct transfer t = {
-        .memory = tw_store_memory(raw), .rows = tw_store_row(raw), .segment = tw_store_segment(raw),
-        .offset = tw_store_offset(raw), .base = tw_store_mem_base(raw), .bound = TW_FIELDS4(raw, store_bound),
-        .dram_stride = TW_FIELDS3(raw, store_dram_stride), .mem_stride = TW_FIELDS4(raw, store_mem_stride),
-    };
+    struct transfer t = store_of(raw);
     return run_transfer(m, launch, &t, TW_ERROR_BUS_WRITE, store_run);
+}
+
+int transfer_allowed(struct machine *m, const struct launch *launch, const uint8_t *raw)
+{
+    uint32_t opcode = tw_finish_opcode(raw);
+    if (opcode != TW_OPCODE_LOAD && opcode != TW_OPCODE_STORE)
+        return 1;
+    struct transfer t = opcode == TW_OPCODE_LOAD ? load_of(raw) : store_of(raw);
+    uint32_t cell_bytes = storage_of(m, t.memory, 0).cell_bytes;
+    return all_allowed(launch, &t, (uint64_t)t.bound[OUTER] * cell_bytes, cell_bytes);
 }
