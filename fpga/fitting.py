@@ -49,7 +49,7 @@ def least_resources(config: Config, system: SystemConfig, board: Board) -> Resou
 
 
 def least_of_system(config: Config, system: SystemConfig, board: Board) -> Resources:
-    """Of each resource the greater of both lower bounds: what is certain, and what the closed form knows of the core."""
+    """Of each resource the greater lower bound: what is certain, or what the closed form knows of the core."""
     certain, core = least_resources(config, system, board), least_by_formula(config, board)
     core += Resources(block_ram=_memory_blocks(config, system))
     return Resources(**{kind: max(count, getattr(core, kind)) for kind, count in certain.items()})
