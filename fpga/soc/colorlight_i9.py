@@ -3,7 +3,7 @@
 Pins as in the Colorlight-FPGA-Projects, which took them off the board. The SDRAM's masks and select are tied low.
 """
 
-from amaranth.build import Attrs, Clock, Pins, Resource
+from amaranth.build import Attrs, Clock, Connector, Pins, Resource
 from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.resources import LEDResources, SDRAMResource, UARTResource
 
@@ -36,4 +36,4 @@ class ColorlightI9Platform(LatticeECP5Platform):
             attrs=Attrs(**_LEVELS, SLEWRATE="FAST"),
         ),
     ]
-    connectors = []  # noqa: RUF012
+    connectors: list[Connector] = []  # noqa: RUF012
