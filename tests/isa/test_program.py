@@ -74,6 +74,15 @@ def test_round_trip(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.tw"]
 
 
+def test_a_file_from_before_races_were_noted():
+    assert Program.from_bytes(Program(**parts(race_free=True)).to_bytes()).race_free
+    header, blobs = header_of(Program(**parts(race_free=True)).to_bytes())
+    del header["content"]["race_free"]
+    assert not Program.from_bytes(sealed(header, blobs)).race_free
+    header["content"]["race_free"] = 1
+    assert "program.race_free must be bool, not 1" in refused(sealed(header, blobs))
+
+
 def test_every_truncation_and_flip_is_refused():
     data = Program(**parts()).to_bytes()
     for length in range(len(data)):
