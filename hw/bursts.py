@@ -215,12 +215,16 @@ class RunSplitter(Component):
             m.d.sync += [active.eq(1), first.eq(1), last.eq(measured.p.last), index.eq(measured.p.index)]
             m.d.sync += [lane.eq(measured.p.lane), word.eq(measured.p.word), words.eq(measured.p.words)]
             beats = self._at_most_a_burst(measured.p.to_page_end)
-            m.d.sync += [to_page_end.eq(measured.p.to_page_end), longest.eq(beats), final.eq(measured.p.words <= beats)]
+            m.d.sync += [
+                to_page_end.eq(measured.p.to_page_end),
+                longest.eq(beats),
+                final.eq(_at_most(measured.p.words, beats)),
+            ]
         with m.Elif(burst.valid & burst.ready):
             # What follows the last burst is never used, so the sums need not wait for `final`.
             m.d.sync += [active.eq(~final), first.eq(0), word.eq(word + longest), words.eq(words - longest)]
             m.d.sync += [to_page_end.eq(following.to_page_end), longest.eq(following.longest)]
-            m.d.sync += final.eq(words <= following.both)
+            m.d.sync += final.eq(_at_most(words, following.both))
 
     def _following(self, m: Module, to_page_end: Signal) -> Any:
         """What is true after a burst that is not its run's last: `both` words are at most it and the next one.
@@ -249,6 +253,11 @@ class RunSplitter(Component):
     def _at_most_a_burst(self, words: Any) -> Any:
         beats = self._config.burst_beats
         return Mux(words < beats, words, beats)
+
+
+def _at_most(words: Any, limit: Any) -> Any:
+    """A comparison as the sign of a difference, which is one carry chain."""
+    return (limit - words)[-1] == 0
 
 
 def _words_left_in_page(address: Any, bus_bytes: int) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth import Module, Mux, Signal
 from amaranth.hdl import Shape, ShapeLike
-from amaranth.lib import fifo, stream
+from amaranth.lib import fifo, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
 __all__ = ["Queue"]
@@ -18,7 +18,7 @@ class Queue(Component):
     shape
         Shape of a payload.
     depth
-        Payloads that it holds.
+        Payloads that it holds, at least 2.
     block_memory
         Keep them in memory with a registered output, for deep or wide queues: a payload then shows two cycles
         after it went in instead of one.
@@ -45,9 +45,52 @@ class Queue(Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
+        return self._in_block_memory() if self._block_memory else self._beside_a_register()
+
+    def _beside_a_register(self) -> Module:
+        """The head is a register, and a ring keeps what is behind it: whether the head is accepted only says when."""
         m = Module()
-        kind = fifo.SyncFIFOBuffered if self._block_memory else fifo.SyncFIFO
-        m.submodules.fifo = queue = kind(width=Shape.cast(self._shape).width, depth=self._depth)
+        head = Signal(self._shape, name="head", reset_less=True)
+        behind, full, frees, keeps, leaves = Signal(), Signal(), Signal(), Signal(), Signal()
+        count, places = Signal(range(self._depth)), self._depth - 1
+        kept = self._ring(m, places, ~full, keeps, leaves)
+        m.d.comb += [
+            self.output.valid.eq(self.occupied),
+            self.output.payload.eq(head),
+            self.input.ready.eq(~full),
+            frees.eq(~self.occupied | self.output.ready),
+            keeps.eq(self.input.valid & ~full & (behind | ~frees)),
+            leaves.eq(frees & behind),
+            self.awake.eq((self.input.valid & ~full) | (self.occupied & self.output.ready)),
+        ]
+        with m.If(frees):
+            m.d.sync += [head.eq(Mux(behind, kept, self.input.payload)), self.occupied.eq(behind | self.input.valid)]
+        with m.If(keeps & ~leaves):
+            m.d.sync += [count.eq(count + 1), behind.eq(1), full.eq(count == places - 1)]
+        with m.Elif(leaves & ~keeps):
+            m.d.sync += [count.eq(count - 1), behind.eq(count != 1), full.eq(0)]
+        return m
+
+    def _ring(self, m: Module, places: int, room: Any, keeps: Any, leaves: Any) -> Any:
+        """The oldest of those behind the head. Each input is written behind the youngest, and stays if it is kept."""
+        if places == 1:
+            spare = Signal(self._shape, name="spare", reset_less=True)
+            with m.If(room):
+                m.d.sync += spare.eq(self.input.payload)
+            return spare
+        m.submodules.ring = ring = memory.Memory(shape=Shape.cast(self._shape), depth=places, init=[])
+        write, read = ring.write_port(), ring.read_port(domain="comb")
+        m.d.comb += [write.en.eq(room), write.data.eq(self.input.payload)]
+        for port, moves, name in ((write, keeps, "produce"), (read, leaves, "consume")):
+            place = Signal(range(places), name=name)
+            m.d.comb += port.addr.eq(place)
+            with m.If(moves):
+                m.d.sync += place.eq(Mux(place == places - 1, 0, place + 1))
+        return read.data
+
+    def _in_block_memory(self) -> Module:
+        m = Module()
+        m.submodules.fifo = queue = fifo.SyncFIFOBuffered(width=Shape.cast(self._shape).width, depth=self._depth)
         m.d.comb += [
             queue.w_data.eq(self.input.payload),
             queue.w_en.eq(self.input.valid),

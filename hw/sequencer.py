@@ -81,11 +81,11 @@ class Sequencer(Component):
 
     def _retire(self, m: Module, retire: Queue) -> None:
         """Nests complete in order; a SYNC is complete as soon as it is the oldest."""
-        completed = Signal(range(_IN_FLIGHT + 2))
+        completed, some = Signal(range(_IN_FLIGHT + 2)), Signal()
         release, oldest = self.tokens.release, retire.output.p
         uses_one = Signal()
         m.d.comb += [
-            release.valid.eq(retire.output.valid & (oldest.sync | completed.any())),
+            release.valid.eq(retire.output.valid & (oldest.sync | some)),
             release.payload.eq(oldest.signal),
             self.retired.eq(release.valid & release.ready),
             self.retired_index.eq(oldest.index),
@@ -94,4 +94,7 @@ class Sequencer(Component):
             self.pending.eq(retire.occupied),
             self.oldest.eq(oldest.index),
         ]
-        m.d.sync += completed.eq(completed + self.complete - uses_one)
+        with m.If(self.complete & ~uses_one):
+            m.d.sync += [completed.eq(completed + 1), some.eq(1)]
+        with m.Elif(uses_one & ~self.complete):
+            m.d.sync += [completed.eq(completed - 1), some.eq(completed != 1)]

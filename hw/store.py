@@ -3,6 +3,7 @@
 from typing import Any
 
 from amaranth import Module, Mux, Signal
+from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -121,10 +122,11 @@ class StoreEngine(Component):
         m.submodules.requests = requests = Queue(BurstRequest(self._config), depth=_BURSTS_DECIDED)
         m.submodules.unanswered = unanswered = Queue(ticket, depth=_BURSTS_UNANSWERED)
         available = Signal(range(self._depth + 1))
-        head, decided = transfer.burst, Signal()
+        head, decided, lacking = transfer.burst, Signal(), Signal(signed(10))
         connect(m, requests.output, flipped(self.port.request))
         m.d.comb += [
-            requests.input.valid.eq(head.valid & (available > head.p.beats)),
+            lacking.eq(head.p.beats - available),
+            requests.input.valid.eq(head.valid & (lacking < 0)),
             requests.input.p.address.eq(head.p.address),
             requests.input.p.beats.eq(head.p.beats),
             decided.eq(requests.input.valid & requests.input.ready),
