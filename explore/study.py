@@ -134,6 +134,7 @@ class Study:
         model, or better schedules, for the costs that others seemed to have. Of a larger front both ends are chosen and
         what lies farthest from all that were.
         """
+        self._recall()
         while True:
             self._reconsider()
             front = self._front_trials()
@@ -145,6 +146,16 @@ class Study:
             self._measure_all([front[place] for place in chosen], rungs)
         self._required = frozenset(rungs)
         self._store.add_front(self._key, [int(rung) for rung in rungs])
+
+    def _recall(self) -> None:
+        """What the store knows of points by higher rungs than this search has asked: other searches have."""
+        for trial in self._able():
+            for rung in (Rung.TUNED, Rung.RTL, Rung.SYNTHESIS, Rung.ROUTED):
+                told = Rung.TUNED in trial.measured or rung is not Rung.RTL  # which runs tuned schedules
+                if trial.outcome is Outcome.EVALUATED and rung not in trial.measured and told:
+                    self._ladder.recall(trial, rung)
+            if trial.outcome is not Outcome.EVALUATED or self.question.broken(trial.known):
+                self._review(trial)
 
     def _measure_all(self, trials: Sequence[Trial], rungs: Sequence[Rung]) -> None:
         for rung in rungs:

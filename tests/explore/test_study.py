@@ -181,6 +181,14 @@ def test_points_are_judged_again_by_what_was_learnt_since(ask: Ask, formula_work
         again = searched(anew, workers, points=50, store=store)
         assert {config.hash for _, config, *_ in again.looked_at()} > before and again.points == 50
         assert len([job for job in workers.jobs if job.rung is Rung.CLOSED_FORM]) == 10, "evaluated twice"
+        again.climb((Rung.TUNED,))
+        assert all(candidate.known.rungs["cycles"] is Rung.TUNED for candidate in again.front())
+        other = searched(ask("nsga2", seed=2), formula_workers(), points=20, store=store)
+        other.climb((Rung.TUNED, Rung.SYNTHESIS))
+        again.climb((Rung.TUNED,))
+        shared = {one.config.hash for one in other.front()} & {one.config.hash for one in again.front()}
+        found = {one.config.hash: one.known.rungs["cycles"] for one in again.front()}
+        assert shared and all(found[key] is Rung.SYNTHESIS for key in shared), "not taken from the store"
         assert ask("nsga2").continued(store.studies(), 9) == anew
         assert Question.from_json(anew.to_json()).key == anew.key
 
