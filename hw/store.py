@@ -3,7 +3,6 @@
 from typing import Any
 
 from amaranth import Module, Mux, Signal
-from amaranth.hdl import signed
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -122,10 +121,12 @@ class StoreEngine(Component):
         m.submodules.requests = requests = Queue(BurstRequest(self._config), depth=_BURSTS_DECIDED)
         m.submodules.unanswered = unanswered = Queue(ticket, depth=_BURSTS_UNANSWERED)
         available = Signal(range(self._depth + 1))
-        head, decided, lacking = transfer.burst, Signal(), Signal(signed(10))
+        head, decided = transfer.burst, Signal()
+        difference = head.p.beats - available
+        lacking = Signal(difference.shape())  # wider, it would be made of its own sign: to Verilator a loop
         connect(m, requests.output, flipped(self.port.request))
         m.d.comb += [
-            lacking.eq(head.p.beats - available),
+            lacking.eq(difference),
             requests.input.valid.eq(head.valid & (lacking < 0)),
             requests.input.p.address.eq(head.p.address),
             requests.input.p.beats.eq(head.p.beats),
