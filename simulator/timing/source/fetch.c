@@ -47,7 +47,8 @@ void fetch_refresh(struct core *core, cycle now)
         return;
     fetch->judged = fetch->judged_next;
     fetch->checked = MAX(fetch->judged, fetch->dispatched_before) + 1;
-    if (judge(fetch, next + 1, fetch->judged, fetch->checked))
+    /* An assembler that is not needed holds nothing. */
+    if (judge(fetch, next + 1, fetch->judged, fetch->checked) && INSTRUCTION_BEATS > 1)
         take_words(fetch, next + 2, fetch->judged_next);
     wake(core, UNIT_FETCH, MAX(fetch->checked + 1, now));
 }
