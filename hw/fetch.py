@@ -24,7 +24,7 @@ class _State(enum.Enum):
 
 
 class Fetch(Component):
-    """Runs one program after each `start`.
+    """Runs one program after each `start`; hands on at most one instruction in two cycles.
 
     Members
     -------

@@ -210,7 +210,7 @@ async def halt_stops_fetching(dut):
 
 @cocotb.test()
 async def keeps_up_with_the_bus(dut):
-    """One instruction per 64 bytes of bus, once it flows."""
+    """One instruction per 64 bytes of bus, once it flows; on the widest bus one in two cycles."""
     rng = generator(1)
     outside = Outside(dut, rng, 0.0)
     count, latency = 64, 40 if CONFIG.bus_bits == 64 else 1
@@ -225,4 +225,5 @@ async def keeps_up_with_the_bus(dut):
     while len(outside.taken) < count:
         await RisingEdge(dut.clk)
     share = memory.beats / (memory.last - memory.first + 1)
-    assert CONFIG.reads_outstanding == 1 or share > 0.95, share
+    most = min(1, INSTRUCTION_BYTES / CONFIG.bus_bytes / 2)
+    assert CONFIG.reads_outstanding == 1 or share > 0.95 * most, share
