@@ -59,9 +59,7 @@ def test_a_full_disk_is_told_apart(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
     for build in (write, fail):
-        with pytest.raises(
-            DeviceError, match=r"^cache directory \S+ must have room .* but its disk has 4,096 left"
-        ):
+        with pytest.raises(DeviceError, match=r"^cache directory \S+ must have room .* but its disk has 4,096 left"):
             cached_build(["x"], build)
     assert [path for path in cache.iterdir() if path.is_dir()] == []
 
