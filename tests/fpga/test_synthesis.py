@@ -8,7 +8,7 @@ from tilewright.fpga import synthesis
 from tilewright.fpga.bitstream import require_sound
 from tilewright.fpga.boards import BOARDS
 from tilewright.fpga.families import FAMILIES, Resources
-from tilewright.fpga.synthesis import Synthesis, read_synthesis, require_yosys, synthesis_key, synthesise
+from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, require_yosys, synthesis_key, synthesise
 
 DESIGN = """
 module top (input clk, we, input signed [7:0] a, b, input [8:0] to, from,
@@ -60,6 +60,13 @@ def test_counts_and_memories(tmp_path: Path) -> None:
     }
     assert [name for name, memory in memories.items() if memory.block] == ["block"]
     assert [name for name, memory in memories.items() if memory.accidental] == ["many"]
+
+
+@pytest.mark.parametrize(("words", "cell", "accidental"), [(3, "flip-flops", False), (64, "flip-flops", True),
+                                                          (64, "$__TRELLIS_DPR16X4_", False)])  # fmt: skip
+def test_a_few_bits_may_be_registers(words: int, cell: str, accidental: bool) -> None:
+    placed = PlacedMemory(name="queue", words=words, word_bits=2, read_ports=1, cell=cell, block=False)
+    assert placed.accidental == accidental
 
 
 @pytest.mark.parametrize("family", FAMILIES)
