@@ -208,9 +208,10 @@ async def halt_stops_fetching(dut):
     assert int(dut.idle.value) and not outside.faults and not outside.finished
 
 
-@cocotb.test()
+# Since its second stage takes an instruction only where it is empty, fetch is half as fast as the widest bus.
+@cocotb.test(expect_fail=CONFIG.bus_bytes == INSTRUCTION_BYTES)
 async def keeps_up_with_the_bus(dut):
-    """One instruction per 64 bytes of bus, once it flows; on the widest bus one in two cycles."""
+    """One instruction per 64 bytes of bus, once it flows."""
     rng = generator(1)
     outside = Outside(dut, rng, 0.0)
     count, latency = 64, 40 if CONFIG.bus_bits == 64 else 1
@@ -225,5 +226,4 @@ async def keeps_up_with_the_bus(dut):
     while len(outside.taken) < count:
         await RisingEdge(dut.clk)
     share = memory.beats / (memory.last - memory.first + 1)
-    most = min(1, INSTRUCTION_BYTES / CONFIG.bus_bytes / 2)
-    assert CONFIG.reads_outstanding == 1 or share > 0.95 * most, share
+    assert CONFIG.reads_outstanding == 1 or share > 0.95, share
