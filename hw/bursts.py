@@ -92,6 +92,8 @@ class RunSplitter(Component):
         A pulse: ALIGNMENT or SEGMENT_LIMIT. No burst of that run or of a later one comes out.
     segments
         The fence.
+    awake
+        Something that shows may change at the next edge.
     """
 
     def __init__(self, config: Config) -> None:
@@ -102,14 +104,17 @@ class RunSplitter(Component):
                 "burst": Out(stream.Signature(Burst(config))),
                 "fault": Out(Fault()),
                 "segments": In(SegmentTable(config, SEGMENTS)),
+                "awake": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         located = self._locate(m)
-        measured = self._measure(m, located)
+        measured = self._measure(m, located.output)
         self._cut(m, measured)
+        handed_on = (measured.valid & measured.ready) | (self.burst.valid & self.burst.ready)
+        m.d.comb += self.awake.eq(located.awake | handed_on | self.fault.valid)
         return m
 
     def _locate(self, m: Module) -> Any:
@@ -142,7 +147,7 @@ class RunSplitter(Component):
             queue.input.p.address.eq(self.segments.base[run.p.segment] + run.p.offset),
             queue.input.p.size.eq(run.p.size),
         ]
-        return queue.output
+        return queue
 
     def _measure(self, m: Module, located: Any) -> Any:
         """Compares with the limit, and counts the bus words that the run touches."""

@@ -38,7 +38,7 @@ from .vector import VectorEngine
 __all__ = ["GATED", "Core", "Trace"]
 
 _ENGINES = tuple(engine.name.lower() for engine in ENGINES)
-GATED = (*_ENGINES, "front", "sample")
+GATED = (*_ENGINES, "ahead", "front", "sample")
 
 
 class Trace(Signature):
@@ -68,7 +68,8 @@ class Core(Component):
         With `gated_clocks`, the parts in GATED have clocks of their own. The surroundings raise a part's clock
         together with ``clk``, and may leave it low in cycles before whose edge its `awake` is 0: nothing in
         it would change. A simulator need not evaluate what is not clocked. What is awake together has one clock:
-        the engines' includes what mostly they use. The clock ``sample`` comes before all others, in no time: it shows
+        the engines' includes what mostly they use, and ``ahead`` is that of the parts of LOAD and STORE which work once for
+        a burst. The clock ``sample`` comes before all others, in no time: it shows
         the registers the counters, which otherwise would be looked at whenever one of them counts.
     """
 
@@ -84,21 +85,25 @@ class Core(Component):
     def _front(self) -> str:
         return "front" if self._gated else "sync"
 
+    @property
+    def _ahead(self) -> str:
+        return "ahead" if self._gated else "sync"
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
         shapes = scratchpad_shapes(config)
         act, acc, wgt = shapes[Memory.ACT], shapes[Memory.ACC], shapes[Memory.WGT]
         engines: dict[Engine, Any] = {
-            Engine.LOAD: LoadEngine(config),
+            Engine.LOAD: LoadEngine(config, ahead=self._ahead),
             Engine.GEMM: GemmEngine(config, act=act, wgt=wgt, acc=acc),
             Engine.VECTOR: VectorEngine(config, act=act, acc=acc, bias=shapes[Memory.BIAS], scale=shapes[Memory.SCALE]),
-            Engine.STORE: StoreEngine(config),
+            Engine.STORE: StoreEngine(config, ahead=self._ahead),
         }
         fetch, port, tokens = Fetch(config), MemoryPort(config), Tokens(config)
         memories = OnChipMemories(config, gated_clocks=self._gated)
         reset = Signal()
-        with_reset = ResetInserter(reset)
+        with_reset = ResetInserter({"sync": reset, self._ahead: reset})
         supervisor, csr = Supervisor(("fetch", *_ENGINES)), ControlRegisters(config)
         m.submodules.supervisor = self._in_domain("front", supervisor)
         m.submodules.csr = self._in_domain("front", csr)
@@ -120,6 +125,7 @@ class Core(Component):
             front = (csr, supervisor, fetch, tokens, *heads.values())
             awake = {e.name.lower(): supervisor.halt | part.awake for e, part in engines.items()}
             awake["load"] |= port.awake
+            awake["ahead"] = supervisor.halt | Cat(engines[e].ahead_awake for e in (Engine.LOAD, Engine.STORE)).any()
             awake["gemm"] |= memories.awake.gemm
             awake["vector"] |= memories.awake.vector
             faults = Cat(part.fault.valid for part in (fetch, *engines.values()))

@@ -78,7 +78,7 @@ class GemmEngine(Component):
         ]
         in_flight = self._datapath(m, self._issue(m, walker.point), sequencer.complete)
         m.d.comb += [
-            self.awake.eq(sequencer.awake | walker.point.valid | in_flight),
+            self.awake.eq(sequencer.awake | self.pending | walker.point.valid | in_flight),
             self.activity.busy.eq(walker.point.valid | self.pending | self.instruction.valid),
             self.activity.token.eq(sequencer.waiting & ~walker.point.valid),
             self.activity.progress.eq((walker.point.valid & ~self.halt) | sequencer.started | sequencer.retired),

@@ -30,22 +30,25 @@ class LoadEngine(Component):
         Writes. What was accepted must be visible to any read request of a later cycle.
     segments
         The fence.
+    ahead, ahead_awake
+        See :class:`Transfer`.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, *, ahead: str = "sync") -> None:
+        self._config, self._ahead = config, ahead
         super().__init__(
             {
                 **engine_members(Opcode.LOAD),
                 "port": Out(ReadPort(config)),
                 "cells": Out(stream.Signature(CellWrite(config))),
                 "segments": In(SegmentTable(config, SEGMENTS)),
+                "ahead_awake": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.transfer = transfer = Transfer(self._config, Opcode.LOAD, tuple(Memory))
+        m.submodules.transfer = transfer = Transfer(self._config, Opcode.LOAD, tuple(Memory), ahead=self._ahead)
         transfer.serve(m, self)
         burst, request = transfer.burst, self.port.request
         m.d.comb += [

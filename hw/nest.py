@@ -78,6 +78,8 @@ class NestWalker(Component):
         Nests to walk. Accepted while idle, or with the last point of the one before.
     point
         Points in lexicographic order. All payload bits are registers.
+    awake
+        Something that shows may change at the next edge.
     """
 
     def __init__(self, *, dims: int, bound_bits: int, operands: Mapping[str, int], context: ShapeLike = 1) -> None:
@@ -89,6 +91,7 @@ class NestWalker(Component):
             {
                 "start": In(stream.Signature(NestStart(dims, bound_bits, operands, context))),
                 "point": Out(stream.Signature(Point(dims, operands, context))),
+                "awake": Out(1),
             }
         )
 
@@ -103,6 +106,7 @@ class NestWalker(Component):
             moves.eq(~active | point.ready),
             start.ready.eq(moves & fresh),
             point.p.last.eq(last),
+            self.awake.eq((start.valid & start.ready) | (point.valid & point.ready)),
         ]
         for d in range(self._dims):
             m.d.comb += advance[d].eq(~point.p.end[d] & point.p.end[d + 1 :].all())

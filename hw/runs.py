@@ -35,6 +35,8 @@ class RunWalker(Component):
         Never a SYNC.
     run
         The runs of loops 0..2.
+    awake
+        Something that shows may change at the next edge.
     """
 
     def __init__(self, config: Config, opcode: Opcode, memories: tuple[Memory, ...]) -> None:
@@ -43,6 +45,7 @@ class RunWalker(Component):
             {
                 "instruction": In(stream.Signature(queued(opcode))),
                 "run": Out(stream.Signature(Run(config))),
+                "awake": Out(1),
             }
         )
 
@@ -76,6 +79,7 @@ class RunWalker(Component):
             point.ready.eq(self.run.ready),
             self.run.p.offset.eq(point.p.offset),
             self.run.p.last.eq(point.p.last),
+            self.awake.eq(walker.awake),
         ]
         for name in context.members:
             m.d.comb += self.run.p[name].eq(point.p.context[name])

@@ -16,7 +16,7 @@ __all__ = ["Scratchpad", "ScratchpadReader", "ScratchpadWriter", "one_bank"]
 def one_bank(address: Any, banks: int) -> Any:
     """A bit for each bank: that of `address`, whose high bits choose it."""
     bank = address[len(address) - log2(banks) :]
-    return Cat(bank == b for b in range(banks)) if banks > 1 else Const(1, 1)
+    return Const(1, 1) << bank if banks > 1 else Const(1, 1)
 
 
 class ScratchpadReader(Signature):

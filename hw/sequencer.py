@@ -49,7 +49,7 @@ class Sequencer(Component):
         m.submodules.retire = retire = Queue(entry, depth=_IN_FLIGHT, block_memory=True)
         head = self.instruction.payload
         acquired, able, go, is_sync = Signal(), Signal(), Signal(), Signal()
-        granted, free = Signal(), Signal()
+        granted, free, keeps = Signal(), Signal(), Signal()
         acquire, nest = self.tokens.acquire, self.nest
         m.d.comb += [
             is_sync.eq(head.word.opcode == Opcode.SYNC),
@@ -65,7 +65,8 @@ class Sequencer(Component):
             self.started.eq(go),
             self.started_index.eq(head.index),
         ]
-        m.d.sync += acquired.eq(granted & ~free & ~go)
+        m.d.comb += keeps.eq(granted & ~free & ~go)
+        m.d.sync += acquired.eq(keeps)
         m.d.comb += [
             retire.input.p.index.eq(head.index),
             retire.input.p.signal.eq(head.word.signal),
@@ -73,7 +74,8 @@ class Sequencer(Component):
             retire.input.valid.eq(go),
         ]
         self._retire(m, retire)
-        m.d.comb += self.awake.eq(self.pending | self.halt | (self.instruction.valid & granted))
+        moves = retire.awake | self.complete | self.tokens.release.valid | (keeps != acquired)
+        m.d.comb += self.awake.eq(moves | self.halt | go)
         m.d.comb += self.waiting.eq(
             (self.instruction.valid & ~granted) | (self.tokens.release.valid & ~self.tokens.release.ready)
         )

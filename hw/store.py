@@ -37,10 +37,12 @@ class StoreEngine(Component):
         DRAM.
     segments
         The fence.
+    ahead, ahead_awake
+        See :class:`Transfer`.
     """
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, *, ahead: str = "sync") -> None:
+        self._config, self._ahead = config, ahead
         self._depth = max(2 * config.burst_beats, 8)
         super().__init__(
             {
@@ -48,6 +50,7 @@ class StoreEngine(Component):
                 "cells": Out(CellReadPort(config)),
                 "port": Out(WritePort(config)),
                 "segments": In(SegmentTable(config, SEGMENTS)),
+                "ahead_awake": Out(1),
             }
         )
 
@@ -56,7 +59,7 @@ class StoreEngine(Component):
         config = self._config
         beat = data.StructLayout({"data": config.bus_bits, "strobe": config.bus_bytes})
         units = sorted({transfer_unit(config, memory) for memory in STORABLE})
-        m.submodules.transfer = transfer = Transfer(config, Opcode.STORE, STORABLE)
+        m.submodules.transfer = transfer = Transfer(config, Opcode.STORE, STORABLE, ahead=self._ahead)
         m.submodules.packer = packer = Packer(bus_bytes=config.bus_bytes, units=units)
         m.submodules.words = words = Queue(beat, depth=self._depth, block_memory=True)
         transfer.serve(m, self)

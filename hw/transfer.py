@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, DomainRenamer, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -33,6 +33,8 @@ class Transfer(Component):
         LOAD or STORE.
     memories
         Those that `opcode` may name.
+    ahead
+        The clock domain of what runs ahead of the data: it works once for each burst, the rest for each beat.
 
     Members
     -------
@@ -52,10 +54,12 @@ class Transfer(Component):
         Data moved in this cycle; an on-chip bank made them wait.
     dead
         Halted or stopped: nothing new may begin.
+    ahead_awake
+        As `awake`, of the domain `ahead`.
     """
 
-    def __init__(self, config: Config, opcode: Opcode, memories: tuple[Memory, ...]) -> None:
-        self._config, self._opcode, self._memories = config, opcode, memories
+    def __init__(self, config: Config, opcode: Opcode, memories: tuple[Memory, ...], *, ahead: str = "sync") -> None:
+        self._config, self._opcode, self._memories, self._ahead = config, opcode, memories, ahead
         super().__init__(
             {
                 **engine_members(opcode),
@@ -68,12 +72,13 @@ class Transfer(Component):
                 "moved": In(1),
                 "blocked": In(1),
                 "dead": Out(1),
+                "ahead_awake": Out(1),
             }
         )
 
     def serve(self, m: Module, engine: Any) -> None:
-        """Make this component's engine members and `segments` those of the `engine` that contains it."""
-        for name, member in (*engine_members(self._opcode).items(), ("segments", None)):
+        """Make this component's engine members, `segments` and `ahead_awake` those of the `engine` that contains it."""
+        for name, member in (*engine_members(self._opcode).items(), ("segments", None), ("ahead_awake", Out(1))):
             mine, outer = getattr(self, name), getattr(engine, name)
             if member is None or member.is_signature:
                 connect(m, mine, flipped(outer))
@@ -85,9 +90,14 @@ class Transfer(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         config = self._config
-        m.submodules.sequencer = sequencer = Sequencer(self._opcode)
-        m.submodules.runs = runs = RunWalker(config, self._opcode, self._memories)
-        m.submodules.splitter = splitter = RunSplitter(config)
+        ahead = DomainRenamer(self._ahead)
+        sequencer, splitter = Sequencer(self._opcode), RunSplitter(config)
+        runs = RunWalker(config, self._opcode, self._memories)
+        m.submodules.sequencer, m.submodules.runs, m.submodules.splitter = (
+            ahead(sequencer),
+            ahead(runs),
+            ahead(splitter),
+        )
         m.submodules.nests = nests = Queue(CellNest(), depth=_NESTS_AHEAD)
         m.submodules.lanes = lanes = Queue(log2(config.bus_bytes), depth=config.reads_outstanding + 2 * _BURSTS_AHEAD)
         m.submodules.steps = steps = CellSteps(config, self._memories)
@@ -113,7 +123,8 @@ class Transfer(Component):
             bursts.output.ready.eq(self.burst.ready & ~self.dead),
         ]
         self._stop(m, splitter.fault)
-        self._report(m, moving, sequencer.waiting, sequencer.awake)
+        self._report(m, moving, sequencer.waiting, nests.awake)
+        m.d.comb += self.ahead_awake.eq(sequencer.awake | runs.awake | splitter.awake)
         return m
 
     def _begin(self, m: Module, begun: Any, runs: Any, nests: Any) -> Signal:
@@ -159,7 +170,7 @@ class Transfer(Component):
             self.fault.index.eq(Mux(self.failed, self.failed_index, refused.index)),
         ]
 
-    def _report(self, m: Module, moving: Any, waiting: Any, sequencer_awake: Any) -> None:
+    def _report(self, m: Module, moving: Any, waiting: Any, begins: Any) -> None:
         activity, asked, following = self.activity, Signal(), Signal(5)
         shown = Cat(activity.busy, activity.bank, activity.memory, activity.token, activity.progress)
         m.d.comb += [
@@ -173,6 +184,6 @@ class Transfer(Component):
                     self.moved | asked | self.started | self.retired,
                 )
             ),
-            self.awake.eq(sequencer_awake | moving | self.fault.valid | (following != shown)),
+            self.awake.eq(begins | moving | self.fault.valid | (following != shown)),
         ]
         m.d.sync += shown.eq(following)

@@ -82,7 +82,7 @@ class VectorEngine(Component):
         path = self._connect(m, step, self._pipe(m, steps.step.p, step.result))
         self._write(m, path, window, sequencer)
         m.d.comb += [
-            self.awake.eq(sequencer.awake | steps.busy),
+            self.awake.eq(sequencer.awake | self.pending | steps.busy),
             self.activity.busy.eq(steps.busy | self.pending | self.instruction.valid),
             self.activity.token.eq(sequencer.waiting & ~steps.busy),
             self.activity.bank.eq(steps.step.valid & ~issue & ~self.halt),

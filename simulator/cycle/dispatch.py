@@ -14,11 +14,12 @@ _HEADER = "dispatch.hpp"
 _BODY = r"^void (\w+)___eval_{}\((\w+)\* vlSelf\) {{\n(.*?)\n}}\n"
 _TRIGGERS = re.compile(_BODY.format("triggers__act"), re.DOTALL | re.MULTILINE)
 _BLOCKS = re.compile(_BODY.format("nba"), re.DOTALL | re.MULTILINE)
+_NUMBER = "(0x[0-9a-f]+|[0-9]+)"
 _EDGE = re.compile(
-    r"vlSelf->__VactTriggered\.at\((\d+)U\) = "
+    rf"vlSelf->__VactTriggered\.at\({_NUMBER}U\) = "
     r"\(\(IData\)\(vlSelf->(\w+)\)\s*\^ \(IData\)\(vlSelf->__Vtrigrprev__TOP__\2\)\);"
 )
-_FIRED = re.compile(r"vlSelf->__VnbaTriggered\.at\((\d+)U\)")
+_FIRED = re.compile(rf"vlSelf->__VnbaTriggered\.at\({_NUMBER}U\)")
 
 
 def take_over(output: Path, clocks: Sequence[str]) -> bool:
@@ -36,7 +37,7 @@ def take_over(output: Path, clocks: Sequence[str]) -> bool:
     blocks = [(path, match) for path, text in texts.items() for match in _BLOCKS.finditer(text)]
     if len(triggers) != 1 or len(blocks) != 1:
         return False
-    (path, match), edges = blocks[0], {name: int(number) for number, name in _EDGE.findall(triggers[0][3])}
+    (path, match), edges = blocks[0], {name: int(number, 0) for number, name in _EDGE.findall(triggers[0][3])}
     read = sum(len(_FIRED.findall(text)) for text in texts.values())
     if triggers[0][3].count("__VactTriggered.at(") != len(edges) or len(_FIRED.findall(match[3])) != read:
         return False
