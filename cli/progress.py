@@ -76,6 +76,8 @@ class RunBar:
         if self._place >= 0:
             self._done += self._runs[self._place].count - 1
             self._cycles += self._current[1]
+        else:
+            self._began = monotonic()  # not when the device was opened, which may have to build it
         self._place += 1
         self._current = (0, 0)
 
