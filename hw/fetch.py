@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -11,6 +11,7 @@ from ..isa.table import ENGINES, INSTRUCTION_BITS, Engine, ErrorCode, Opcode
 from .layout import INDEX_BITS, queued
 from .legality import Legality
 from .prefetch import Prefetcher
+from .queue import Queue
 from .signatures import Fault, ReadPort
 
 __all__ = ["Fetch"]
@@ -24,7 +25,7 @@ class _State(enum.Enum):
 
 
 class Fetch(Component):
-    """Runs one program after each `start`; hands on at most one instruction in two cycles.
+    """Runs one program after each `start`; hands instructions on as fast as the bus brings them.
 
     Members
     -------
@@ -119,35 +120,50 @@ class Fetch(Component):
     def _check(self, m: Module, assembled: Any) -> tuple[Any, Signal]:
         """Two register stages that find out what each instruction is, and whether one reaches the second now.
 
-        The second takes an instruction only where it is empty, so that whether a queue accepts goes no further.
+        Whether a queue accepts goes no further: the second takes an instruction only where it is empty, and holds two
+        where the bus brings one a cycle.
         """
         m.submodules.legality = legality = Legality()
         raw = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1})
         layout = data.StructLayout({**raw.members, "legal": 1, "finish": 1, "passes": 1, "engine": Engine})
-        out = stream.Signature(layout).create(path=("checked",))
-        checked = Signal(layout, name="checked_q", reset_less=True)
-        judged, waiting, go = Signal(raw, reset_less=True), Signal(), Signal()
-        take = assembled.ready & assembled.valid
+        judged, waiting = Signal(raw, reset_less=True), Signal()
+        verdict = stream.Signature(layout).create(path=("verdict",))
+        take, go = assembled.ready & assembled.valid, Signal()
         m.d.comb += [
             legality.word.eq(assembled.p.word),
             legality.take.eq(take),
-            out.payload.eq(checked),
-            go.eq(waiting & ~out.valid),
-            assembled.ready.eq(~waiting | ~out.valid),
+            assembled.ready.eq(~waiting | verdict.ready),
+            verdict.valid.eq(waiting),
+            *(verdict.p[name].eq(judged[name]) for name in raw.members),
+            *(verdict.p[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")),
+            verdict.p.passes.eq(legality.legal & ~legality.finish & ~judged.error),
+            go.eq(waiting & verdict.ready),
         ]
         with m.If(assembled.ready):
             m.d.sync += waiting.eq(assembled.valid)
         with m.If(take):
             m.d.sync += [judged.word.eq(assembled.p.word), judged.error.eq(assembled.p.error)]
+        with m.If(~self.active):
+            m.d.sync += waiting.eq(0)
+        return self._hold(m, verdict), go
+
+    def _hold(self, m: Module, verdict: Any) -> Any:
+        """The second stage."""
+        if self._config.bus_bits == INSTRUCTION_BITS:
+            queue = Queue(verdict.payload.shape(), depth=2)
+            m.submodules.checked = ResetInserter(~self.active)(queue)
+            connect(m, verdict, queue.input)
+            return queue.output
+        out = stream.Signature(verdict.payload.shape()).create(path=("checked",))
+        checked = Signal(verdict.payload.shape(), name="checked_q", reset_less=True)
+        m.d.comb += [verdict.ready.eq(~out.valid), out.payload.eq(checked)]
         with m.If(out.ready):
             m.d.sync += out.valid.eq(0)
-        with m.If(go):
-            m.d.sync += [out.valid.eq(1), checked.word.eq(judged.word), checked.error.eq(judged.error)]
-            m.d.sync += [checked[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")]
-            m.d.sync += checked.passes.eq(legality.legal & ~legality.finish & ~judged.error)
+        with m.If(verdict.valid & verdict.ready):
+            m.d.sync += [out.valid.eq(1), checked.eq(verdict.payload)]
         with m.If(~self.active):
-            m.d.sync += [waiting.eq(0), out.valid.eq(0)]
-        return out, go
+            m.d.sync += out.valid.eq(0)
+        return out
 
     def _control(self, m: Module, prefetcher: Any, checked: Any, turns: Signal) -> Signal:
         """The course of a program; `turns` where it takes one.

@@ -14,6 +14,7 @@ from .signatures import ReadPort, log2
 __all__ = ["Prefetcher"]
 
 _INSTRUCTIONS_HELD = 8
+_WORDS_HELD = 16  # at least: what the bus brings until the room of a word that was taken comes back to it
 _INSTRUCTIONS_A_BURST = 2
 
 
@@ -40,7 +41,7 @@ class Prefetcher(Component):
         self._config = config
         beats = INSTRUCTION_BYTES // config.bus_bytes
         self._burst = min(config.burst_beats, _INSTRUCTIONS_A_BURST * beats)
-        self._depth = max(_INSTRUCTIONS_HELD * beats, 2 * self._burst)
+        self._depth = max(_INSTRUCTIONS_HELD * beats, _WORDS_HELD)
         self._beat = data.StructLayout({"data": config.bus_bits, "error": 1})
         super().__init__(
             {

@@ -61,7 +61,7 @@ static void reset(struct core *core, const struct settings *settings)
     core->fetch.left = settings->count * INSTRUCTION_BEATS;
     core->fetch.checked = core->fetch.stop = NEVER;
     core->fetch.asked_at = core->fetch.judged_before = LONG_AGO;
-    core->fetch.checked_before = core->fetch.dispatched_before = LONG_AGO;
+    core->fetch.checked_before = core->fetch.dispatched_before = core->fetch.dispatched_earlier = LONG_AGO;
     reads_schedule(core, 0);
     wake(core, UNIT_FETCH, FIRST_REQUEST);
 }

@@ -2,7 +2,8 @@
 #include "timing.h"
 
 #define PREFETCH_BURST MIN(BURST_BEATS, 2 * INSTRUCTION_BEATS)
-#define PREFETCH_DEPTH MAX(PREFETCH_INSTRUCTIONS * INSTRUCTION_BEATS, 2 * PREFETCH_BURST)
+#define PREFETCH_DEPTH MAX(PREFETCH_INSTRUCTIONS * INSTRUCTION_BEATS, PREFETCH_WORDS)
+#define CHECKED_DEPTH (INSTRUCTION_BEATS > 1 ? 1 : 2)
 #define QUEUE_MEMORY (QUEUE_DEPTH - 1)
 
 /* Takes words into the assembler; `begin` bounds the first of an instruction. */
@@ -35,6 +36,12 @@ static bool judge(struct fetch *fetch, uint32_t instruction, cycle judged_before
     return true;
 }
 
+/* The first cycle in which `next` may be handed on. */
+static cycle handed_on(const struct fetch *fetch)
+{
+    return MAX(fetch->checked, fetch->dispatched_before) + 1;
+}
+
 /* Follows the program as far as what has arrived, and what was handed on, decide it. */
 void fetch_refresh(struct core *core, cycle now)
 {
@@ -46,11 +53,15 @@ void fetch_refresh(struct core *core, cycle now)
     if (!judge(fetch, next, fetch->judged_before, fetch->checked_before))
         return;
     fetch->judged = fetch->judged_next;
-    fetch->checked = MAX(fetch->judged, fetch->dispatched_before) + 1;
-    /* An assembler that is not needed holds nothing. */
-    if (judge(fetch, next + 1, fetch->judged, fetch->checked) && INSTRUCTION_BEATS > 1)
-        take_words(fetch, next + 2, fetch->judged_next);
-    wake(core, UNIT_FETCH, MAX(fetch->checked + 1, now));
+    fetch->checked = MAX(fetch->judged, CHECKED_DEPTH > 1 ? fetch->dispatched_earlier : fetch->dispatched_before) + 1;
+    /* An assembler that is not needed holds nothing: the words go before the judge. */
+    if (judge(fetch, next + 1, fetch->judged, fetch->checked)) {
+        cycle free = fetch->judged_next;
+        if (INSTRUCTION_BEATS == 1)
+            free = MAX(free, fetch->dispatched_before) + 1;
+        take_words(fetch, next + 2, free);
+    }
+    wake(core, UNIT_FETCH, MAX(handed_on(fetch), now));
 }
 
 /* Beats of the next burst. */
@@ -110,8 +121,8 @@ void fetch_unit(struct core *core, cycle now)
         fail(core, TW_ERROR_PROGRAM_END, fetch->next);
         return;
     }
-    if (fetch->checked + 1 > now) {
-        wake(core, UNIT_FETCH, fetch->checked + 1);
+    if (handed_on(fetch) > now) {
+        wake(core, UNIT_FETCH, handed_on(fetch));
         return;
     }
     const uint8_t *raw = core->settings.program + (size_t)fetch->next * TW_INSTRUCTION_BYTES;
@@ -138,6 +149,7 @@ void fetch_unit(struct core *core, cycle now)
     fetch->next++;
     fetch->judged_before = fetch->judged;
     fetch->checked_before = fetch->checked;
+    fetch->dispatched_earlier = fetch->dispatched_before;
     fetch->dispatched_before = now;
     fetch_refresh(core, now + 1);
     reads_schedule(core, now);

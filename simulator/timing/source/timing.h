@@ -42,6 +42,7 @@ enum {
     WRITES_OUTSTANDING = 8,         /* port.py */
     STORE_DECIDED = 2,              /* store.py */
     PREFETCH_INSTRUCTIONS = 8,      /* prefetch.py */
+    PREFETCH_WORDS = 16,
     FIRST_REQUEST = 3,              /* core.py, prefetch.py: from the start to the program's first request */
 };
 
@@ -236,7 +237,8 @@ struct fetch {
     cycle asked_at;
     cycle judged, judged_before, judged_next;       /* of `next`, the one before and the one after: assembled */
     cycle checked, checked_before;  /* of `next` and the one before: found legal; NEVER: not known yet */
-    cycle dispatched_before, stop;  /* `stop`: nothing more is asked for */
+    cycle dispatched_before, dispatched_earlier;    /* the one before `next`, and the one before that */
+    cycle stop;                     /* nothing more is asked for */
 };
 
 #define WORDS 1024
