@@ -19,7 +19,6 @@ __all__ = [
 ]  # fmt: skip
 
 _YOSYS = "pyosys"
-_BITS_FOR_FLIP_FLOPS = 64  # one LUT memory's; fewer are cheaper as registers, and Yosys makes them so
 _WORDS_FOR_LUTS = 64  # four LUT memories deep; beyond that block RAM is the cheaper place
 _LATCHES = ("$dlatch", "$adlatch", "$dlatchsr", "$sr")
 _SCRIPT, _LOG = "synthesis.ys", "yosys.log"
@@ -106,10 +105,8 @@ class PlacedMemory:
 
     @property
     def accidental(self) -> bool:
-        """In flip-flops or in look-up tables, although it is too large for them."""
-        if self.cell == _FLIP_FLOPS:
-            return self.words * self.word_bits > _BITS_FOR_FLIP_FLOPS
-        return not self.block and self.words > _WORDS_FOR_LUTS
+        """In flip-flops, or in look-up tables although it is too deep for them."""
+        return self.cell == _FLIP_FLOPS or (not self.block and self.words > _WORDS_FOR_LUTS)
 
 
 @dataclass(frozen=True, kw_only=True)

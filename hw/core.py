@@ -68,9 +68,9 @@ class Core(Component):
         With `gated_clocks`, the parts in GATED have clocks of their own. The surroundings raise a part's clock
         together with ``clk``, and may leave it low in cycles before whose edge its `awake` is 0: nothing in
         it would change. A simulator need not evaluate what is not clocked. What is awake together has one clock:
-        the engines' includes what mostly they use, and ``ahead`` is that of the parts of LOAD and STORE which work once for
-        a burst. The clock ``sample`` comes before all others, in no time: it shows
-        the registers the counters, which otherwise would be looked at whenever one of them counts.
+        the engines' includes what mostly they use, and ``ahead`` is that of the parts of LOAD and STORE which work
+        once for a burst. The clock ``sample`` comes before all others, in no time: it shows the registers the counters,
+        which otherwise would be looked at whenever one of them counts.
     """
 
     def __init__(self, config: Config, *, gated_clocks: bool = False) -> None:

@@ -2,16 +2,26 @@
 
 from typing import Any
 
-from amaranth import Module, Mux, Signal
+from amaranth import Array, Module, Mux, Signal
 from amaranth.hdl import Shape, ShapeLike
 from amaranth.lib import fifo, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
 __all__ = ["Queue"]
 
+_REGISTER_BITS = 16  # of a ring; a memory of so few costs more than registers
+
+
+def _place(m: Module, places: int, moves: Any, name: str) -> Signal:
+    """Counts from 0 to `places` - 1 and begins anew."""
+    place = Signal(range(places), name=name)
+    with m.If(moves):
+        m.d.sync += place.eq(Mux(place == places - 1, 0, place + 1))
+    return place
+
 
 class Queue(Component):
-    """Passes payloads on in order.
+    """Passes payloads on in order. What it holds of few bits is in registers, the rest in memory.
 
     Parameters
     ----------
@@ -78,15 +88,23 @@ class Queue(Component):
             with m.If(room):
                 m.d.sync += spare.eq(self.input.payload)
             return spare
+        if places * Shape.cast(self._shape).width <= _REGISTER_BITS:
+            return self._in_registers(m, places, room, keeps, leaves)
         m.submodules.ring = ring = memory.Memory(shape=Shape.cast(self._shape), depth=places, init=[])
         write, read = ring.write_port(), ring.read_port(domain="comb")
         m.d.comb += [write.en.eq(room), write.data.eq(self.input.payload)]
-        for port, moves, name in ((write, keeps, "produce"), (read, leaves, "consume")):
-            place = Signal(range(places), name=name)
-            m.d.comb += port.addr.eq(place)
-            with m.If(moves):
-                m.d.sync += place.eq(Mux(place == places - 1, 0, place + 1))
+        m.d.comb += write.addr.eq(_place(m, places, keeps, "produce"))
+        m.d.comb += read.addr.eq(_place(m, places, leaves, "consume"))
         return read.data
+
+    def _in_registers(self, m: Module, places: int, room: Any, keeps: Any, leaves: Any) -> Any:
+        bits = Shape.cast(self._shape).width
+        kept = [Signal(bits, name=f"kept_{n}", reset_less=True) for n in range(places)]
+        produce, consume = _place(m, places, keeps, "produce"), _place(m, places, leaves, "consume")
+        for n, each in enumerate(kept):
+            with m.If(room & (produce == n)):
+                m.d.sync += each.eq(self.input.payload)
+        return Array(kept)[consume]
 
     def _in_block_memory(self) -> Module:
         m = Module()

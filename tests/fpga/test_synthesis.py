@@ -8,7 +8,9 @@ from tilewright.fpga import synthesis
 from tilewright.fpga.bitstream import require_sound
 from tilewright.fpga.boards import BOARDS
 from tilewright.fpga.families import FAMILIES, Resources
-from tilewright.fpga.synthesis import PlacedMemory, Synthesis, read_synthesis, require_yosys, synthesis_key, synthesise
+from tilewright.fpga.synthesis import Synthesis, read_synthesis, require_yosys, synthesis_key, synthesise
+from tilewright.hw.queue import Queue
+from tilewright.hw.verilog import to_verilog
 
 DESIGN = """
 module top (input clk, we, input signed [7:0] a, b, input [8:0] to, from,
@@ -62,11 +64,10 @@ def test_counts_and_memories(tmp_path: Path) -> None:
     assert [name for name, memory in memories.items() if memory.accidental] == ["many"]
 
 
-@pytest.mark.parametrize(("words", "cell", "accidental"), [(3, "flip-flops", False), (64, "flip-flops", True),
-                                                          (64, "$__TRELLIS_DPR16X4_", False)])  # fmt: skip
-def test_a_few_bits_may_be_registers(words: int, cell: str, accidental: bool) -> None:
-    placed = PlacedMemory(name="queue", words=words, word_bits=2, read_ports=1, cell=cell, block=False)
-    assert placed.accidental == accidental
+@pytest.mark.parametrize(("bits", "depth"), [(2, 4), (4, 5), (1, 18), (6, 4)])
+def test_no_queue_becomes_flip_flops_by_accident(tmp_path: Path, bits: int, depth: int) -> None:
+    found = synthesised(to_verilog(Queue(bits, depth=depth), name="top"), "ecp5", tmp_path)
+    assert not any(memory.accidental for memory in found.memories), found.memories
 
 
 @pytest.mark.parametrize("family", FAMILIES)
