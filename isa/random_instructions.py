@@ -67,6 +67,10 @@ class InstructionMaker:
     def _chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)
 
+    def _one_of(self, values: Sequence[int]) -> int:
+        """As NumPy's `choice`, which takes several times as long for so few."""
+        return values[int(self.rng.integers(len(values)))]
+
     def _bounds(self, dims: int, points: int) -> list[int]:
         """Bounds of a nest of 1 to `dims` loops with about 1 to `points` points; often every loop is a real one.
 
@@ -104,13 +108,13 @@ class InstructionMaker:
                 strides[loop] = self._idle_stride(limit)
                 continue
             most = 0 if still else min(left // steps, (limit - 1) // unit)
-            stride = int(self.rng.choice([0, 1, dense, int(self.rng.integers(0, most + 1)), min(2, most)]))
+            stride = self._one_of([0, 1, dense, int(self.rng.integers(0, most + 1)), min(2, most)])
             stride = min(stride, most) * (-1 if self._chance(0.25) else 1)
             dense *= bounds[loop]
             left -= abs(stride) * steps
             lowest += min(stride * steps, 0)
             strides[loop] = stride * unit
-        slack = int(self.rng.choice([0, left, int(self.rng.integers(0, left + 1))]))
+        slack = self._one_of([0, left, int(self.rng.integers(0, left + 1))])
         return (slack - lowest) * unit, strides
 
     def _idle_stride(self, limit: int) -> int:
@@ -118,7 +122,7 @@ class InstructionMaker:
         if self._chance(0.8):
             return 0
         corners = (-limit, -1, 1, limit - 1)
-        return int(self.rng.choice(corners) if self._chance(0.3) else self.rng.integers(-limit, limit))
+        return self._one_of(corners) if self._chance(0.3) else int(self.rng.integers(-limit, limit))
 
     def _on_chip(self, engine: Engine, memory: Memory, bounds: Sequence[int], width: int = 1) -> tuple[int, list[int]]:
         """(base, strides) of an on-chip operand that takes `width` cells at each point."""
@@ -156,7 +160,7 @@ class InstructionMaker:
     def _transfer(self, opcode: Opcode) -> dict[str, int]:
         config, rng, loading = self.config, self.rng, opcode is Opcode.LOAD
         engine = Engine.LOAD if loading else Engine.STORE
-        memory = Memory(int(rng.choice(list(Memory if loading else STORABLE))))
+        memory = Memory(self._one_of(tuple(Memory if loading else STORABLE)))
         segment = int(memory) if loading and self._chance(0.8) else int(rng.integers(len(self.sizes)))
         beats = -(-memory_shape(config, memory).cell_bytes // config.bus_bytes)
         bounds = self._bounds(TRANSFER_DIMS, max(self.points // beats // 2, 2))
@@ -191,7 +195,7 @@ class InstructionMaker:
             width = self._width(memory, self.config.block_in)
             fields |= self._fields(name, self._on_chip(Engine.GEMM, memory, bounds, width))
         still = sum(1 << d for d in range(GEMM_DIMS) if not fields[f"acc_stride{d}"])
-        mask = int(self.rng.choice([0, still, int(self.rng.integers(1 << GEMM_DIMS))]))
+        mask = self._one_of([0, still, int(self.rng.integers(1 << GEMM_DIMS))])
         return fields | {"accumulate": int(self._chance(0.3)), "overwrite_mask": mask}
 
     def _vector(self) -> dict[str, int]:
@@ -228,7 +232,7 @@ class InstructionMaker:
         }
         for name in ("a_zero", "b_zero", "zero_point"):
             corner = self._chance(0.5)
-            fields[name] = int(self.rng.choice(_INT8_CORNERS) if corner else self.rng.integers(-128, 128))
+            fields[name] = self._one_of(_INT8_CORNERS) if corner else int(self.rng.integers(-128, 128))
         minimum, maximum = sorted(int(value) for value in self.rng.integers(-128, 128, 2))
         limits = [(-128, 127), (-128, 127), (minimum, maximum), (maximum, minimum), (0, 127)]
         fields["minimum"], fields["maximum"] = limits[int(self.rng.integers(len(limits)))]
@@ -238,7 +242,7 @@ class InstructionMaker:
         """Sometimes place operands where the destination is, or the previous instruction's was."""
         for name, memory in zip(("a", "b"), memories, strict=False):
             if memory is memories[2] and self._chance(0.25):
-                shift = int(self.rng.choice([0, 0, 1, 2, -1])) * self._width(memory, self.config.block_out)
+                shift = self._one_of([0, 0, 1, 2, -1]) * self._width(memory, self.config.block_out)
                 self._copy(fields, name, fields, shift=shift, memory=memory)
             last = self._last_vector
             same = last and last["dst_memory"] == fields[f"{name}_memory"]
@@ -261,6 +265,6 @@ class InstructionMaker:
         top = depth - 1 - self._highest(base, strides, bounds)
         for name in ("bias_base", "scale_base"):
             own = Memory.BIAS if name == "bias_base" else Memory.SCALE
-            slack = int(self.rng.choice([0, top, int(self.rng.integers(0, top + 1))]))
+            slack = self._one_of([0, top, int(self.rng.integers(0, top + 1))])
             walk[name] = self._beyond(base + slack, memory_shape(self.config, own).depth) & 0xFFF
         return walk

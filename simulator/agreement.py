@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -114,7 +115,7 @@ def shrink_and_save(
 def _lay_out(program: RandomProgram, dram: Dram) -> _Layout:
     """Program and segments with guard bytes around each."""
     size = len(dram.bytes)
-    image = (np.arange(size) * 37 + 101).astype(np.uint8)
+    image = _untouched(size).copy()
     writable = np.zeros(size, dtype=bool)
     text = np.frombuffer(program.encode(), np.uint8)
     starts, position = [], 0
@@ -135,6 +136,12 @@ def _lay_out(program: RandomProgram, dram: Dram) -> _Layout:
     return _Layout(launch, image, writable)
 
 
+@cache
+def _untouched(size: int) -> np.ndarray:
+    """What DRAM holds before anyone writes to it: neighbouring bytes differ."""
+    return (np.arange(size) * 37 + 101).astype(np.uint8)
+
+
 def _run(program: RandomProgram, layout: _Layout, simulator: Simulator) -> Outcome:
     simulator.dram.bytes[:] = layout.image
     for memory, contents in program.memories.items():
@@ -144,9 +151,9 @@ def _run(program: RandomProgram, layout: _Layout, simulator: Simulator) -> Outco
 
 
 def _guards(layout: _Layout, simulator: Simulator) -> Iterator[str]:
-    changed = np.flatnonzero((simulator.dram.bytes != layout.image) & ~layout.writable)
-    if len(changed):
-        yield f"{simulator.name}: DRAM byte {changed[0]:#x} is outside all segments and was written"
+    changed = (simulator.dram.bytes != layout.image) & ~layout.writable
+    if changed.any():
+        yield f"{simulator.name}: DRAM byte {changed.argmax():#x} is outside all segments and was written"
 
 
 def memory_differences(first: Simulator, other: Simulator) -> Iterator[str]:
@@ -162,8 +169,8 @@ def memory_differences(first: Simulator, other: Simulator) -> Iterator[str]:
 
 
 def _difference(where: str, first: str, other: str, expected: np.ndarray, actual: np.ndarray) -> Iterator[str]:
-    places = np.argwhere(expected != actual)
-    if len(places):
+    if not np.array_equal(expected, actual):
+        places = np.argwhere(expected != actual)
         place = tuple(int(i) for i in places[0])
         position = ", ".join(map(str, place))
         yield (
