@@ -8,6 +8,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from .generated import Call
+from .laziness import Lazy, made_lazy
+
 __all__ = ["take_over"]
 
 _HEADER = "dispatch.hpp"
@@ -20,6 +23,11 @@ _EDGE = re.compile(
     r"\(\(IData\)\(vlSelf->(\w+)\)\s*\^ \(IData\)\(vlSelf->__Vtrigrprev__TOP__\2\)\);"
 )
 _FIRED = re.compile(rf"vlSelf->__VnbaTriggered\.at\({_NUMBER}U\)")
+_CALL = re.compile(
+    rf"    if \((?P<when>(?:[\s()|]|{_FIRED.pattern})+)\) \{{\n        (?P<function>\w+)\(vlSelf\);\n    \}}(?:\n|$)"
+)
+_BEGIN = "    // Body\n"
+_PORT = re.compile(r"\bVL_(IN|OUT)\w*\(\W*(\w+)")
 
 
 def take_over(output: Path, clocks: Sequence[str]) -> bool:
@@ -43,9 +51,31 @@ def take_over(output: Path, clocks: Sequence[str]) -> bool:
         return False
     if not set(edges) <= {_mangled(clock) for clock in clocks}:
         return False
+    named = {path.name: text for path, text in texts.items()}
+    lazy = _lazy(output, named, match)
+    if lazy:
+        named = {name: lazy.texts[name] for name in named}
+    named[path.name] = _with_entry(named[path.name], match, sorted(edges.values()), lazy)
+    for other, text in texts.items():
+        if named[other.name] != text:
+            other.write_text(named[other.name], encoding="utf-8")
     (output / _HEADER).write_text(_header(match[2], edges, clocks), encoding="utf-8")
-    path.write_text(_with_entry(texts[path], match, sorted(edges.values())), encoding="utf-8")
     return True
+
+
+def _lazy(output: Path, texts: dict[str, str], blocks: re.Match[str]) -> Lazy | None:
+    """Where all that happens at edges is calls of functions, and the model is but one class."""
+    _, model, body = blocks.groups()
+    headers = {path.name: path.read_text(encoding="utf-8") for path in output.glob("*.h")}
+    own, code = headers.pop(f"{model}.h", ""), body.partition(_BEGIN)[2]
+    if not own or not code or _CALL.sub("", code):
+        return None
+    calls = []
+    for match in _CALL.finditer(code):
+        numbers = {int(number, 0) for number in _FIRED.findall(match["when"])}
+        calls.append(Call(match["function"], sum(1 << number for number in numbers)))
+    ports = {way: {name for to, name in _PORT.findall(own) if to == way} for way in ("IN", "OUT")}
+    return made_lazy({**headers, **texts}, model, calls, ports["IN"], ports["OUT"])
 
 
 def _mangled(name: str) -> str:
@@ -60,11 +90,13 @@ def _header(model: str, edges: dict[str, int], clocks: Sequence[str]) -> str:
     return "\n".join(("#pragma once", f"class {model};", *lines, f"void tilewright_dispatch({model} *, unsigned);\n"))
 
 
-def _with_entry(text: str, blocks: re.Match[str], numbers: Sequence[int]) -> str:
+def _with_entry(text: str, blocks: re.Match[str], numbers: Sequence[int], lazy: Lazy | None) -> str:
     """The scheduler's own function calls the new one: there is but one copy of what it does."""
     prefix, model, body = blocks.groups()
     fired = _FIRED.sub(r"(fired >> \1U & 1U)", body)
     found = " | ".join(f"unsigned{{vlSelf->__VnbaTriggered.at({number}U)}} << {number}U" for number in numbers)
+    if lazy:
+        fired = fired.replace(_BEGIN, _BEGIN + lazy.entry, 1)
     entry = f"void tilewright_dispatch({model}* vlSelf, unsigned fired) {{\n{fired}\n}}\n\n"
     caller = f"void {prefix}___eval_nba({model}* vlSelf) {{\n    tilewright_dispatch(vlSelf, {found or 0});\n}}\n"
-    return text[: blocks.start()] + entry + caller + text[blocks.end() :]
+    return text.replace(blocks[0], (lazy.functions if lazy else "") + entry + caller)

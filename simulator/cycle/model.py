@@ -24,6 +24,7 @@ TOP = "tilewright"
 _LIBRARY = "model.so"
 _LOG = "build.log"
 _OUTPUT = "verilated"
+_BUILD = ("compilation", "training", "dispatch", "laziness", "generated")
 _HARNESS = resources.files(__package__) / "harness"
 
 _MODULE = re.compile(r"\s*module \\?([^\s(;]+)")
@@ -130,7 +131,7 @@ def build_model(
     flags, defines = _verilator_flags(waveform, threads), _defines(constants, parts, waveform)
     tools = (tool_identity(verilator), tool_identity(compiler), cpu_identity(), Path(__file__).read_bytes())
     trained = train if "Free Software Foundation" in tool_identity(compiler) else None
-    sources = source_texts(*(f"simulator/cycle/{part}.py" for part in ("compilation", "training", "dispatch")))
+    sources = source_texts(*(f"simulator/cycle/{part}.py" for part in _BUILD))
     key: list[bytes | str] = [text, *tools, *flags, *defines, *harness.values(), *sources, str(trained is not None)]
 
     def build(work: Path) -> None:
