@@ -7,7 +7,7 @@ from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
-from ..isa.table import ENGINES, INSTRUCTION_BITS, Engine, ErrorCode, Opcode
+from ..isa.table import ENGINES, INSTRUCTION_BITS, ErrorCode, Opcode
 from .layout import INDEX_BITS, queued
 from .legality import Legality
 from .prefetch import Prefetcher
@@ -125,7 +125,7 @@ class Fetch(Component):
         """
         m.submodules.legality = legality = Legality()
         raw = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1})
-        layout = data.StructLayout({**raw.members, "legal": 1, "finish": 1, "passes": 1, "engine": Engine})
+        layout = data.StructLayout({**raw.members, "legal": 1, "finish": 1, "engines": len(ENGINES)})
         judged, waiting = Signal(raw, reset_less=True), Signal()
         verdict = stream.Signature(layout).create(path=("verdict",))
         take, go = assembled.ready & assembled.valid, Signal()
@@ -135,8 +135,8 @@ class Fetch(Component):
             assembled.ready.eq(~waiting | verdict.ready),
             verdict.valid.eq(waiting),
             *(verdict.p[name].eq(judged[name]) for name in raw.members),
-            *(verdict.p[name].eq(getattr(legality, name)) for name in ("legal", "finish", "engine")),
-            verdict.p.passes.eq(legality.legal & ~legality.finish & ~judged.error),
+            *(verdict.p[name].eq(getattr(legality, name)) for name in ("legal", "finish")),
+            verdict.p.engines.eq(Mux(legality.legal & ~legality.finish & ~judged.error, 1 << legality.engine, 0)),
             go.eq(waiting & verdict.ready),
         ]
         with m.If(assembled.ready):
@@ -209,16 +209,16 @@ class Fetch(Component):
         ends = self.fault.valid | self.finished | (checked.valid & checked.p.finish & (state == _State.RUN))
         m.d.comb += turns.eq(begin | self.halt | ends | (state == _State.DRAIN))
         may_go = Signal()
-        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & ~none_left & checked.p.passes)
+        m.d.comb += may_go.eq((state == _State.RUN) & ~self.halt & ~none_left)
         return may_go
 
     def _dispatch(self, m: Module, checked: Any, may_go: Signal) -> None:
-        """To the engine's queue; FINISH and what is wrong stay where they are."""
+        """To the engine's queue, of a bit each in `engines`; FINISH and what is wrong have none, and stay."""
         accepted = []
         for engine in ENGINES:
             queue = getattr(self, engine.name.lower())
             m.d.comb += [
-                queue.valid.eq(checked.valid & may_go & (checked.p.engine == engine)),
+                queue.valid.eq(checked.valid & may_go & checked.p.engines[engine]),
                 queue.p.index.eq(self.index),
                 queue.p.word.as_value().eq(checked.p.word),
             ]

@@ -139,21 +139,24 @@ class MemoryPort(Component):
         return in_flight
 
     def _send(self, m: Module, lengths: Any) -> None:
-        """Write data follow their addresses, in order."""
+        """Write data follow their addresses; a short queue keeps the bus's ready out of the store engine's timing."""
         axi, beat = self.m_axi, self.store.beat
         sent = Signal(8)
-        room, take, last = Signal(), Signal(), Signal()
+        take, last = Signal(), Signal()
+        m.submodules.words = words = Queue(data.StructLayout({"beat": beat.payload.shape(), "last": 1}), depth=2)
         m.d.comb += [
-            room.eq(~axi.wvalid | axi.wready),
-            beat.ready.eq(room & lengths.valid),
+            words.input.valid.eq(beat.valid & lengths.valid),
+            words.input.p.beat.eq(beat.payload),
+            words.input.p.last.eq(last),
+            beat.ready.eq(words.input.ready & lengths.valid),
             take.eq(beat.valid & beat.ready),
             last.eq(sent == lengths.payload),
             lengths.ready.eq(take & last),
+            axi.wvalid.eq(words.output.valid),
+            axi.wdata.eq(words.output.p.beat.data),
+            axi.wstrb.eq(words.output.p.beat.strobe),
+            axi.wlast.eq(words.output.p.last),
+            words.output.ready.eq(axi.wready),
         ]
-        with m.If(room):
-            m.d.sync += axi.wvalid.eq(take)
-        word = Signal(beat.payload.shape(), name="word_q", reset_less=True)
-        word_last = Signal(name="word_last_q", reset_less=True)
-        m.d.comb += [axi.wdata.eq(word.data), axi.wstrb.eq(word.strobe), axi.wlast.eq(word_last)]
         with m.If(take):
-            m.d.sync += [word.eq(beat.payload), word_last.eq(last), sent.eq(Mux(last, 0, sent + 1))]
+            m.d.sync += sent.eq(Mux(last, 0, sent + 1))

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth import Array, Module, Mux, Signal
 from amaranth.hdl import Shape, ShapeLike
-from amaranth.lib import fifo, memory, stream
+from amaranth.lib import memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
 __all__ = ["Queue"]
@@ -38,7 +38,7 @@ class Queue(Component):
     input, output
         The two ends.
     occupied
-        There is one inside, whether or not it shows already; a register.
+        There is one inside, whether or not it shows already; of registers only.
     awake
         Something in it may change at the next edge.
     """
@@ -61,8 +61,8 @@ class Queue(Component):
         """The head is a register, and a ring keeps what is behind it: whether the head is accepted only says when."""
         m = Module()
         head = Signal(self._shape, name="head", reset_less=True)
-        behind, full, frees, keeps, leaves = Signal(), Signal(), Signal(), Signal(), Signal()
-        count, places = Signal(range(self._depth)), self._depth - 1
+        frees, keeps, leaves, places = Signal(), Signal(), Signal(), self._depth - 1
+        behind, full = self._behind(m, places, keeps, leaves)
         kept = self._ring(m, places, ~full, keeps, leaves)
         m.d.comb += [
             self.output.valid.eq(self.occupied),
@@ -75,10 +75,6 @@ class Queue(Component):
         ]
         with m.If(frees):
             m.d.sync += [head.eq(Mux(behind, kept, self.input.payload)), self.occupied.eq(behind | self.input.valid)]
-        with m.If(keeps & ~leaves):
-            m.d.sync += [count.eq(count + 1), behind.eq(1), full.eq(count == places - 1)]
-        with m.Elif(leaves & ~keeps):
-            m.d.sync += [count.eq(count - 1), behind.eq(count != 1), full.eq(0)]
         return m
 
     def _ring(self, m: Module, places: int, room: Any, keeps: Any, leaves: Any) -> Any:
@@ -107,24 +103,36 @@ class Queue(Component):
         return Array(kept)[consume]
 
     def _in_block_memory(self) -> Module:
+        """As above, but the head is the memory's own output register."""
         m = Module()
-        m.submodules.fifo = queue = fifo.SyncFIFOBuffered(width=Shape.cast(self._shape).width, depth=self._depth)
+        places = self._depth - 1
+        m.submodules.storage = storage = memory.Memory(shape=Shape.cast(self._shape), depth=places, init=[])
+        write, read = storage.write_port(), storage.read_port(domain="sync")
+        shows, frees, keeps, leaves = self.output.valid, Signal(), Signal(), Signal()
+        behind, full = self._behind(m, places, keeps, leaves)
         m.d.comb += [
-            queue.w_data.eq(self.input.payload),
-            queue.w_en.eq(self.input.valid),
-            self.input.ready.eq(queue.w_rdy),
-            self.output.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.output.ready),
-            self.awake.eq((queue.w_en & queue.w_rdy) | Mux(queue.r_rdy, queue.r_en, self.occupied)),
+            write.en.eq(~full),
+            write.addr.eq(_place(m, places, keeps, "produce")),
+            write.data.eq(self.input.payload),
+            read.en.eq(frees),
+            read.addr.eq(_place(m, places, leaves, "consume")),
+            self.output.payload.eq(read.data),
+            self.input.ready.eq(~full),
+            frees.eq(~shows | self.output.ready),
+            keeps.eq(self.input.valid & ~full),
+            leaves.eq(frees & behind),
+            self.occupied.eq(shows | behind),
+            self.awake.eq(keeps | Mux(shows, self.output.ready, self.occupied)),
         ]
-        inside = Signal(range(self._depth + 1))
-        enters, leaves = queue.w_en & queue.w_rdy, queue.r_en & queue.r_rdy
-        with m.If(enters & ~leaves):
-            m.d.sync += [inside.eq(inside + 1), self.occupied.eq(1)]
-        with m.Elif(leaves & ~enters):
-            m.d.sync += [inside.eq(inside - 1), self.occupied.eq(inside != 1)]
-        if isinstance(self._shape, (Shape, int, range)):
-            m.d.comb += self.output.payload.eq(queue.r_data)
-        else:
-            m.d.comb += self.output.payload.as_value().eq(queue.r_data)
+        with m.If(frees):
+            m.d.sync += shows.eq(behind)
         return m
+
+    def _behind(self, m: Module, places: int, keeps: Any, leaves: Any) -> tuple[Signal, Signal]:
+        """Whether there is something behind the head, and whether there is no room for more; registers."""
+        count, behind, full = Signal(range(places + 1)), Signal(), Signal()
+        with m.If(keeps & ~leaves):
+            m.d.sync += [count.eq(count + 1), behind.eq(1), full.eq(count == places - 1)]
+        with m.Elif(leaves & ~keeps):
+            m.d.sync += [count.eq(count - 1), behind.eq(count != 1), full.eq(0)]
+        return behind, full

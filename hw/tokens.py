@@ -15,6 +15,8 @@ __all__ = ["Tokens"]
 class Tokens(Component):
     """A counter for each ordered pair of engines. A token may be taken in the cycle in which it is given.
 
+    An engine takes tokens every second cycle at most, and what it takes is subtracted in the cycle between.
+
     Members
     -------
     <engine>
@@ -48,15 +50,15 @@ class Tokens(Component):
                     Signal(name=f"take_{source.value}{target.value}"),
                 )
                 m.d.comb += give.eq(giver.valid & giver.ready & giver.payload[target])
-                m.d.comb += take.eq(taker.valid & taker.ready & taker.payload[source])
-                moves += [give, take]
+                m.d.sync += take.eq(taker.valid & taker.ready & taker.payload[source])
+                moves += [give, take, taker.valid & taker.ready]
                 none, full = Signal(init=1, name=f"no_{count.name}"), Signal(name=f"all_{count.name}")
                 with m.If(give & ~take):
                     m.d.sync += [count.eq(count + 1), none.eq(0), full.eq((count + 1)[: self._bits].all())]
                 with m.Elif(take & ~give):
                     m.d.sync += [count.eq(count - 1), none.eq(count == 1), full.eq(0)]
-                enough[target].append(~taker.payload[source] | ~none | give)
-                room[source].append(~giver.payload[target] | ~full)
+                enough[target].append(~taker.payload[source] | (~none & ~take) | give)
+                room[source].append(~giver.payload[target] | ~full | take)
         for engine in ENGINES:
             m.d.comb += self._link(engine).acquire.ready.eq(Cat(enough[engine]).all())
             m.d.comb += self._link(engine).release.ready.eq(Cat(room[engine]).all())

@@ -23,16 +23,16 @@ class Counting:
         return sum((self.rng.random() < 0.3) << other for other in ENGINES if other is not engine)
 
     async def body(self, context):
-        offers = {}
+        offers, took = {}, set()
         for _ in range(self.cycles):
-            taken, given = set(), set()
+            taken, given, rests, took = set(), set(), took, set()
             for key in [key for key in offers if self.rng.random() < 0.05]:
                 del offers[key]  # otherwise all of them soon wait for one another
             for engine, link in self.links.items():
                 for kind, share in (("acquire", 1 - self.giving), ("release", self.giving)):
                     stream = getattr(link, kind)
                     key = engine, kind
-                    if key not in offers and self.rng.random() < share:
+                    if key not in offers and key not in rests and self.rng.random() < share:
                         offers[key] = self._mask(engine)
                         context.set(stream.payload, offers[key])
                     context.set(stream.valid, key in offers)
@@ -45,6 +45,8 @@ class Counting:
                 if accepted:
                     (taken if kind == "acquire" else given).update(pairs)
                     del offers[engine, kind]
+                    if kind == "acquire":
+                        took.add((engine, kind))
             self.seen["both at once"] += len(taken & given)
             for pair in self.counts:
                 self.counts[pair] += (pair in given) - (pair in taken)
