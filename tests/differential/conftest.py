@@ -54,7 +54,8 @@ def agree(reached):
             room = COMPARISON_DRAM_BYTES + INSTRUCTION_BYTES * size // 4096 * 4096
             return Dram(size=room, base=min(core.base, (1 << core.config.address_bits) - room))
 
-        options = {"max_cycles": 50_000_000, **memory_of(shard, core.config.bus_bytes)}
+        # a core that fetches four bytes at a time, one burst of one word after another, takes 700 cycles an instruction
+        options = {"max_cycles": 50_000_000 + 5_000 * size, **memory_of(shard, core.config.bus_bytes)}
         simulators = [
             OracleSimulator(core.config, dram=dram()),
             NativeSimulator(core.config, dram=dram()),
