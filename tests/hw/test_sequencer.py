@@ -66,6 +66,7 @@ class Surroundings:
             self._note("retired", get(port.retired_index))
         if get(port.tokens.acquire.valid) and get(port.tokens.acquire.ready):
             assert get(port.tokens.acquire.payload) == self.instructions[self.head]["wait"] != 0
+            assert self.now - 1 not in self.times("acquired").values(), "what was taken is not subtracted yet"
             self._note("acquired", self.head)
             self.acquired += 1
         if get(port.tokens.release.valid) and get(port.tokens.release.ready):
