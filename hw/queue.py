@@ -103,7 +103,7 @@ class Queue(Component):
         return Array(kept)[consume]
 
     def _in_block_memory(self) -> Module:
-        """As above, but the head is the memory's own output register."""
+        """As :meth:`_beside_a_register`, but the head is the memory's own output register."""
         m = Module()
         places = self._depth - 1
         m.submodules.storage = storage = memory.Memory(shape=Shape.cast(self._shape), depth=places, init=[])
