@@ -1,6 +1,6 @@
 """``tilewright explore``"""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,7 +164,8 @@ def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | Non
         from ..explore.verify import require_tools
 
         require_tools(question.board, routed=effort.routed)
-    with Store(path) as kept, _workers(question, jobs, cluster) as workers, watched(effort.points) as watch:
+    with Store(path) as kept, _workers(question, jobs, cluster) as workers, ExitStack() as bar:
+        watch = bar.enter_context(watched(effort.points))
         study = Study(_continued(question, kept, anew=effort.anew), kept, workers, progress=watch)
         try:
             study.search(effort.points)
@@ -172,6 +173,7 @@ def _searched(question: "Question", path: Path, effort: _Effort, jobs: int | Non
             study.explore(effort.synthesised)
             study.climb(effort.highest, effort.designs if effort.verified else None)
         except KeyboardInterrupt:
+            bar.close()
             click.echo(f"Interrupted after {study.points:,} designs; the same command goes on from here.", err=True)
             show(study)
             raise

@@ -1,12 +1,16 @@
 """``tilewright explore`` on a space of a few points, from the search to a picked design."""
 
+import contextlib
 import csv
 import json
+import os
+import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,19 +133,30 @@ def test_what_can_t_be_searched(
 def test_ctrl_c_leaves_a_store_that_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tilewright", *map(str, ASKED[:5]), "--search", "random", "--jobs", "2"]
     store = tmp_path / "explore.db"
+    host, terminal = pty.openpty()
+    heard: list[bytes] = []
+    listener = threading.Thread(target=listen, args=(host, heard), daemon=True)
+    listener.start()
     process = subprocess.Popen(
-        ["env", "--default-signal=INT", *command, "--store", str(store), "--points", "100000"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ["env", "--default-signal=INT", "TERM=xterm", *command, "--store", str(store), "--points", "100000"],
+        stdout=subprocess.PIPE, stderr=terminal, text=True,
     )  # fmt: skip
+    os.close(terminal)
     try:
         wait_for_results(process, store)
         process.send_signal(signal.SIGINT)
-        shown, said = process.communicate(timeout=120)
+        shown, _ = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()
+    listener.join(timeout=60)
+    os.close(host)
+    said = b"".join(heard).decode()
     assert process.returncode == 130 and "Traceback" not in said, said
-    assert "the same command goes on from here" in said and "digits on ulx3s-85f" in shown
+    while_it_ran, _, after = said.partition("the same command goes on from here")
+    assert "/100000" in while_it_ran, said
+    assert after and "100000" not in after, "the bar is gone before the table is shown"
+    assert "digits on ulx3s-85f" in shown
     done = subprocess.run(
         [sys.executable, "-m", "tilewright", "explore", "--store", str(store), "--json"], capture_output=True, text=True
     )
@@ -173,6 +188,13 @@ def test_a_killed_search_leaves_nobody_behind(tmp_path: Path) -> None:
 def children(parent: int) -> list[int]:
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], capture_output=True, text=True)
     return [int(word) for word in found.stdout.split()]
+
+
+def listen(host: int, heard: list[bytes]) -> None:
+    """What a terminal is told, until nobody has it open any more."""
+    with contextlib.suppress(OSError):
+        while said := os.read(host, 65536):
+            heard.append(said)
 
 
 def wait_for_results(process: "subprocess.Popen[str]", store: Path) -> None:
