@@ -8,7 +8,7 @@ from pathlib import Path
 from ...cache import cached_build
 from ...config import Config
 from ...isa.table import Memory
-from ...toolchain import source_texts
+from ...toolchain import source_texts, without_collection
 from .model import TOP, Array, Emitted, Probe
 
 __all__ = ["core_verilog"]
@@ -46,7 +46,8 @@ def _emit(config: Config, work: Path, fast: bool) -> None:
     from .twins import TwinPlatform
 
     platform = TwinPlatform(config) if fast else None
-    text = verilog.core_verilog(config, gated_clocks=True, platform=platform)
+    with without_collection():
+        text = verilog.core_verilog(config, gated_clocks=True, platform=platform)
     arrays = platform.arrays() if platform else verilog.memory_arrays(config)
     harness = [[astuple(probe) for probe in platform.probes], platform.constants] if platform else [[], {}]
     (work / _VERILOG).write_text(text, encoding="utf-8")

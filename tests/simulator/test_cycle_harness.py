@@ -1,9 +1,11 @@
 """The Verilator harness by itself, with a small copying machine in the core's place that can be told to misbehave."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tilewright.cache import cache_directory
 from tilewright.errors import DeviceError
 from tilewright.isa.table import Memory
 from tilewright.simulator.cycle.harness import Harness, ProtocolError, Settings
@@ -162,6 +164,11 @@ class Copier:
         return self.harness.cycle - start
 
 
+def runtime_entries() -> list[Path]:
+    """Verilator's run-time library in the cache."""
+    return list(cache_directory().glob("verilator-*"))
+
+
 @pytest.fixture
 def make_copier():
     made: list[Copier] = []
@@ -203,11 +210,13 @@ def test_bandwidth(make_copier):
 
 def test_with_verilators_own_scheduler(make_copier, tmp_path, monkeypatch):
     quick = make_copier(stalls=3).copy(BASE, BASE + 0x8000, 256)
+    runtime = {entry.name: shutil.copytree(entry, tmp_path / entry.name) for entry in runtime_entries()}
     monkeypatch.setenv("TILEWRIGHT_CACHE", str(tmp_path))
     monkeypatch.setattr("tilewright.simulator.cycle.model.take_over", lambda *_: False)
     copier = make_copier(stalls=3)
     assert copier.copy(BASE, BASE + 0x8000, 256) == quick
     assert np.array_equal(copier.dram[0x8000:0x8800], copier.dram[:0x800])
+    assert {entry.name for entry in runtime_entries()} == set(runtime)  # what is not the model's own is built but once
 
 
 def test_stalls_are_reproducible(make_copier):
