@@ -171,35 +171,48 @@ def interval(node: Expr, ranges: Ranges) -> Interval:
 
     Exact for affine expressions; otherwise never too narrow. An axis without a range has its extent's.
     """
-    if node in ranges:
-        return ranges[node]
-    form = affine(node)
-    if form is not None and not isinstance(node, Axis):
+    return _Intervals(ranges).of(node)
+
+
+class _Intervals:
+    """Those of an expression's nodes under the same ranges, each found once, however often it occurs."""
+
+    def __init__(self, ranges: Ranges) -> None:
+        self.ranges = ranges
+        self.found: dict[int, Interval] = {}
+
+    def of(self, node: Expr) -> Interval:
+        if id(node) not in self.found:
+            self.found[id(node)] = self.ranges[node] if node in self.ranges else self._derived(node)
+        return self.found[id(node)]
+
+    def _derived(self, node: Expr) -> Interval:
+        within = self._structural(node)
+        form = None if isinstance(node, Axis) else affine(node)
+        if form is None:
+            return within
         low = high = float(form.base)
         for axis, stride in form.terms.items():
-            ends = [stride * end for end in interval(axis, ranges)]
+            ends = [stride * end for end in self.of(axis)]
             low, high = low + min(ends), high + max(ends)
-        within = _structural(node, ranges)
         return max(low, within[0]), min(high, within[1])
-    return _structural(node, ranges)
 
-
-def _structural(node: Expr, ranges: Ranges) -> Interval:
-    if isinstance(node, Const):
-        return float(node.value), float(node.value)
-    if isinstance(node, Axis):
-        return 0.0, float(node.extent - 1)
-    if isinstance(node, Select):
-        ends = [*interval(node.a, facts(node.condition, ranges)), *interval(node.b, ranges)]
-        return min(ends), max(ends)
-    limits = _dtype_limits(node.dtype)
-    if isinstance(node, Cast) and not node.value.dtype.startswith("float"):
-        low, high = interval(node.value, ranges)
-        return (low, high) if limits[0] <= low and high <= limits[1] else limits
-    if isinstance(node, Binary):
-        low, high = _binary_interval(node.op, interval(node.a, ranges), interval(node.b, ranges))
-        return max(low, limits[0]), min(high, limits[1])
-    return limits
+    def _structural(self, node: Expr) -> Interval:
+        if isinstance(node, Const):
+            return float(node.value), float(node.value)
+        if isinstance(node, Axis):
+            return 0.0, float(node.extent - 1)
+        if isinstance(node, Select):
+            ends = [*interval(node.a, facts(node.condition, self.ranges)), *self.of(node.b)]
+            return min(ends), max(ends)
+        limits = _dtype_limits(node.dtype)
+        if isinstance(node, Cast) and not node.value.dtype.startswith("float"):
+            low, high = self.of(node.value)
+            return (low, high) if limits[0] <= low and high <= limits[1] else limits
+        if isinstance(node, Binary):
+            low, high = _binary_interval(node.op, self.of(node.a), self.of(node.b))
+            return max(low, limits[0]), min(high, limits[1])
+        return limits
 
 
 def _binary_interval(op: str, a: Interval, b: Interval) -> Interval:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
@@ -131,6 +131,15 @@ class Expr:
         return Cast(self, dtype)
 
 
+def _hash_once(node: Any) -> int:
+    """Of class and fields, kept in the node: large expressions share their parts, and are looked up often."""
+    found = node.__dict__.get("_hash")
+    if found is None:
+        found = hash((type(node), *(getattr(node, part.name) for part in fields(node))))
+        node.__dict__["_hash"] = found
+    return int(found)
+
+
 @dataclass(frozen=True, eq=False)
 class Axis(Expr):
     """A loop variable from 0 to `extent` - 1; `reduce` marks an axis that a reduction folds."""
@@ -158,6 +167,7 @@ class _Pair(Expr):
     op: str
     a: Expr
     b: Expr
+    __hash__ = _hash_once
 
     @property
     def children(self) -> tuple[Expr, ...]:
@@ -177,6 +187,8 @@ class Binary(_Pair):
     `a` gives `b`.
     """
 
+    __hash__ = _hash_once
+
     @property
     def dtype(self) -> str:  # type: ignore[override]
         return self.a.dtype
@@ -190,6 +202,7 @@ class Compare(_Pair):
     """lt, le, gt, ge, eq, ne; floats compare ordered, but ne is true for NaN."""
 
     dtype: str = field(default="bool", init=False)
+    __hash__ = _hash_once
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return compare(self.op, *children)
@@ -202,6 +215,7 @@ class Select(Expr):
     condition: Expr
     a: Expr
     b: Expr
+    __hash__ = _hash_once
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -233,6 +247,7 @@ class _Single(Expr):
 class Cast(_Single):
     value: Expr
     dtype: str
+    __hash__ = _hash_once
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return children[0].astype(self.dtype)
@@ -247,6 +262,7 @@ class Bits(_Single):
 
     value: Expr
     dtype: str
+    __hash__ = _hash_once
 
     def rebuild(self, children: Sequence[Expr]) -> Expr:
         return Bits(children[0], self.dtype)
@@ -261,6 +277,7 @@ class Math(_Single):
 
     function: str
     value: Expr
+    __hash__ = _hash_once
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -279,6 +296,7 @@ class Load(Expr):
 
     tensor: Tensor
     indices: tuple[Expr, ...]
+    __hash__ = _hash_once
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -303,6 +321,7 @@ class Reduce(Expr):
     axes: tuple[Axis, ...]
     body: Expr
     init: Const
+    __hash__ = _hash_once
 
     @property
     def dtype(self) -> str:  # type: ignore[override]

@@ -59,6 +59,16 @@ def test_affine_form_and_interval_hold_everywhere(node):
         assert all(value(node, {Y: i, X: 3}) - value(node, {Y: i, X: 2}) == stride for i in range(5))
 
 
+def test_what_is_shared_is_looked_at_once():
+    """Written out, the expression has 2^200 leaves."""
+    node = Y // 2
+    for _ in range(200):
+        node = te.minimum(node, node + 1)
+    assert te.interval(node, {}) == (0, 2)
+    assert te.interval(node, {X: (1, 2), Y // 2: (1, 1)}) == (1, 1)
+    assert node in {node: None}
+
+
 @given(shape=SIZES)
 def test_flat_index_undoes_unravel(shape):
     (flat,) = axes(int(np.prod(shape)))
