@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -206,17 +207,16 @@ def agree() -> Callable[..., None]:
     return _agree
 
 
-_SMALL = load_config("vta-16").replace(
-    name="small", act_depth=512, wgt_depth=64, acc_depth=128, bias_depth=16, scale_depth=16
-)
+_VTA = load_config("vta-16")
+_SMALL = _VTA.replace(name="small", act_depth=512, wgt_depth=64, acc_depth=128, bias_depth=16, scale_depth=16)
 _CONFIGS = {
-    "vta-16": load_config("vta-16"),
+    "vta-16": _VTA,
     "small": _SMALL,
-    "smallest": _SMALL.replace(name="smallest", act_depth=256),
-    "two-banks": load_config("vta-16").replace(name="two-banks", act_depth=1024, act_banks=2),
+    "smallest": _SMALL.replace(name="smallest", act_depth=256, acc_depth=64),
+    "two-banks": _VTA.replace(name="two-banks", act_depth=1024, act_banks=2),
     "8x16": load_config("8x16"),
-    "16x8": load_config("vta-16").replace(name="16x8", block_out=8, vector_lanes=8, acc_depth=512),
-    "two-rows": load_config("vta-16").replace(name="two-rows", rows=2),
+    "16x8": _VTA.replace(name="16x8", block_out=8, vector_lanes=8, acc_depth=512),
+    "two-rows": _SMALL.replace(name="two-rows", rows=2),
 }
 _LAYERS = ("conv", "conv", "depthwise", "depthwise", "add", "maxpool", "averagepool", "strided")
 
@@ -248,6 +248,12 @@ def _layer(
         y = model.conv(x, (outputs, channels, kernel, kernel), strides=[2, 2], pads=pads, out=out)
         return y, (n, outputs, *(-(-size // 2) for size in grown))
     return model.conv(x, (outputs, channels, kernel, kernel), pads=pads, out=out), (n, outputs, *grown)
+
+
+@pytest.fixture(scope="session")
+def shaped_cores() -> Mapping[str, Config]:
+    """Cores that are unlike each other, by name. A native simulator of another takes seconds to build: use these."""
+    return MappingProxyType({**_CONFIGS, "tiny": load_config("tiny")})
 
 
 def _random_network(draw: Any) -> tuple[Config, onnx.ModelProto]:

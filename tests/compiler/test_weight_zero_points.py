@@ -83,7 +83,7 @@ def test_random_layers(graph_with, agree, operator, core, outputs, channels, ker
 def test_larger_than_memory(graph_with, agree, operator, name):
     """Tiles over rows and groups, passes over inputs; two parts of each weight."""
     random = np.random.default_rng(3)
-    small = {"act_depth": 1024, "acc_depth": 128, "wgt_depth": 64, "bias_depth": 16, "scale_depth": 16}
+    small = {"act_depth": 512, "acc_depth": 128, "wgt_depth": 64, "bias_depth": 16, "scale_depth": 16}
     core = load_config(name).replace(name="small", **small)
     channels = 500 if operator == "qdense" else 70
     made = layer(operator, random, outputs=90, channels=channels, kernel=(3, 3), per_channel=True, size=(19, 21))
