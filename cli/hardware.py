@@ -27,5 +27,8 @@ def verilog(config: str, out: Path | None) -> None:
     """Emit the accelerator's Verilog."""
     chosen = load_config(config)
     from ..hw.verilog import core_verilog
+    from ..toolchain import without_collection
 
-    write_text(out, core_verilog(chosen))
+    with without_collection():
+        text = core_verilog(chosen)
+    write_text(out, text)

@@ -1,5 +1,6 @@
 """Ctrl-C and closed pipes, in a process of its own."""
 
+import os
 import re
 import signal
 import subprocess
@@ -41,7 +42,7 @@ def test_ctrl_c_in_the_middle_of_a_run(endless: Path, device: str) -> None:
     words = ("run", endless, "-d", device, "-o", out)
     process = subprocess.Popen([*COMMAND, *map(str, words)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        wait_for_library(process, {"native": "native-", "cycle": "/model.so"}[device])
+        wait_for_run(process, {"native": "native-", "cycle": "/model.so"}[device])
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         printed, complaint = process.communicate(timeout=60)
@@ -70,16 +71,22 @@ def test_ctrl_c_while_the_command_is_imported() -> None:
     assert done.stderr == "tilewright: interrupted\n" and done.stdout == ""
 
 
-def wait_for_library(process: subprocess.Popen[str], name: str) -> None:
-    """Until the simulator's library is in the process; soon after that it runs."""
-    maps = Path(f"/proc/{process.pid}/maps")
-    for _ in range(600):
+def wait_for_run(process: subprocess.Popen[str], library: str) -> None:
+    """Until the simulator's library is in the process and has had time to run: of its own, not of a clock's."""
+    maps, before = Path(f"/proc/{process.pid}/maps"), None
+    for _ in range(6000):
         assert process.poll() is None, process.communicate()
-        if name in maps.read_text():
-            time.sleep(1)
+        if before is None and library in maps.read_text():
+            before = processor_seconds(process.pid)
+        elif before is not None and processor_seconds(process.pid) > before + 0.3:
             return
-        time.sleep(0.1)
+        time.sleep(0.02)
     pytest.fail("the simulator does not start")
+
+
+def processor_seconds(process: int) -> float:
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_pipe_that_nobody_reads() -> None:
