@@ -35,7 +35,8 @@ coverage: $(VENV)/test.stamp
 soak: export TILEWRIGHT_PROGRAMS = 100000
 soak: $(VENV)/test.stamp
 	$(BIN)/pytest -n $(JOBS) --timeout 0 -q tests/differential tests/models/test_tflite.py \
-	  tests/isa/test_races.py tests/compiler/test_races_of_networks.py tests/cli/test_area.py tests/explore tests/fpga
+	  tests/isa/test_races.py tests/compiler/test_races_of_networks.py tests/cli/test_area.py tests/explore tests/fpga \
+	  tests/simulator/test_waveform.py
 
 SECONDS ?= inf
 fuzz: export TILEWRIGHT_FUZZ_SECONDS = $(SECONDS)
