@@ -25,7 +25,6 @@ from .mutations import MUTATIONS
 HERE = Path(__file__).parent
 CORPUS = {path.name: path.read_bytes() for path in sorted((HERE / "corpus").iterdir())}
 SECONDS = float(os.environ.get("TILEWRIGHT_FUZZ_SECONDS", "0"))
-EXAMPLES = 400 if SECONDS else 200
 TARGETS = ("accelerator", "host")
 
 
@@ -78,7 +77,7 @@ def test_damaged_models(compiler: Callable, starts: dict[str, list[bytes]], suff
 def some_models(compiler: Callable, suffix: str, starts: list[bytes], outcomes: Counter[str]) -> None:
     quiet: Any = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=quiet, derandomize=not SECONDS, database=None)
+    @settings(max_examples=400, deadline=None, suppress_health_check=quiet, derandomize=not SECONDS, database=None)
     @given(data=damaged(suffix, starts), target=st.sampled_from(TARGETS))
     def compiles_or_refuses(data: bytes, target: str) -> None:
         outcome = compiler(data, f"model{suffix}", target)
