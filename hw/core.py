@@ -102,19 +102,20 @@ class Core(Component):
         }
         fetch, port, tokens = Fetch(config), MemoryPort(config), Tokens(config)
         memories = OnChipMemories(config, gated_clocks=self._gated)
-        reset = Signal()
+        reset, reset_soon = Signal(), Signal()
+        m.d[self._front] += reset.eq(reset_soon)
         with_reset = ResetInserter({"sync": reset, self._ahead: reset})
         supervisor, csr = Supervisor(("fetch", *_ENGINES)), ControlRegisters(config)
         m.submodules.supervisor = self._in_domain("front", supervisor)
         m.submodules.csr = self._in_domain("front", csr)
         m.submodules.counters = counters = Counters(config)
         m.submodules.memories = memories
-        m.submodules.fetch = self._in_domain("front", with_reset(fetch))
+        m.submodules.fetch = self._in_domain("front", ResetInserter(reset_soon)(fetch))
         m.submodules.tokens = self._in_domain("front", with_reset(tokens))
         m.submodules.port = self._in_domain("load", with_reset(port))
         for engine, part in engines.items():
             m.submodules[engine.name.lower()] = self._in_domain(engine.name.lower(), with_reset(part))
-        m.d.comb += reset.eq(supervisor.reset | supervisor.begin)
+        m.d.comb += reset_soon.eq(supervisor.reset | supervisor.begin)
         heads = self._queues(m, fetch, engines, with_reset)
         self._memory_side(m, engines, fetch, port, memories)
         self._control_side(m, csr, supervisor, fetch, engines, heads)
@@ -131,7 +132,7 @@ class Core(Component):
             faults = Cat(part.fault.valid for part in (fetch, *engines.values()))
             awake["front"] = fetch.start | faults.any() | Cat(part.awake for part in front).any()
             awake["sample"] = csr.awake
-            self._gate(m, {name: reset | line for name, line in awake.items()})
+            self._gate(m, {name: reset_soon | reset | line for name, line in awake.items()})
         return m
 
     def _gate(self, m: Module, awake: dict[str, Any]) -> None:
@@ -203,7 +204,9 @@ class Core(Component):
             m.d[self._front] += [
                 getattr(caught, part).eq(getattr(source.fault, part)) for part in ("valid", "code", "index")
             ]
-            m.d.comb += source.halt.eq(supervisor.halt)
+            halt = Signal(name=f"{name}_halt")
+            m.d[name if self._gated and name != "fetch" else self._front] += halt.eq(supervisor.halt)
+            m.d.comb += source.halt.eq(halt)
         begin = Signal()
         m.d[self._front] += begin.eq(supervisor.begin)
         idle = [~part.pending & ~heads[engine].occupied for engine, part in engines.items()]

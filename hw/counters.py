@@ -47,8 +47,12 @@ class Counters(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        was_running, running = Signal(), Signal(name="ran")
-        m.d.sync += [was_running.eq(self.running & ~self.clear), running.eq(was_running & ~self.clear)]
+        was_running, running, cleared = Signal(), Signal(name="ran"), Signal()
+        m.d.sync += [
+            was_running.eq(self.running & ~self.clear),
+            running.eq(was_running & ~self.clear),
+            cleared.eq(self.clear),
+        ]
 
         def happened(name: str, events: Any) -> Any:
             """How many, two cycles later: what leads to events needs all of theirs, and so does their sum."""
@@ -74,7 +78,7 @@ class Counters(Component):
         for n, name in enumerate(COUNTERS):
             count = Signal(COUNTER_BITS, name=f"count_{name}")
             m.d.comb += self.values[n].eq(count)
-            with m.If(self.clear):
+            with m.If(cleared):
                 m.d.sync += count.eq(0)
             with m.Elif(running):
                 m.d.sync += count.eq(count + steps[name])

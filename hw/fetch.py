@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from ..config import Config
 from ..isa.table import ENGINES, INSTRUCTION_BITS, ErrorCode, Opcode
-from .layout import INDEX_BITS, queued
+from .layout import INDEX_BITS, instruction_layout, queued
 from .legality import Legality
 from .prefetch import Prefetcher
 from .queue import Queue
@@ -125,10 +125,12 @@ class Fetch(Component):
         """
         m.submodules.legality = legality = Legality()
         raw = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1})
-        layout = data.StructLayout({**raw.members, "legal": 1, "finish": 1, "engines": len(ENGINES)})
+        marks = {"legal": 1, "finish": 1, "sync": 1, "free": 1}
+        layout = data.StructLayout({**raw.members, **marks, "engines": len(ENGINES)})
         judged, waiting = Signal(raw, reset_less=True), Signal()
         verdict = stream.Signature(layout).create(path=("verdict",))
         take, go = assembled.ready & assembled.valid, Signal()
+        header = data.View(instruction_layout(Opcode.SYNC), judged.word)
         m.d.comb += [
             legality.word.eq(assembled.p.word),
             legality.take.eq(take),
@@ -136,6 +138,8 @@ class Fetch(Component):
             verdict.valid.eq(waiting),
             *(verdict.p[name].eq(judged[name]) for name in raw.members),
             *(verdict.p[name].eq(getattr(legality, name)) for name in ("legal", "finish")),
+            verdict.p.sync.eq(header.opcode == Opcode.SYNC),
+            verdict.p.free.eq(header.wait == 0),
             verdict.p.engines.eq(Mux(legality.legal & ~legality.finish & ~judged.error, 1 << legality.engine, 0)),
             go.eq(waiting & verdict.ready),
         ]
@@ -221,6 +225,8 @@ class Fetch(Component):
                 queue.valid.eq(checked.valid & may_go & checked.p.engines[engine]),
                 queue.p.index.eq(self.index),
                 queue.p.word.as_value().eq(checked.p.word),
+                queue.p.sync.eq(checked.p.sync),
+                queue.p.free.eq(checked.p.free),
             ]
             accepted.append(queue.valid & queue.ready)
         m.d.comb += [self.dispatched.eq(Cat(accepted).any()), checked.ready.eq(self.dispatched)]

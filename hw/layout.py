@@ -25,9 +25,9 @@ def instruction_layout(opcode: Opcode) -> data.StructLayout:
 def queued(opcode: Opcode) -> data.StructLayout:
     """What waits in an engine's queue: the instruction and its index in the program.
 
-    `word` holds the engine's own instruction, or a SYNC, which shares its header: look at
-    ``word.opcode`` before reading further fields.
+    `word` holds the engine's own instruction, or a SYNC, which shares its header: look at `sync` before reading
+    further fields. `free` tells that it waits for no token.
     """
     layout = instruction_layout(opcode)
     assert layout.size == INSTRUCTION_BITS
-    return data.StructLayout({"index": INDEX_BITS, "word": layout})
+    return data.StructLayout({"index": INDEX_BITS, "word": layout, "sync": 1, "free": 1})

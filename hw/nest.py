@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from amaranth import Module, Signal
+from amaranth import Const, Module, Signal
 from amaranth.hdl import ShapeLike, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -100,7 +100,6 @@ class NestWalker(Component):
         start, point = self.start, self.point
         active, fresh, last = Signal(), Signal(init=1), Signal(reset_less=True)
         moves = Signal()
-        advance = Signal(self._dims)
         m.d.comb += [
             point.valid.eq(active),
             moves.eq(~active | point.ready),
@@ -108,9 +107,8 @@ class NestWalker(Component):
             point.p.last.eq(last),
             self.awake.eq((start.valid & start.ready) | (point.valid & point.ready)),
         ]
-        for d in range(self._dims):
-            m.d.comb += advance[d].eq(~point.p.end[d] & point.p.end[d + 1 :].all())
-        ends = self._loops(m, moves, fresh, advance)
+        advance, within = Signal(self._dims, reset_less=True), Signal(self._dims, reset_less=True)
+        ends = self._loops(m, moves, fresh, advance, within)
         context = Signal(self._context, name="context_q", reset_less=True)
         # What is loaded while no nest is offered is never shown: only `active` and `fresh` look at `start.valid`.
         with m.If(moves):
@@ -119,43 +117,60 @@ class NestWalker(Component):
                 m.d.sync += context.eq(start.p.context)
         m.d.comb += point.p.context.eq(context)
         for name, bits in self._operands.items():
-            self._operand(m, name, bits, moves, fresh, advance)
+            self._operand(m, name, bits, moves, fresh, advance, within)
         return m
 
-    def _loops(self, m: Module, moves: Signal, fresh: Signal, advance: Signal) -> Any:
-        """Iterations left in each loop, and the flags derived from them one cycle ahead.
+    def _loops(self, m: Module, moves: Signal, fresh: Signal, advance: Signal, within: Signal) -> Any:
+        """Iterations left in each loop, and the flags derived from them one cycle ahead, all of them registers.
 
+        Of what the next move does, `advance` tells the loop that goes on, `within` that one and all inside it.
         The result tells whether the point that comes is its nest's last.
         """
         zero = Signal(self._dims, name="zero_q", reset_less=True)
         end = Signal(self._dims, name="end_q", reset_less=True)
-        single = Signal(self._dims, name="single_q", reset_less=True)
         coming = Signal(self._dims, name="coming_end")
         m.d.comb += [self.point.p.zero.eq(zero), self.point.p.end.eq(end)]
         for d in range(self._dims):
-            given = Signal(self._bound_bits, name=f"given{d}")
-            full = Signal(self._bound_bits, name=f"full{d}", reset_less=True)
-            left = Signal(self._bound_bits, name=f"left{d}", reset_less=True)
-            m.d.comb += given.eq(self.start.p.bound[d] - 1)
-            with m.If(fresh):
-                m.d.comb += coming[d].eq(self.start.p.bound[d] == 1)
-            with m.Elif(advance[d]):
-                m.d.comb += coming[d].eq(left == 1)
-            with m.Elif(advance[:d].any()):
-                m.d.comb += coming[d].eq(single[d])
-            with m.Else():
-                m.d.comb += coming[d].eq(end[d])
-            with m.If(moves & fresh):
-                m.d.sync += [full.eq(given), left.eq(given), zero[d].eq(1), single[d].eq(coming[d])]
-            with m.Elif(moves & advance[d]):
-                m.d.sync += [left.eq(left - 1), zero[d].eq(0)]
-            with m.Elif(moves & advance[:d].any()):
-                m.d.sync += [left.eq(full), zero[d].eq(1)]
+            again = within[d - 1] if d else Const(0)
+            m.d.comb += coming[d].eq(self._loop(m, d, moves, fresh, advance[d], again, end[d], zero[d]))
         with m.If(moves):
             m.d.sync += end.eq(coming)
+            for d in range(self._dims):
+                inside = coming[d + 1 :].all()
+                m.d.sync += [advance[d].eq(~coming[d] & inside), within[d].eq(inside & ~coming.all())]
         return coming.all()
 
-    def _operand(self, m: Module, name: str, bits: int, moves: Signal, fresh: Signal, advance: Signal) -> None:
+    def _loop(
+        self, m: Module, d: int, moves: Signal, fresh: Signal, advances: Any, again: Any, end: Any, zero: Any
+    ) -> Signal:
+        """One loop, which advances, begins `again`, or stays; whether it will be at its last iteration."""
+        bound, given = self.start.p.bound[d], Signal(self._bound_bits, name=f"given{d}")
+        full = Signal(self._bound_bits, name=f"full{d}", reset_less=True)
+        left = Signal(self._bound_bits, name=f"left{d}", reset_less=True)
+        # Loops of one iteration and of two, and whether one iteration is left: compared before they are asked for.
+        single, double, one = (Signal(name=f"{name}{d}", reset_less=True) for name in ("single", "double", "one"))
+        coming = Signal(name=f"coming{d}")
+        m.d.comb += given.eq(bound - 1)
+        with m.If(fresh):
+            m.d.comb += coming.eq(bound == 1)
+        with m.Elif(advances):
+            m.d.comb += coming.eq(one)
+        with m.Elif(again):
+            m.d.comb += coming.eq(single)
+        with m.Else():
+            m.d.comb += coming.eq(end)
+        with m.If(moves & fresh):
+            m.d.sync += [full.eq(given), left.eq(given), zero.eq(1), single.eq(bound == 1)]
+            m.d.sync += [double.eq(bound == 2), one.eq(bound == 2)]
+        with m.Elif(moves & advances):
+            m.d.sync += [left.eq(left - 1), one.eq(left == 2), zero.eq(0)]
+        with m.Elif(moves & again):
+            m.d.sync += [left.eq(full), one.eq(double), zero.eq(1)]
+        return coming
+
+    def _operand(
+        self, m: Module, name: str, bits: int, moves: Signal, fresh: Signal, advance: Signal, within: Signal
+    ) -> None:
         """`at[d]` is the address with loops 0..d applied and the loops inside at 0; `at[-1]` is the point's."""
         at = [Signal(bits, name=f"{name}_at{d}", reset_less=True) for d in range(self._dims)]
         strides = [Signal(bits, name=f"{name}_stride{d}", reset_less=True) for d in range(self._dims)]
@@ -171,6 +186,6 @@ class NestWalker(Component):
                 m.d.sync += strides[d].eq(self.start.p[f"{name}_stride"][d])
         with m.Elif(moves):
             for d in range(self._dims):
-                with m.If(advance[: d + 1].any()):
+                with m.If(within[d]):
                     m.d.sync += at[d].eq(following)
         m.d.comb += self.point.p[name].eq(at[-1])

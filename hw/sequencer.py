@@ -52,8 +52,8 @@ class Sequencer(Component):
         granted, free, keeps = Signal(), Signal(), Signal()
         acquire, nest = self.tokens.acquire, self.nest
         m.d.comb += [
-            is_sync.eq(head.word.opcode == Opcode.SYNC),
-            free.eq(self.instruction.valid & (head.word.wait == 0)),
+            is_sync.eq(head.sync),
+            free.eq(self.instruction.valid & head.free),
             acquire.valid.eq(self.instruction.valid & ~acquired & ~free & ~self.halt),
             acquire.payload.eq(head.word.wait),
             granted.eq(acquired | free | (acquire.valid & acquire.ready)),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import Component, In, Out
 
 from ..isa.table import ErrorCode
@@ -80,7 +80,7 @@ class Supervisor(Component):
             m.d.sync += [running.eq(1), self.done.eq(0)]
         with m.Elif(self.reset):
             m.d.sync += [running.eq(0), resetting.eq(0), self.done.eq(0), self.error.eq(0)]
-            m.d.sync += [self.code.eq(ErrorCode.NONE), self.index.eq(0), self.halt.eq(0)]
+            m.d.sync += self.halt.eq(0)
         with m.Elif(running & self.finished & ~self.error):
             m.d.sync += [running.eq(0), self.done.eq(1)]
         with m.Elif(self.error & settled):
@@ -98,6 +98,8 @@ class Supervisor(Component):
     def _catch(self, m: Module, running: Signal) -> Any:
         """Keeps the first fault; the result tells whether the watchdog counts.
 
+        What would be kept is looked up in every cycle, whether or not there is something to keep.
+
         Progress is looked at a cycle late, the count being one ahead, so that the engines have the whole cycle for it.
         """
         still = Signal()
@@ -110,12 +112,14 @@ class Supervisor(Component):
         late, barks = Signal(), Signal()
         m.d.comb += late.eq((cycles >= self.watchdog) & (cycles >= _BLAME_CYCLES))
         m.d.comb += barks.eq(still & self.watchdog.any() & late & ~self.finished)
-        caught: list[tuple[Any, Any, Any]] = [
-            (getattr(self, s).valid, getattr(self, s).code, getattr(self, s).index) for s in self._sources
-        ]
-        caught.append((barks, ErrorCode.WATCHDOG, self.oldest))
-        with m.If(running & ~self.halt):
-            for valid, code, index in reversed(caught):
-                with m.If(valid):
-                    m.d.sync += [self.error.eq(1), self.code.eq(code), self.index.eq(index), self.halt.eq(1)]
+        code, index = Signal.like(self.code, name="code_q"), Signal.like(self.index, name="index_q")
+        m.d.comb += [self.code.eq(Mux(self.error, code, ErrorCode.NONE)), self.index.eq(Mux(self.error, index, 0))]
+        with m.If(~self.error):
+            m.d.sync += [code.eq(ErrorCode.WATCHDOG), index.eq(self.oldest)]
+            for source in reversed(self._sources):
+                fault = getattr(self, source)
+                with m.If(fault.valid):
+                    m.d.sync += [code.eq(fault.code), index.eq(fault.index)]
+        with m.If(running & ~self.halt & (self._faults().any() | barks)):
+            m.d.sync += [self.error.eq(1), self.halt.eq(1)]
         return still | (cycles != 1)

@@ -16,7 +16,7 @@ def test_counting(testbench):
 
     async def body(context):
         totals = dict.fromkeys(COUNTERS, 0)
-        late, later = {}, {}
+        late, later, cleared = {}, {}, False
         for _ in range(700):
             shown = context.get(counters.values)
             assert {name: shown[n] for n, name in enumerate(COUNTERS)} == totals
@@ -35,8 +35,9 @@ def test_counting(testbench):
                                 "write_strobe": strobe}.items():  # fmt: skip
                 context.set(getattr(counters, name), value)
             await context.tick()
-            totals = {name: 0 if clear else totals[name] + late.get(name, 0) for name in COUNTERS}
+            totals = {name: 0 if cleared else totals[name] + late.get(name, 0) for name in COUNTERS}
             late, later = ({}, {}) if clear else (later, steps if running else {})
+            cleared = clear
         assert all(totals.values())
 
     testbench(counters, body)

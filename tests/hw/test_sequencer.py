@@ -57,6 +57,8 @@ class Surroundings:
         if self.head < len(self.instructions):
             word = int.from_bytes(self.instructions[self.head].encode(), "little")
             put(port.instruction.payload.as_value(), word << 32 | self.head)
+            put(port.instruction.payload.sync, self.instructions[self.head].opcode is Opcode.SYNC)
+            put(port.instruction.payload.free, self.instructions[self.head]["wait"] == 0)
         put(port.tokens.acquire.ready, self._chance("acquire"))
         put(port.tokens.release.ready, self._chance("release"))
         put(port.nest.ready, self._chance("nest"))
