@@ -44,6 +44,7 @@ libyosys.run_pass('script {_SCRIPT}', libyosys.Design())
 _PASSES = """\
 read_{language} {design}
 {collisions}
+{copies}
 {soft_products}
 {command} -top {top} {options} -run :{mapping}
 tee -q -o {coarse} stat -json
@@ -58,6 +59,8 @@ _COLLISIONS = {
     "verilog": "setattr -set no_rw_check 1 m:*",
     "rtlil": "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",
 }
+# Registers that hold the same as others, each beside what it is for: what a wire is told is told its flip-flop.
+_COPIES = {"verilog": "", "rtlil": "setattr -set keep 1 w:* a:keep %i %ci t:$*dff* %i"}
 # The array's products by the names of their registers (hw/array.py): back through the enable to the multiplication.
 _SOFTEN = """\
 hierarchy -top {top}
@@ -237,6 +240,7 @@ def _script(design: str, family: Family, top: str, language: str, netlist: bool,
         language=language,
         design=_DESIGNS[language],
         collisions=_COLLISIONS[language],
+        copies=_COPIES[language],
         soft_products=_soften(design, top, soft_products),
         command=family.command,
         top=top,

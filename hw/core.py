@@ -102,21 +102,20 @@ class Core(Component):
         }
         fetch, port, tokens = Fetch(config), MemoryPort(config), Tokens(config)
         memories = OnChipMemories(config, gated_clocks=self._gated)
-        reset, reset_soon = Signal(), Signal()
-        m.d[self._front] += reset.eq(reset_soon)
-        with_reset = ResetInserter({"sync": reset, self._ahead: reset})
+        reset = Signal()
         supervisor, csr = Supervisor(("fetch", *_ENGINES)), ControlRegisters(config)
         m.submodules.supervisor = self._in_domain("front", supervisor)
         m.submodules.csr = self._in_domain("front", csr)
         m.submodules.counters = counters = Counters(config)
         m.submodules.memories = memories
-        m.submodules.fetch = self._in_domain("front", ResetInserter(reset_soon)(fetch))
-        m.submodules.tokens = self._in_domain("front", with_reset(tokens))
-        m.submodules.port = self._in_domain("load", with_reset(port))
+        m.submodules.fetch = self._in_domain("front", ResetInserter(reset)(fetch))
+        m.submodules.tokens = self._in_domain("front", self._with_reset(m, "tokens", tokens, reset))
+        m.submodules.port = self._in_domain("load", self._with_reset(m, "port", port, reset))
         for engine, part in engines.items():
-            m.submodules[engine.name.lower()] = self._in_domain(engine.name.lower(), with_reset(part))
-        m.d.comb += reset_soon.eq(supervisor.reset | supervisor.begin)
-        heads = self._queues(m, fetch, engines, with_reset)
+            name = engine.name.lower()
+            m.submodules[name] = self._in_domain(name, self._with_reset(m, name, part, reset))
+        m.d.comb += reset.eq(supervisor.reset | supervisor.begin)
+        heads = self._queues(m, fetch, engines, reset)
         self._memory_side(m, engines, fetch, port, memories)
         self._control_side(m, csr, supervisor, fetch, engines, heads)
         self._observe(m, csr, supervisor, counters, fetch, engines, port)
@@ -132,7 +131,9 @@ class Core(Component):
             faults = Cat(part.fault.valid for part in (fetch, *engines.values()))
             awake["front"] = fetch.start | faults.any() | Cat(part.awake for part in front).any()
             awake["sample"] = csr.awake
-            self._gate(m, {name: reset_soon | reset | line for name, line in awake.items()})
+            following = Signal()
+            m.d.front += following.eq(reset)
+            self._gate(m, {name: reset | following | line for name, line in awake.items()})
         return m
 
     def _gate(self, m: Module, awake: dict[str, Any]) -> None:
@@ -147,13 +148,24 @@ class Core(Component):
     def _in_domain(self, name: str, part: Any) -> Any:
         return DomainRenamer(name)(part) if self._gated else part
 
-    def _queues(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], with_reset: Any) -> dict[Engine, Any]:
+    def _beside(self, m: Module, name: str, value: Any, domain: str) -> Signal:
+        """`value` a cycle later, in a register of its own, which synthesis keeps: so it can lie beside what it is for."""
+        copy = Signal(name=name, attrs={"keep": 1})
+        m.d[domain] += copy.eq(value)
+        return copy
+
+    def _with_reset(self, m: Module, name: str, part: Any, reset: Signal) -> Any:
+        copy = self._beside(m, f"{name}_reset", reset, self._front)
+        return ResetInserter({"sync": copy, self._ahead: copy})(part)
+
+    def _queues(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], reset: Signal) -> dict[Engine, Any]:
         heads = {}
         opcodes = {Engine.LOAD: Opcode.LOAD, Engine.GEMM: Opcode.GEMM, Engine.VECTOR: Opcode.VECTOR}
         for engine, part in engines.items():
             shape = queued(opcodes.get(engine, Opcode.STORE))
             queue = Queue(shape, depth=self._config.queue_depth, block_memory=True)
-            m.submodules[f"{engine.name.lower()}_queue"] = self._in_domain("front", with_reset(queue))
+            name = f"{engine.name.lower()}_queue"
+            m.submodules[name] = self._in_domain("front", self._with_reset(m, name, queue, reset))
             connect(m, getattr(fetch, engine.name.lower()), queue.input)
             connect(m, queue.output, part.instruction)
             heads[engine] = queue
@@ -204,9 +216,8 @@ class Core(Component):
             m.d[self._front] += [
                 getattr(caught, part).eq(getattr(source.fault, part)) for part in ("valid", "code", "index")
             ]
-            halt = Signal(name=f"{name}_halt")
-            m.d[name if self._gated and name != "fetch" else self._front] += halt.eq(supervisor.halt)
-            m.d.comb += source.halt.eq(halt)
+            domain = name if self._gated and name != "fetch" else self._front
+            m.d.comb += source.halt.eq(self._beside(m, f"{name}_halt", supervisor.halt, domain))
         begin = Signal()
         m.d[self._front] += begin.eq(supervisor.begin)
         idle = [~part.pending & ~heads[engine].occupied for engine, part in engines.items()]
