@@ -163,7 +163,7 @@ class Core(Component):
         opcodes = {Engine.LOAD: Opcode.LOAD, Engine.GEMM: Opcode.GEMM, Engine.VECTOR: Opcode.VECTOR}
         for engine, part in engines.items():
             shape = queued(opcodes.get(engine, Opcode.STORE))
-            queue = Queue(shape, depth=self._config.queue_depth, block_memory=True)
+            queue = Queue(shape, depth=self._config.queue_depth, block_memory=True, pauses=True)
             name = f"{engine.name.lower()}_queue"
             m.submodules[name] = self._in_domain("front", self._with_reset(m, name, queue, reset))
             connect(m, getattr(fetch, engine.name.lower()), queue.input)

@@ -32,6 +32,9 @@ class Queue(Component):
     block_memory
         Keep them in memory with a registered output, for deep or wide queues: a payload then shows two cycles
         after it went in instead of one.
+    pauses
+        Only with `block_memory`: nothing shows in the cycle after a payload was accepted. Then whether the output takes
+        one does not decide in that cycle, for all of the payload's bits, whether the next one comes.
 
     Members
     -------
@@ -43,8 +46,8 @@ class Queue(Component):
         Something in it may change at the next edge.
     """
 
-    def __init__(self, shape: ShapeLike, *, depth: int, block_memory: bool = False) -> None:
-        self._shape, self._depth, self._block_memory = shape, depth, block_memory
+    def __init__(self, shape: ShapeLike, *, depth: int, block_memory: bool = False, pauses: bool = False) -> None:
+        self._shape, self._depth, self._block_memory, self._pauses = shape, depth, block_memory, pauses
         super().__init__(
             {
                 "input": In(stream.Signature(shape)),
@@ -118,7 +121,7 @@ class Queue(Component):
             read.addr.eq(_place(m, places, leaves, "consume")),
             self.output.payload.eq(read.data),
             self.input.ready.eq(~full),
-            frees.eq(~shows | self.output.ready),
+            frees.eq(~shows | (self.output.ready & (not self._pauses))),
             keeps.eq(self.input.valid & ~full),
             leaves.eq(frees & behind),
             self.occupied.eq(shows | behind),
@@ -126,6 +129,8 @@ class Queue(Component):
         ]
         with m.If(frees):
             m.d.sync += shows.eq(behind)
+        with m.Elif(self.output.ready):
+            m.d.sync += shows.eq(0)
         return m
 
     def _behind(self, m: Module, places: int, keeps: Any, leaves: Any) -> tuple[Signal, Signal]:

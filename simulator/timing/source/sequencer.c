@@ -60,7 +60,7 @@ static void start(struct core *core, unsigned engine, const struct instruction *
     e->acquired = false;
     e->popped++;
     if (e->queued > e->popped)
-        e->visible[e->popped % KEPT] = MAX(e->written[e->popped % KEPT] + 1, now) + 1;
+        e->visible[e->popped % KEPT] = MAX(e->written[e->popped % KEPT], now) + 2;
     wake(core, UNIT_FETCH, now + 1);
     wake(core, UNIT_BACK + engine, now + 2);
     if (!sync)
