@@ -13,8 +13,8 @@ __all__ = ["VectorWindow"]
 class VectorWindow(Component):
     """Destinations that are claimed and not yet written, oldest first.
 
-    Which of them the operands of the step that comes next are is found out while the present step is still there; it is
-    in registers, and only the question whether any of these is still to be written is left for the step's own cycle.
+    Whether the operands of a step are among them is known in registers: for the step that comes next it is found out
+    while the present one is still there, for one that stays from what is written meanwhile.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class VectorWindow(Component):
             with m.If(added & head[n]):
                 m.d.sync += place.eq(self.place)
         for operand in "ab":
-            self._look(m, operand, places, valid, head)
+            self._look(m, operand, places, valid, head, tail)
         return m
 
     def _keep(self, m: Module, added: Signal) -> None:
@@ -91,7 +91,9 @@ class VectorWindow(Component):
             claims.r_en.eq(self.release),
         ]
 
-    def _look(self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal) -> None:
+    def _look(
+        self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal, tail: Signal
+    ) -> None:
         """Where a step claims, the next one is compared with the claim: it is there as soon as the step has gone."""
         coming = getattr(self, f"next_{operand}")
         same = Signal(self._depth, name=f"same_{operand}")
@@ -100,7 +102,13 @@ class VectorWindow(Component):
         m.d.comb += [
             same.eq(Cat(place == coming for place in places)),
             newest.eq(self.place == coming),
-            getattr(self, f"hit_{operand}").eq((valid & match).any()),
         ]
+
+        def stays(which: Signal) -> Any:
+            """One of them is valid after this cycle, in which the oldest may be written."""
+            return (valid & which & ~tail).any() | ((valid & which & tail).any() & ~self.release)
+
+        hits = Mux(self.move, stays(same) | (self.claim & newest), stays(match))
+        m.d.sync += getattr(self, f"hit_{operand}").eq(hits)
         with m.If(self.move):
             m.d.sync += match.eq(Cat(Mux(self.claim & head[n], newest, same[n]) for n in range(self._depth)))
