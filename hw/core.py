@@ -237,7 +237,10 @@ class Core(Component):
         self._status(m, csr, supervisor)
 
     def _oldest(self, m: Module, fetch: Fetch, engines: dict[Engine, Any], heads: dict[Engine, Any]) -> Any:
-        """Index of the oldest instruction that has not retired, some cycles ago: one comparison a cycle."""
+        """Index of the oldest instruction that has not retired, once nothing has changed for some cycles.
+
+        One comparison a cycle, and what it means for the choice in the next.
+        """
         candidates: list[tuple[Any, Any]] = []
         for engine, part in engines.items():
             waiting = heads[engine].output
@@ -250,8 +253,12 @@ class Core(Component):
             ):
                 number = f"{len(candidates)}_{len(older)}"
                 valid_q, index_q = Signal(name=f"old_valid{number}"), Signal(INDEX_BITS, name=f"old_index{number}")
-                m.d[self._front] += valid_q.eq(valid | also)
-                m.d[self._front] += index_q.eq(Mux(valid & ~(also & (other < index)), index, other))
+                younger = Signal(name=f"old_younger{number}")
+                m.d[self._front] += [
+                    valid_q.eq(valid | also),
+                    younger.eq(other < index),
+                    index_q.eq(Mux(valid & ~(also & younger), index, other)),
+                ]
                 older.append((valid_q, index_q))
             candidates = older
         return candidates[0][1]

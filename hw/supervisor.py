@@ -100,18 +100,19 @@ class Supervisor(Component):
 
         What would be kept is looked up in every cycle, whether or not there is something to keep.
 
-        Progress is looked at a cycle late, the count being one ahead, so that the engines have the whole cycle for it.
+        Progress is looked at a cycle late, and the count a cycle after it, being two ahead: so the engines have the whole
+        cycle for the one, the comparison has it for the other.
         """
         still = Signal()
-        cycles = Signal.like(self.watchdog, init=1)
+        cycles = Signal.like(self.watchdog, init=2)
         m.d.sync += still.eq(running & ~self.progress)
         with m.If(~still):
-            m.d.sync += cycles.eq(1)
+            m.d.sync += cycles.eq(2)
         with m.Elif(~cycles.all()):
             m.d.sync += cycles.eq(cycles + 1)
         late, barks = Signal(), Signal()
-        m.d.comb += late.eq((cycles >= self.watchdog) & (cycles >= _BLAME_CYCLES))
-        m.d.comb += barks.eq(still & self.watchdog.any() & late & ~self.finished)
+        m.d.sync += late.eq(still & self.watchdog.any() & (cycles >= self.watchdog) & (cycles >= _BLAME_CYCLES))
+        m.d.comb += barks.eq(still & late & ~self.finished)
         code, index = Signal.like(self.code, name="code_q"), Signal.like(self.index, name="index_q")
         m.d.comb += [self.code.eq(Mux(self.error, code, ErrorCode.NONE)), self.index.eq(Mux(self.error, index, 0))]
         with m.If(~self.error):
@@ -122,4 +123,4 @@ class Supervisor(Component):
                     m.d.sync += [code.eq(fault.code), index.eq(fault.index)]
         with m.If(running & ~self.halt & (self._faults().any() | barks)):
             m.d.sync += [self.error.eq(1), self.halt.eq(1)]
-        return still | (cycles != 1)
+        return still | late | (cycles != 2)

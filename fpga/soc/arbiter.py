@@ -37,11 +37,13 @@ class MemoryArbiter(Component):
         m.submodules.owners = owners = Queue(1, depth=self._reads)
         first, second, command = self.first.command, self.second.command, self.memory.command
         room = owners.input.ready
+        # Whether the first may go does not depend on what the second asks for.
+        first_may, second_may = room | first.p.write, room | second.p.write
         m.d.comb += [
             command.payload.eq(Mux(first.valid, first.payload, second.payload)),
-            command.valid.eq((first.valid | second.valid) & (room | command.p.write)),
-            first.ready.eq(command.ready & (room | command.p.write)),
-            second.ready.eq(first.ready & ~first.valid),
+            command.valid.eq(Mux(first.valid, first_may, second.valid & second_may)),
+            first.ready.eq(command.ready & first_may),
+            second.ready.eq(command.ready & second_may & ~first.valid),
             owners.input.valid.eq(command.valid & command.ready & ~command.p.write),
             owners.input.payload.eq(~first.valid),
             owners.output.ready.eq(self.memory.answered),
