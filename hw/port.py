@@ -113,14 +113,16 @@ class MemoryPort(Component):
 
     def _ask_writes(self, m: Module) -> Signal:
         axi, request = self.m_axi, self.store.request
-        m.submodules.lengths = lengths = Queue(8, depth=WRITES_OUTSTANDING)
+        length = data.StructLayout({"beats": 8, "single": 1})
+        m.submodules.lengths = lengths = Queue(length, depth=WRITES_OUTSTANDING)
         in_flight = Signal(range(WRITES_OUTSTANDING + 1), name="writes_in_flight")
         ask, answered = Signal(), Signal()
         m.d.comb += [
             request.ready.eq((~axi.awvalid | axi.awready) & (in_flight != WRITES_OUTSTANDING)),
             ask.eq(request.valid & request.ready),
             lengths.input.valid.eq(ask),
-            lengths.input.payload.eq(request.p.beats),
+            lengths.input.p.beats.eq(request.p.beats),
+            lengths.input.p.single.eq(request.p.beats == 0),
             axi.bready.eq(1),
             answered.eq(axi.bvalid & axi.bready),
         ]
@@ -141,7 +143,7 @@ class MemoryPort(Component):
     def _send(self, m: Module, lengths: Any) -> None:
         """Write data follow their addresses; a short queue keeps the bus's ready out of the store engine's timing."""
         axi, beat = self.m_axi, self.store.beat
-        sent = Signal(8)
+        sent, first, ending = Signal(8), Signal(init=1), Signal()
         take, last = Signal(), Signal()
         m.submodules.words = words = Queue(data.StructLayout({"beat": beat.payload.shape(), "last": 1}), depth=2)
         m.d.comb += [
@@ -150,7 +152,7 @@ class MemoryPort(Component):
             words.input.p.last.eq(last),
             beat.ready.eq(words.input.ready & lengths.valid),
             take.eq(beat.valid & beat.ready),
-            last.eq(sent == lengths.payload),
+            last.eq(Mux(first, lengths.p.single, ending)),
             lengths.ready.eq(take & last),
             axi.wvalid.eq(words.output.valid),
             axi.wdata.eq(words.output.p.beat.data),
@@ -159,4 +161,4 @@ class MemoryPort(Component):
             words.output.ready.eq(axi.wready),
         ]
         with m.If(take):
-            m.d.sync += sent.eq(Mux(last, 0, sent + 1))
+            m.d.sync += [sent.eq(Mux(last, 0, sent + 1)), first.eq(last), ending.eq(sent + 1 == lengths.p.beats)]
