@@ -10,6 +10,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiBus, AxiRam
 from tilewright.config import Config
+from tilewright.isa.table import Opcode
 
 
 def configuration():
@@ -77,8 +78,9 @@ async def feed(dut, stream, payloads, rng, share):
 
 
 def word(instruction, index):
-    """As it lies in an engine's queue."""
-    return int.from_bytes(instruction.encode(), "little") << 32 | index
+    """As it lies in an engine's queue, with what fetch has found out about it."""
+    is_sync, is_free = instruction.opcode is Opcode.SYNC, instruction["wait"] == 0
+    return is_free << 545 | is_sync << 544 | int.from_bytes(instruction.encode(), "little") << 32 | index
 
 
 def unpack(layout, bits):
