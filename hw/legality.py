@@ -14,6 +14,8 @@ from .layout import instruction_layout
 __all__ = ["Legality"]
 
 _ACC_OPERAND = 1
+_RULES_TOGETHER = 3
+_BITS_TOGETHER = 64
 
 
 def _among(value: Any, allowed: Iterable[int]) -> Any:
@@ -83,18 +85,20 @@ class Legality(Component):
                         m.d.comb += self.engine.eq(engine)
         return m
 
-    def _judge(self, m: Module, spec: InstructionSpec, synchronised: Signal) -> Signal:
-        """A register: nothing speaks against the instruction if its opcode is that of `spec`."""
+    def _judge(self, m: Module, spec: InstructionSpec, synchronised: Signal) -> Any:
+        """Nothing speaks against the instruction if its opcode is that of `spec`; of registers, one for a few rules."""
         word = data.View(instruction_layout(spec.opcode), self.word)
-        rules = [word.reserved == 0]
-        rules += [word[f"bound{d}"] != 0 for d in range(spec.dims)]
+        reserved = word.reserved
+        zeros = [reserved[n : n + _BITS_TOGETHER] == 0 for n in range(0, len(reserved), _BITS_TOGETHER)]
+        rules = [word[f"bound{d}"] != 0 for d in range(spec.dims)]
         rules += _OWN_RULES.get(spec.opcode, lambda word: [])(word)
         if spec.opcode is not Opcode.FINISH:
             engine = word.engine if spec.opcode is Opcode.SYNC else Const(spec.engine, len(ENGINES).bit_length())
             rules.append(~(word.wait | word.signal).bit_select(engine, 1))
-        verdict = Signal(name=f"{spec.name.lower()}_verdict", reset_less=True)
+        groups = [Cat(rules[n : n + _RULES_TOGETHER]).all() for n in range(0, len(rules), _RULES_TOGETHER)]
+        verdict = Signal(len(zeros) + len(groups), name=f"{spec.name.lower()}_verdict", reset_less=True)
         with m.If(self.take):
-            m.d.sync += verdict.eq(Cat(rules).all())
+            m.d.sync += verdict.eq(Cat(*zeros, *groups))
             if spec.opcode is Opcode.SYNC:
                 m.d.sync += synchronised.eq(word.engine)
-        return verdict
+        return verdict.all()

@@ -63,10 +63,10 @@ class Requantiser(Component):
 
     def _controls(self, m: Module, lane: int, stages: list[Any]) -> dict[int, Any]:
         """Right shift and rounding mode beside the value, stage by stage; then also whether to add a half, and at last
-        a 1 for each bit shifted out."""
+        a 1 for the highest bit shifted out, and for each of the others."""
         layout = data.StructLayout({"right": 5, "single": 1})
         third = data.StructLayout({**layout.members, "nudge": 1})
-        last = data.StructLayout({**layout.members, "cut_off": _MAX_SHIFT})
+        last = data.StructLayout({**layout.members, "half": _MAX_SHIFT, "sticky": _MAX_SHIFT - 1})
         entry = self.scale[lane]
         controls: dict[int, Any] = {}
         for n in range(1, 5):
@@ -83,7 +83,8 @@ class Requantiser(Component):
                     if n == 3:
                         m.d.sync += control.nudge.eq(~before.single | ~before.right.any())
                     if n == 4:
-                        m.d.sync += control.cut_off.eq(Const((1 << _MAX_SHIFT) - 1) >> ~before.right)
+                        cut_off = (Const((1 << _MAX_SHIFT) - 1) >> ~before.right)[:_MAX_SHIFT]
+                        m.d.sync += [control.half.eq(cut_off & ~(cut_off >> 1)), control.sticky.eq(cut_off >> 1)]
             controls[n] = control
         return controls
 
@@ -115,8 +116,7 @@ class Requantiser(Component):
         sign = Mux(at3.single, high[32], high[31])
         h = register(4, "high", signed(33), Cat(high[:32], sign).as_signed())
         at4 = controls[4]
-        cut_off = at4.cut_off
-        half, sticky = (h[:_MAX_SHIFT] & cut_off & ~(cut_off >> 1)).any(), (h[: _MAX_SHIFT - 1] & (cut_off >> 1)).any()
+        half, sticky = (h[:_MAX_SHIFT] & at4.half).any(), (h[: _MAX_SHIFT - 1] & at4.sticky).any()
         floor = register(5, "floor", signed(33), h >> at4.right)
         round_up = register(5, "round_up", 1, half & (at4.single | ~h[32] | sticky))
         m.d.comb += self.result[row][lane].eq(register(6, "rounded", signed(32), (floor + round_up)[:32]))

@@ -53,18 +53,35 @@ class AxiMemory(Component):
         reads, writes = self._requests_of(m, "ar"), self._requests_of(m, "aw")
         self._take_data(m)
         writing = Signal()
+        self._commands(m)
         read = self._read(m, reads, enable=~writing)
         write = self._write(m, writes, enable=writing)
         self._take_turns(m, writing, read, write)
-        command = self.memory.command
+        given = self._given.input
         m.d.comb += [
-            command.p.write.eq(writing),
-            command.p.address.eq(Mux(writing, write.address, read.address)),
-            command.p.data.eq(self._data.output.p.data),
-            command.p.strobe.eq(Mux(write.outside, 0, self._data.output.p.strobe)),
-            command.valid.eq(Mux(writing, write.valid, read.valid)),
+            given.p.command.write.eq(writing),
+            given.p.command.address.eq(Mux(writing, write.address, read.address)),
+            given.p.command.data.eq(self._data.output.p.data),
+            given.p.command.strobe.eq(Mux(write.outside, 0, self._data.output.p.strobe)),
+            given.p.ends.eq(writing & write.last),
+            given.p.id.eq(write.id),
+            given.p.outside.eq(write.outside),
+            given.valid.eq(Mux(writing, write.valid, read.valid)),
         ]
         return m
+
+    def _commands(self, m: Module) -> None:
+        """Commands pass a queue, so that whether another has the memory goes no further; with each, what its burst's
+        answer takes if the burst `ends` with it."""
+        command = self.memory.command
+        shape = data.StructLayout({"command": command.payload.shape(), "ends": 1, "id": 1, "outside": 1})
+        m.submodules.given = self._given = Queue(shape, depth=2)
+        given = self._given.output
+        m.d.comb += [
+            command.payload.eq(given.p.command),
+            command.valid.eq(given.valid),
+            given.ready.eq(command.ready),
+        ]
 
     def _requests_of(self, m: Module, channel: str) -> Queue:
         """Bursts as they were asked for: where in the memory, how long, by whom."""
@@ -105,7 +122,7 @@ class AxiMemory(Component):
         sent = Signal(name="read_sent")
         m.d.comb += [
             beat.valid.eq(beat.waits & labels.input.ready),
-            sent.eq(enable & beat.valid & self.memory.command.ready),
+            sent.eq(enable & beat.valid & self._given.input.ready),
             beat.move.eq(sent),
             labels.input.valid.eq(sent),
             labels.input.p.id.eq(beat.id),
@@ -124,11 +141,11 @@ class AxiMemory(Component):
         return beat
 
     def _write(self, m: Module, requests: Queue, *, enable: Any) -> "_Beat":
-        """A burst is answered when its last word has been accepted: what is accepted later sees it."""
+        """A burst is answered when the memory has accepted its last word: what is accepted later sees it."""
         axi = self.axi
         answer = data.StructLayout({"id": 1, "outside": 1})
         m.submodules.answers = answers = Queue(answer, depth=self._requests)
-        word = self._data.output
+        word, given = self._data.output, self._given.output
         unanswered, full = Signal(range(self._requests + 1)), Signal(name="all_unanswered")
         beat = _Beat(m, "write", requests.output, room=~full)
         sent = Signal(name="write_sent")
@@ -140,12 +157,12 @@ class AxiMemory(Component):
             m.d.sync += [unanswered.eq(unanswered - 1), full.eq(0)]
         m.d.comb += [
             beat.valid.eq(beat.waits & word.valid),
-            sent.eq(enable & beat.valid & self.memory.command.ready),
+            sent.eq(enable & beat.valid & self._given.input.ready),
             beat.move.eq(sent),
-            word.ready.eq(enable & beat.waits & self.memory.command.ready),
-            answers.input.valid.eq(sent & beat.last),
-            answers.input.p.id.eq(beat.id),
-            answers.input.p.outside.eq(beat.outside),
+            word.ready.eq(enable & beat.waits & self._given.input.ready),
+            answers.input.valid.eq(given.valid & given.ready & given.p.ends),
+            answers.input.p.id.eq(given.p.id),
+            answers.input.p.outside.eq(given.p.outside),
             axi.bvalid.eq(answers.output.valid),
             answers.output.ready.eq(axi.bready),
             axi.bid.eq(answers.output.p.id),

@@ -100,8 +100,9 @@ class HostLink(Component):
             ]
 
     def _operands(self, m: Module, header: Any, registers: RegisterAccess, mover: MemoryMover) -> None:
+        """One cycle late, when the header stands long since."""
         low = log2(self._word_bytes)
-        m.d.comb += [
+        m.d.sync += [
             registers.write.eq(header.kind == Kind.WRITE_REGISTER),
             registers.address.eq(header.address),
             registers.data.eq(header.value),

@@ -47,13 +47,20 @@ class MemoryMover(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         asked, answered = Signal.like(self.words), Signal.like(self.words)
-        command, sent = self.memory.command, Signal()
+        command, sent, final = self.memory.command, Signal(), Signal()
+        address, strobe = Signal.like(self.address, name="address_q"), Signal(self._word_bytes)
+        # What depends on `asked` is found out while the word is fetched.
+        m.d.sync += [
+            address.eq(self.address + asked),
+            final.eq(asked == self.words - 1),
+            strobe.eq(self._strobe(m, asked)),
+        ]
         m.d.comb += [
             sent.eq(command.valid & command.ready),
-            command.p.address.eq(self.address + asked),
+            command.p.address.eq(address),
             command.p.write.eq(self.write),
             command.p.data.eq(self.read_data),
-            command.p.strobe.eq(self._strobe(m, asked)),
+            command.p.strobe.eq(strobe),
             self.read_address.eq(asked),
             self.buffer.enable.eq(self.memory.answered.replicate(self._word_bytes)),
             self.buffer.address.eq(answered),
@@ -74,7 +81,7 @@ class MemoryMover(Component):
                 m.d.comb += command.valid.eq(1)
                 with m.If(sent):
                     m.next = "FETCH"
-                    with m.If(asked == self.words - 1):
+                    with m.If(final):
                         m.next = "END"
             with m.State("END"):
                 with m.If(self.write | (answered == self.words)):
@@ -82,13 +89,12 @@ class MemoryMover(Component):
                     m.next = "IDLE"
         return m
 
-    def _strobe(self, m: Module, place: Signal) -> Signal:
+    def _strobe(self, m: Module, place: Signal) -> Any:
         bits = self._word_bytes
-        strobe, head, tail = (Signal(bits, name=name) for name in ("strobe", "head_strobe", "tail_strobe"))
+        head, tail = Signal(bits, name="head_strobe"), Signal(bits, name="tail_strobe")
         lanes, every = log2(bits), Const((1 << bits) - 1, bits)
         m.d.comb += [
             head.eq(Mux(place == 0, every << self.head[:lanes], every)),
             tail.eq(Mux(place == self.words - 1, every >> self.tail[:lanes], every)),
-            strobe.eq(head & tail),
         ]
-        return strobe
+        return head & tail
