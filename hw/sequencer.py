@@ -46,7 +46,7 @@ class Sequencer(Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         entry = data.StructLayout({"index": INDEX_BITS, "signal": len(ENGINES), "sync": 1})
-        m.submodules.retire = retire = Queue(entry, depth=_IN_FLIGHT, block_memory=True)
+        m.submodules.retire = retire = Queue(entry, depth=_IN_FLIGHT, block_memory=True, pauses=True)
         head = self.instruction.payload
         acquired, able, go, is_sync = Signal(), Signal(), Signal(), Signal()
         granted, free, keeps = Signal(), Signal(), Signal()

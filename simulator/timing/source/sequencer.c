@@ -177,8 +177,8 @@ void back(struct core *core, unsigned engine, cycle now)
     e->retired++;
     if (e->retired < e->popped) {
         struct flight *following = &e->flights[e->retired % FLIGHTS];
-        following->shown = MAX(following->started + 1, now) + 1;
-        wake(core, unit, MAX(following->shown, now + 1));
+        following->shown = MAX(following->started, now) + 2;
+        wake(core, unit, following->shown);
     }
     wake(core, UNIT_FRONT + engine, now + 1);
 }
