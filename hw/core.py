@@ -195,6 +195,8 @@ class Core(Component):
         m.d.comb += [
             vector.gemm_act.eq(gemm.coming_act),
             vector.gemm_acc.eq(gemm.coming_acc),
+            memories.vector_act.eq(vector.keeps_act),
+            memories.vector_acc.eq(vector.keeps_acc),
             memories.table_enable.eq(vector.table_enable),
             memories.table_address.eq(vector.table_address),
             vector.table_entry.eq(memories.table_entry),

@@ -10,7 +10,7 @@ from ..config import Config
 from ..isa.memories import ROW_MEMORIES, memory_shape, transfer_unit
 from ..isa.table import Memory
 from .cells import ScratchpadShape
-from .scratchpad import Scratchpad, ScratchpadReader, ScratchpadWriter
+from .scratchpad import Scratchpad, ScratchpadReader, ScratchpadWriter, one_bank
 from .signatures import READ_LATENCY, CellReadPort, CellWrite, log2
 from .table import TableMemory
 from .vector_datapath import table_members
@@ -48,6 +48,8 @@ class OnChipMemories(Component):
     a_act, a_acc, b_act, b_acc, bias, scale, vector_act_write, vector_acc_write, table_*
         The vector engine's. No two of `gemm_act`, `a_act`, `b_act` may ask for one bank in a cycle, and no two of
         `gemm_acc`, `a_acc`, `b_acc`.
+    vector_act, vector_acc
+        A bit for each bank that the vector engine may read from in this cycle.
     awake
         For each clock domain: something in it may change at the next edge.
     """
@@ -78,6 +80,7 @@ class OnChipMemories(Component):
             members |= {n: In(ScratchpadReader(shapes[kind], w)) for n, w in readers.items() if not _transfers(n)}
             members |= {n: In(ScratchpadWriter(shapes[kind], w)) for n, w in writers.items() if not _transfers(n)}
         members |= {name: member.flip() for name, member in table_members(config).items()}
+        members |= {"vector_act": In(config.act_banks), "vector_acc": In(config.acc_banks)}
         members["awake"] = Out(Signature({name: Out(1) for name in ("gemm", "vector")}))
         super().__init__(members)
 
@@ -99,6 +102,11 @@ class OnChipMemories(Component):
             table.address.eq(self.table_address),
             self.table_entry.eq(table.entry),
         ]
+        for kind in (Memory.ACT, Memory.ACC):
+            name = kind.name.lower()
+            gemm, count = getattr(self, f"gemm_{name}").request, self._shapes[kind].banks
+            reads = one_bank(gemm.payload, count) & gemm.valid.replicate(count)
+            m.d.comb += pads[kind].kept.eq(reads | getattr(self, f"vector_{name}"))
         self._loads(m, pads, table)
         self._stores(m, pads)
         return m

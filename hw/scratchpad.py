@@ -70,6 +70,8 @@ class Scratchpad(Component):
     -------
     <client>
         ScratchpadReader or ScratchpadWriter, by the names given.
+    kept
+        A bit for each bank from which no others than those in `agreed` may read now; these ask for no bank without it.
     awake
         Something in it may change at the next edge.
     """
@@ -86,7 +88,7 @@ class Scratchpad(Component):
         self._agreed = frozenset(agreed)
         members: dict[str, Any] = {name: In(ScratchpadReader(shape, width)) for name, width in readers.items()}
         members |= {name: In(ScratchpadWriter(shape, width)) for name, width in writers.items()}
-        super().__init__({**members, "awake": Out(1)})
+        super().__init__({**members, "kept": In(shape.banks), "awake": Out(1)})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -97,27 +99,27 @@ class Scratchpad(Component):
         for name in self._writers:
             request, cell = getattr(self, name).request, getattr(cells, name)
             m.d.comb += [getattr(cell, part).eq(request.p[part]) for part in ("address", "rows", "data")]
-        self._arbitrate(m, self._readers, cells)
-        self._arbitrate(m, self._writers, cells)
+        self._arbitrate(m, self._readers, cells, taken=self.kept)
+        self._arbitrate(m, self._writers, cells, taken=Const(0, self._shape.banks))
         asked, answering = Signal(), Signal(READ_LATENCY - 1)
         m.d.comb += asked.eq(Cat(getattr(self, n).request.valid for n in (*self._readers, *self._writers)).any())
         m.d.sync += answering.eq(Cat(asked, answering))
         m.d.comb += self.awake.eq(asked | answering.any())
         return m
 
-    def _arbitrate(self, m: Module, clients: Mapping[str, int], cells: ScratchpadCells) -> None:
+    def _arbitrate(self, m: Module, clients: Mapping[str, int], cells: ScratchpadCells, taken: Any) -> None:
         count = self._shape.banks
-        taken: Any = Const(0, count)
         for name in clients:
             request = getattr(self, name).request
             wanted = Signal(count, name=f"{name}_wanted")
-            claimed = Signal(count, name=f"{name}_claimed")
             granted = getattr(cells, name).granted
             free = Const(-1, count) if name in self._agreed else ~taken
             m.d.comb += [
                 wanted.eq(one_bank(getattr(cells, name).address, count)),
                 request.ready.eq((wanted & free).any()),
                 granted.eq(wanted & free & request.valid.replicate(count)),
-                claimed.eq(taken | (wanted & request.valid.replicate(count))),
             ]
-            taken = claimed
+            if name not in self._agreed:
+                claimed = Signal(count, name=f"{name}_claimed")
+                m.d.comb += claimed.eq(taken | (wanted & request.valid.replicate(count)))
+                taken = claimed

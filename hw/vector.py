@@ -35,6 +35,8 @@ class VectorEngine(Component):
         on being served.
     gemm_act, gemm_acc
         The banks from which the matrix engine reads in the next cycle, a bit for each.
+    keeps_act, keeps_acc
+        The banks in which the operands of the present step lie, from which it may read; registers say which.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class VectorEngine(Component):
                 "acc_write": Out(ScratchpadWriter(acc, 4 * lanes)),
                 "gemm_act": In(config.act_banks),
                 "gemm_acc": In(config.acc_banks),
+                "keeps_act": Out(config.act_banks),
+                "keeps_acc": Out(config.acc_banks),
                 **table_members(config),
             }
         )
@@ -79,6 +83,8 @@ class VectorEngine(Component):
         written = data.StructLayout({"memory": 1, "address": unit_bits(config), "rows": config.rows, "last": 1})
         m.submodules.window = window = VectorWindow(place_bits=place_bits(config), written=written, depth=RESULTS)
         issue, step = self._issue(m, steps, window)
+        present = steps.step.p.keeps & steps.step.valid.replicate(config.act_banks + config.acc_banks)
+        m.d.comb += Cat(self.keeps_act, self.keeps_acc).eq(present)
         path = self._connect(m, step, self._pipe(m, steps.step.p, step.result))
         self._write(m, path, window, sequencer)
         m.d.comb += [

@@ -62,6 +62,8 @@ class AskingStep(data.StructLayout):
         `dst` as :class:`ComingStep` has operands.
     a_banks, b_banks
         See :class:`ComingStep`.
+    keeps
+        The same of the operands that it reads.
     bias, scale
         Addresses of its result's entries.
     a_needed, b_needed, meet
@@ -80,6 +82,7 @@ class AskingStep(data.StructLayout):
                 "place": place_bits(config),
                 "a_banks": banks,
                 "b_banks": banks,
+                "keeps": banks,
                 "bias": log2(config.bias_depth) + beat_bits,
                 "scale": log2(config.scale_depth) + beat_bits,
                 **dict.fromkeys(("a_needed", "b_needed", "meet", "first", "result", "last"), 1),
@@ -123,6 +126,8 @@ class VectorSteps(Component):
         point, coming, step = walker.point, self.coming, self.step
         flags = point.p.context.flags
         result = (point.p.end[-VECTOR_DIMS:] | ~point.p.context.reduced).all()
+        needs_a = flags.function != Function.ZERO
+        needs_b = (flags.function == Function.MAC) | (flags.residual & result)
         asking = Signal(AskingStep(self._config), name="asking", reset_less=True)
         m.d.comb += [
             self.moves.eq(~step.valid | step.ready),
@@ -139,8 +144,9 @@ class VectorSteps(Component):
                 *(asking[name].eq(coming[name]) for name in ("a_banks", "b_banks")),
                 *(asking[name].eq(Cat(self._beat(point.p), point.p[name])) for name in ("bias", "scale")),
                 asking.place.eq(self._place(point.p, "dst")),
-                asking.a_needed.eq(flags.function != Function.ZERO),
-                asking.b_needed.eq((flags.function == Function.MAC) | (flags.residual & result)),
+                asking.a_needed.eq(needs_a),
+                asking.b_needed.eq(needs_b),
+                asking.keeps.eq(Mux(needs_a, coming.a_banks, 0) | Mux(needs_b, coming.b_banks, 0)),
                 asking.meet.eq((coming.a_banks & coming.b_banks).any()),
                 asking.first.eq((point.p.zero[-VECTOR_DIMS:] | ~point.p.context.reduced).all()),
                 asking.result.eq(result),

@@ -91,9 +91,7 @@ class VectorWindow(Component):
             claims.r_en.eq(self.release),
         ]
 
-    def _look(
-        self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal, tail: Signal
-    ) -> None:
+    def _look(self, m: Module, operand: str, places: list[Any], valid: Signal, head: Signal, tail: Signal) -> None:
         """Where a step claims, the next one is compared with the claim: it is there as soon as the step has gone."""
         coming = getattr(self, f"next_{operand}")
         same = Signal(self._depth, name=f"same_{operand}")

@@ -56,6 +56,7 @@ class Outside:
         while True:
             await RisingEdge(dut.clk)
             self.now += 1
+            assert not int(dut.strays.value)
             reads = int(dut.reads.value)
             for number, name in enumerate(READS):
                 if reads >> number & 1:

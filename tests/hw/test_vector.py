@@ -37,6 +37,8 @@ class VectorBench(Component):
         these are told.
     reads, writes
         Which of its operands it gets, and which memory it writes, in this cycle.
+    strays
+        It asks for an operand in a bank that it does not say it keeps.
     """
 
     def __init__(self, config):
@@ -49,7 +51,8 @@ class VectorBench(Component):
             "gemm_acc": In(ScratchpadReader(shapes[Memory.ACC], 4 * config.block_out)),
             "gemm_acc_write": In(ScratchpadWriter(shapes[Memory.ACC], 4 * config.block_out)),
         }
-        super().__init__({**self.own, **self.memory_ports, "reads": Out(len(_READS)), "writes": Out(len(_WRITES))})
+        shown = {"reads": Out(len(_READS)), "writes": Out(len(_WRITES)), "strays": Out(1)}
+        super().__init__({**self.own, **self.memory_ports, **shown})
 
     def elaborate(self, platform):
         m = Module()
@@ -77,6 +80,12 @@ class VectorBench(Component):
             memories.table_address.eq(engine.table_address),
             engine.table_entry.eq(memories.table_entry),
         ]
+        strays = []
+        for name in _READS:
+            request, kept = getattr(engine, name).request, getattr(engine, f"keeps_{name[2:]}")
+            strays.append(request.valid & ~(one_bank(request.payload, len(kept)) & kept).any())
+            m.d.comb += getattr(memories, f"vector_{name[2:]}").eq(kept)
+        m.d.comb += self.strays.eq(Cat(strays).any())
         for member, flow in self.own.items():
             inner, outer = getattr(engine, member), getattr(self, member)
             if not flow.is_port:

@@ -84,20 +84,39 @@ static bool can_read(const struct core *core, unsigned memory, unsigned bank, cy
     return !taken;
 }
 
-/* Whether the step under the cursor goes on in this cycle; reads are noted. Where gemm keeps it waiting, it does so at
- * least until cycle `*until`. */
+static bool needs_b(const struct vector_work *work, const struct vector_cursor *at)
+{
+    return work->b_always || (work->b_last && at->in_result == work->reduced - 1);
+}
+
+/* The step under the cursor is there for `count` cycles, in which no other engine but gemm reads from its banks. */
+static void keep_banks(struct core *core, cycle first, int32_t count)
+{
+    const struct vector_cursor *at = &core->cursor;
+    const struct vector_work *work = &core->vector.work->vector;
+    uint8_t bank_a = (uint8_t)bank_of(at->a, banking_of(work->a_memory));
+    uint8_t bank_b = (uint8_t)bank_of(at->b, banking_of(work->b_memory));
+    if (work->a_needed)
+        vector_note(core, LOG_A, (struct log_entry){first, 1, count, work->a_memory, bank_a});
+    if (needs_b(work, at))
+        vector_note(core, LOG_B, (struct log_entry){first, 1, count, work->b_memory, bank_b});
+}
+
+/* Whether the step under the cursor goes on in this cycle. Where gemm keeps it waiting, it does so at least until cycle
+ * `*until`. */
 static bool try_step(struct core *core, cycle now, cycle *until)
 {
     struct vector_state *v = &core->vector;
     const struct vector_cursor *at = &core->cursor;
     const struct vector_work *work = &v->work->vector;
     uint32_t pass = pass_of(work, at->index);
-    *until = now;
-    if (v->count == VECTOR_WINDOW)
-        return false;
     uint8_t bank_a = (uint8_t)bank_of(at->a, banking_of(work->a_memory));
     uint8_t bank_b = (uint8_t)bank_of(at->b, banking_of(work->b_memory));
-    bool b_needed = work->b_always || (work->b_last && at->in_result == work->reduced - 1);
+    bool b_needed = needs_b(work, at);
+    *until = now;
+    keep_banks(core, now, 1);
+    if (v->count == VECTOR_WINDOW)
+        return false;
     bool a_now = false, b_now = false;
     if (work->a_needed && !v->a_held && !on_its_way(v, key_of(work->a_memory, at->a, pass)))
         a_now = can_read(core, work->a_memory, bank_a, now, until);
@@ -105,10 +124,6 @@ static bool try_step(struct core *core, cycle now, cycle *until)
     bool same = a_now && work->a_memory == work->b_memory && bank_a == bank_b;
     if (b_needed && a_have && !same && !on_its_way(v, key_of(work->b_memory, at->b, pass)))
         b_now = can_read(core, work->b_memory, bank_b, now, until);
-    if (a_now)
-        vector_note(core, LOG_A, (struct log_entry){now, 1, 1, work->a_memory, bank_a});
-    if (b_now)
-        vector_note(core, LOG_B, (struct log_entry){now, 1, 1, work->b_memory, bank_b});
     bool issue = a_have && (!b_needed || b_now);
     v->a_held = !issue && (v->a_held || a_now);
     return issue;
@@ -160,8 +175,12 @@ static void simulate(struct core *core, cycle until)
         if (!v->work && !stepwise && write_out(core, until))
             continue;
         cycle waits = one_cycle(core);
-        if (waits > v->time && !stepwise)
+        if (waits > v->time && !stepwise) {
+            cycle from = v->time;
             stand_still(core, MIN(waits, until));
+            if (v->time > from)
+                keep_banks(core, from, (int32_t)(v->time - from));
+        }
     }
 }
 

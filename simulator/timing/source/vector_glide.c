@@ -158,17 +158,16 @@ bool glide(struct core *core, cycle until)
     if (!plan_glide(core, &glide, until))
         return false;
     cycle end = v->time + glide.points * glide.period;
-    int32_t points = (int32_t)glide.points, period = glide.period;
+    int32_t cycles = (int32_t)(end - v->time);
     if (work->a_needed)
-        vector_note(core, LOG_A, (struct log_entry){v->time, period, points, work->a_memory, (uint8_t)glide.bank_a});
+        vector_note(core, LOG_A, (struct log_entry){v->time, 1, cycles, work->a_memory, (uint8_t)glide.bank_a});
     if (work->b_always)
-        vector_note(core, LOG_B, (struct log_entry){v->time + period - 1, period, points, work->b_memory,
-                                                    (uint8_t)glide.bank_b});
+        vector_note(core, LOG_B, (struct log_entry){v->time, 1, cycles, work->b_memory, (uint8_t)glide.bank_b});
     glide_results(core, &glide, end);
-    v->stalls += glide.points * (period - 1);
+    v->stalls += glide.points * (glide.period - 1);
     v->point += glide.points;
     v->time = end;
-    v->moved = v->point == work->nest.size[0] ? end - 1 - period : end - 1;
+    v->moved = v->point == work->nest.size[0] ? end - 1 - glide.period : end - 1;
     if (v->point == work->nest.size[0])
         finish_nest(core, end - 1);
     return true;

@@ -36,7 +36,7 @@ static bool logged(const struct core *core, enum vector_log kind, unsigned memor
     return false;
 }
 
-/* Whether it reads from `bank` in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
+/* Whether it reads or may read from `bank` in cycle `at`; up to cycle `*until` (at least the next) that stays so. */
 bool vector_reads(const struct core *core, unsigned memory, unsigned bank, cycle at, cycle *until)
 {
     *until = core->vector.last_read[memory][bank] < at ? NEVER : at + 1;
