@@ -149,7 +149,7 @@ class Core(Component):
         return DomainRenamer(name)(part) if self._gated else part
 
     def _beside(self, m: Module, name: str, value: Any, domain: str) -> Signal:
-        """`value` a cycle later, in a register of its own, which synthesis keeps: so it can lie beside what it is for."""
+        """`value` a cycle later, in a register of its own, which synthesis keeps: it can lie beside what it is for."""
         copy = Signal(name=name, attrs={"keep": 1})
         m.d[domain] += copy.eq(value)
         return copy

@@ -16,6 +16,8 @@ from .signatures import Fault, ReadPort
 
 __all__ = ["Fetch"]
 
+_QUEUES = tuple(engine.name.lower() for engine in ENGINES)
+
 
 class _State(enum.Enum):
     IDLE = 0
@@ -61,7 +63,7 @@ class Fetch(Component):
                 "halt": In(1),
                 "engines_idle": In(1),
                 "port": Out(ReadPort(config)),
-                **{engine.name.lower(): Out(stream.Signature(queued(Opcode[engine.name]))) for engine in ENGINES},
+                **{name: Out(stream.Signature(queued(Opcode[name.upper()]))) for name in _QUEUES},
                 "finished": Out(1),
                 "fault": Out(Fault()),
                 "active": Out(1),
@@ -125,7 +127,8 @@ class Fetch(Component):
         """
         m.submodules.legality = legality = Legality()
         raw = data.StructLayout({"word": INSTRUCTION_BITS, "error": 1})
-        marks = {"legal": 1, "finish": 1, "sync": 1, "free": 1}
+        single = {name: queued(Opcode[name.upper()]).members["single"] for name in _QUEUES}
+        marks = {"legal": 1, "finish": 1, "sync": 1, "free": 1, "single": data.StructLayout(single)}
         layout = data.StructLayout({**raw.members, **marks, "engines": len(ENGINES)})
         judged, waiting = Signal(raw, reset_less=True), Signal()
         verdict = stream.Signature(layout).create(path=("verdict",))
@@ -138,6 +141,7 @@ class Fetch(Component):
             verdict.valid.eq(waiting),
             *(verdict.p[name].eq(judged[name]) for name in raw.members),
             *(verdict.p[name].eq(getattr(legality, name)) for name in ("legal", "finish")),
+            *(verdict.p.single[name].eq(getattr(legality, f"{name}_single")) for name in _QUEUES),
             verdict.p.sync.eq(header.opcode == Opcode.SYNC),
             verdict.p.free.eq(header.wait == 0),
             verdict.p.engines.eq(Mux(legality.legal & ~legality.finish & ~judged.error, 1 << legality.engine, 0)),
@@ -219,14 +223,15 @@ class Fetch(Component):
     def _dispatch(self, m: Module, checked: Any, may_go: Signal) -> None:
         """To the engine's queue, of a bit each in `engines`; FINISH and what is wrong have none, and stay."""
         accepted = []
-        for engine in ENGINES:
-            queue = getattr(self, engine.name.lower())
+        for engine, name in zip(ENGINES, _QUEUES, strict=True):
+            queue = getattr(self, name)
             m.d.comb += [
                 queue.valid.eq(checked.valid & may_go & checked.p.engines[engine]),
                 queue.p.index.eq(self.index),
                 queue.p.word.as_value().eq(checked.p.word),
                 queue.p.sync.eq(checked.p.sync),
                 queue.p.free.eq(checked.p.free),
+                queue.p.single.eq(checked.p.single[name]),
             ]
             accepted.append(queue.valid & queue.ready)
         m.d.comb += [self.dispatched.eq(Cat(accepted).any()), checked.ready.eq(self.dispatched)]

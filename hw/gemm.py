@@ -68,7 +68,7 @@ class GemmEngine(Component):
             m.d.comb += getattr(self, name).eq(getattr(sequencer, name))
         word = sequencer.nest.payload.word
         assert word.shape() == instruction_layout(Opcode.GEMM)
-        nest_start(m, walker.start.payload, word, {name: name for name in addresses})
+        nest_start(m, walker.start.payload, sequencer.nest.payload, {name: name for name in addresses})
         m.d.comb += [
             sequencer.halt.eq(self.halt),
             walker.start.valid.eq(sequencer.nest.valid),

@@ -26,8 +26,10 @@ def queued(opcode: Opcode) -> data.StructLayout:
     """What waits in an engine's queue: the instruction and its index in the program.
 
     `word` holds the engine's own instruction, or a SYNC, which shares its header: look at `sync` before reading
-    further fields. `free` tells that it waits for no token.
+    further fields. `free` tells that it waits for no token, bit d of `single` that its loop d has one iteration.
     """
     layout = instruction_layout(opcode)
     assert layout.size == INSTRUCTION_BITS
-    return data.StructLayout({"index": INDEX_BITS, "word": layout, "sync": 1, "free": 1})
+    spec = spec_of(opcode)
+    assert isinstance(spec, InstructionSpec)
+    return data.StructLayout({"index": INDEX_BITS, "word": layout, "sync": 1, "free": 1, "single": spec.dims})

@@ -60,11 +60,20 @@ class Legality(Component):
         It is a FINISH.
     engine
         Otherwise: whose queue it goes to.
+    <opcode>_single
+        Bit d: loop d has one iteration, if the opcode is this.
     """
 
     def __init__(self) -> None:
         super().__init__(
-            {"word": In(INSTRUCTION_BITS), "take": In(1), "legal": Out(1), "finish": Out(1), "engine": Out(Engine)}
+            {
+                "word": In(INSTRUCTION_BITS),
+                "take": In(1),
+                "legal": Out(1),
+                "finish": Out(1),
+                "engine": Out(Engine),
+                **{_single(spec): Out(spec.dims) for spec in INSTRUCTIONS if spec.dims},
+            }
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -99,6 +108,12 @@ class Legality(Component):
         verdict = Signal(len(zeros) + len(groups), name=f"{spec.name.lower()}_verdict", reset_less=True)
         with m.If(self.take):
             m.d.sync += verdict.eq(Cat(*zeros, *groups))
+            if spec.dims:
+                m.d.sync += getattr(self, _single(spec)).eq(Cat(word[f"bound{d}"] == 1 for d in range(spec.dims)))
             if spec.opcode is Opcode.SYNC:
                 m.d.sync += synchronised.eq(word.engine)
         return verdict.all()
+
+
+def _single(spec: InstructionSpec) -> str:
+    return f"{spec.name.lower()}_single"

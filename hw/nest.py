@@ -12,10 +12,11 @@ __all__ = ["NestStart", "NestWalker", "Point", "nest_start"]
 
 
 class NestStart(data.StructLayout):
-    """A nest to walk: ``bound``, for each operand ``<name>_base`` and ``<name>_stride``, and a ``context``."""
+    """A nest to walk: ``bound``, which loops are ``single`` (of one iteration), for each operand ``<name>_base`` and
+    ``<name>_stride``, and a ``context``."""
 
     def __init__(self, dims: int, bound_bits: int, operands: Mapping[str, int], context: ShapeLike) -> None:
-        members: dict[str, Any] = {"bound": data.ArrayLayout(bound_bits, dims)}
+        members: dict[str, Any] = {"bound": data.ArrayLayout(bound_bits, dims), "single": dims}
         for name, bits in operands.items():
             members[f"{name}_base"] = bits
             members[f"{name}_stride"] = data.ArrayLayout(signed(bits), dims)
@@ -41,17 +42,18 @@ class Point(data.StructLayout):
         super().__init__({**operands, "zero": dims, "end": dims, "last": 1, "context": context})
 
 
-def nest_start(m: Module, target: Any, word: Any, operands: Mapping[str, str]) -> None:
-    """Connect a NestStart's bounds and operands to the fields of instruction `word`.
+def nest_start(m: Module, target: Any, instruction: Any, operands: Mapping[str, str]) -> None:
+    """Connect a NestStart's bounds and operands to those of an instruction as :func:`queued` has it.
 
     `operands` maps a name in `target` to the operand's name in the instruction. Loops that the
     walker has before the instruction's are left to the caller.
     """
+    word = instruction.word
     fields = word.shape().members
     loops = sum(name.startswith("bound") for name in fields)
     extra = target.bound.shape().length - loops
     for d in range(loops):
-        m.d.comb += target.bound[extra + d].eq(word[f"bound{d}"])
+        m.d.comb += [target.bound[extra + d].eq(word[f"bound{d}"]), target.single[extra + d].eq(instruction.single[d])]
         for name, source in operands.items():
             m.d.comb += target[f"{name}_stride"][extra + d].eq(word[f"{source}_stride{d}"])
     for name, source in operands.items():
@@ -145,6 +147,7 @@ class NestWalker(Component):
     ) -> Signal:
         """One loop, which advances, begins `again`, or stays; whether it will be at its last iteration."""
         bound, given = self.start.p.bound[d], Signal(self._bound_bits, name=f"given{d}")
+        is_single = self.start.p.single[d]
         full = Signal(self._bound_bits, name=f"full{d}", reset_less=True)
         left = Signal(self._bound_bits, name=f"left{d}", reset_less=True)
         # Loops of one iteration and of two, and whether one iteration is left: compared before they are asked for.
@@ -152,7 +155,7 @@ class NestWalker(Component):
         coming = Signal(name=f"coming{d}")
         m.d.comb += given.eq(bound - 1)
         with m.If(fresh):
-            m.d.comb += coming.eq(bound == 1)
+            m.d.comb += coming.eq(is_single)
         with m.Elif(advances):
             m.d.comb += coming.eq(one)
         with m.Elif(again):
@@ -160,7 +163,7 @@ class NestWalker(Component):
         with m.Else():
             m.d.comb += coming.eq(end)
         with m.If(moves & fresh):
-            m.d.sync += [full.eq(given), left.eq(given), zero.eq(1), single.eq(bound == 1)]
+            m.d.sync += [full.eq(given), left.eq(given), zero.eq(1), single.eq(is_single)]
             m.d.sync += [double.eq(bound == 2), one.eq(bound == 2)]
         with m.Elif(moves & advances):
             m.d.sync += [left.eq(left - 1), one.eq(left == 2), zero.eq(0)]

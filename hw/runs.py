@@ -70,7 +70,7 @@ class RunWalker(Component):
             start.p.context.segment.eq(word.segment),
         ]
         for d in range(_LOOPS):
-            m.d.comb += start.p.bound[d].eq(word[f"bound{d}"])
+            m.d.comb += [start.p.bound[d].eq(word[f"bound{d}"]), start.p.single[d].eq(self.instruction.p.single[d])]
             m.d.comb += start.p.offset_stride[d].eq(word[f"dram_stride{d}"])
         self._measure(m, word, start.p.context)
         point = walker.point

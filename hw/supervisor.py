@@ -100,8 +100,8 @@ class Supervisor(Component):
 
         What would be kept is looked up in every cycle, whether or not there is something to keep.
 
-        Progress is looked at a cycle late, and the count a cycle after it, being two ahead: so the engines have the whole
-        cycle for the one, the comparison has it for the other.
+        Progress is looked at a cycle late, and the count a cycle after it, being two ahead: so the engines have the
+        whole cycle for the one, the comparison has it for the other.
         """
         still = Signal()
         cycles = Signal.like(self.watchdog, init=2)

@@ -140,7 +140,7 @@ class Transfer(Component):
             context.memory.eq(word.memory),
             context.row.eq(rows),
         ]
-        nest_start(m, nests.payload, word, {"mem": "mem"})
+        nest_start(m, nests.payload, begun.payload, {"mem": "mem"})
         incomplete = Signal(range(2 * _NESTS_AHEAD + 1))
         m.d.sync += incomplete.eq(incomplete + (begun.valid & begun.ready) - self.complete)
         moving = Signal()

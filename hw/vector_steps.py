@@ -170,7 +170,7 @@ class VectorSteps(Component):
             dims=dims, bound_bits=16, operands={**operands, **channels, **passes}, context=context
         )
         start, word = walker.start, self.nest.p.word
-        nest_start(m, start.payload, word, {name: name for name in operands})
+        nest_start(m, start.payload, self.nest.payload, {name: name for name in operands})
         m.d.comb += [start.valid.eq(self.nest.valid), self.nest.ready.eq(start.ready)]
         for name in channels:
             m.d.comb += start.p[f"{name}_base"].eq(word[f"{name}_base"])
@@ -179,7 +179,7 @@ class VectorSteps(Component):
                 fixed = word.scale_shared if name == "scale" else 0
                 m.d.comb += start.p[f"{name}_stride"][dims - VECTOR_DIMS + d].eq(Mux(fixed, 0, stride))
         if passes:
-            m.d.comb += [start.p.bound[0].eq(self._beats), start.p.beat_stride[0].eq(1)]
+            m.d.comb += [start.p.bound[0].eq(self._beats), start.p.single[0].eq(0), start.p.beat_stride[0].eq(1)]
         for name in FLAGS:
             m.d.comb += start.p.context.flags[name].eq(word[name])
         for d in range(VECTOR_DIMS):

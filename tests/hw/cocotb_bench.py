@@ -10,7 +10,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiBus, AxiRam
 from tilewright.config import Config
-from tilewright.isa.table import Opcode
+from tilewright.isa.table import Opcode, spec_of
 
 
 def configuration():
@@ -79,8 +79,14 @@ async def feed(dut, stream, payloads, rng, share):
 
 def word(instruction, index):
     """As it lies in an engine's queue, with what fetch has found out about it."""
-    is_sync, is_free = instruction.opcode is Opcode.SYNC, instruction["wait"] == 0
-    return is_free << 545 | is_sync << 544 | int.from_bytes(instruction.encode(), "little") << 32 | index
+    return marks(instruction) << 544 | int.from_bytes(instruction.encode(), "little") << 32 | index
+
+
+def marks(instruction):
+    """Is it a SYNC, does it wait for no token, and which loops have one iteration."""
+    spec = spec_of(instruction.opcode)
+    single = sum((instruction[f"bound{d}"] == 1) << d for d in range(spec.dims))
+    return single << 2 | (instruction["wait"] == 0) << 1 | (instruction.opcode is Opcode.SYNC)
 
 
 def unpack(layout, bits):

@@ -2,7 +2,7 @@
 
 import cocotb
 from cocotb.triggers import RisingEdge
-from cocotb_bench import LatentReads, Stream, axi_ram, begin, configuration, cycles, generator
+from cocotb_bench import LatentReads, Stream, axi_ram, begin, configuration, cycles, generator, marks
 from tilewright.isa.instruction import decode, finish, gemm, load, store, sync, vector
 from tilewright.isa.table import INSTRUCTION_BYTES, Engine, ErrorCode, Function, Memory, Opcode, spec_of
 
@@ -87,9 +87,7 @@ class Outside:
                 if queue.moves:
                     bits = int(queue.payload.value)
                     word = (bits >> 32 & (1 << 8 * INSTRUCTION_BYTES) - 1).to_bytes(INSTRUCTION_BYTES, "little")
-                    instruction = decode(word)
-                    marks = (instruction.opcode is Opcode.SYNC) | (instruction["wait"] == 0) << 1
-                    assert bits >> 32 + 8 * INSTRUCTION_BYTES == marks, "is it a SYNC, and does it wait for nothing"
+                    assert bits >> 32 + 8 * INSTRUCTION_BYTES == marks(decode(word))
                     self.taken.append((bits & 0xFFFF_FFFF, engine, word))
                 queue.ready.value = self.rng.random() >= self.share
             if int(dut.fault__valid.value):

@@ -11,9 +11,13 @@ CONTEXT_BITS = 6
 DIMS = 3
 
 
+def singles(bounds):
+    return sum((bound == 1) << d for d, bound in enumerate(bounds))
+
+
 def random_nest(rng, dims, longest):
     bounds = [rng.choice([1, 1, 2, 3, rng.randint(1, longest)]) for _ in range(dims)]
-    nest = {"bound": bounds, "context": rng.getrandbits(CONTEXT_BITS)}
+    nest = {"bound": bounds, "single": singles(bounds), "context": rng.getrandbits(CONTEXT_BITS)}
     for name, bits in OPERANDS.items():
         nest[f"{name}_base"] = rng.getrandbits(bits)
         nest[f"{name}_stride"] = [rng.randint(-(1 << bits - 1), (1 << bits - 1) - 1) for _ in range(dims)]
@@ -85,7 +89,7 @@ def test_no_gap_between_nests(testbench):
     """The first point follows its nest by one cycle; after that there is a point in every cycle."""
     rng = random.Random(7)
     nests = [random_nest(rng, DIMS, 5) for _ in range(30)]
-    nests[3:7] = [{**nest, "bound": [1] * DIMS} for nest in nests[3:7]]
+    nests[3:7] = [{**nest, "bound": [1] * DIMS, "single": singles([1] * DIMS)} for nest in nests[3:7]]
     walker = NestWalker(dims=DIMS, bound_bits=4, operands=OPERANDS, context=CONTEXT_BITS)
     walk = Walk(walker, nests, rng, 0.0)
     count = len(walk.expected)
@@ -108,6 +112,6 @@ def test_start_waits_for_the_last_point(testbench):
 def test_greatest_bounds(testbench):
     """All bits of a bound count."""
     rng = random.Random(9)
-    nest = {**random_nest(rng, 2, 4), "bound": [255, 2]}
+    nest = {**random_nest(rng, 2, 4), "bound": [255, 2], "single": 0}
     walker = NestWalker(dims=2, bound_bits=8, operands=OPERANDS, context=CONTEXT_BITS)
-    testbench(walker, Walk(walker, [nest, {**nest, "bound": [1, 254]}], rng, 0.0).body)
+    testbench(walker, Walk(walker, [nest, {**nest, "bound": [1, 254], "single": 1}], rng, 0.0).body)
