@@ -63,7 +63,7 @@ class Supervisor(Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        running, resetting = Signal(), Signal()
+        running, resetting, barks = Signal(), Signal(), Signal()
         quiet = Signal(range(_QUIET_CYCLES + 1))
         settled = Signal()
         m.d.comb += [
@@ -81,13 +81,13 @@ class Supervisor(Component):
         with m.Elif(self.reset):
             m.d.sync += [running.eq(0), resetting.eq(0), self.done.eq(0), self.error.eq(0)]
             m.d.sync += self.halt.eq(0)
-        with m.Elif(running & self.finished & ~self.error):
+        with m.Elif(running & self.finished & ~self.error & ~barks):
             m.d.sync += [running.eq(0), self.done.eq(1)]
         with m.Elif(self.error & settled):
             m.d.sync += running.eq(0)
         with m.If(self.soft_reset):
             m.d.sync += [resetting.eq(1), self.halt.eq(1)]
-        watching = self._catch(m, running)
+        watching = self._catch(m, running, barks)
         asked = self.start | self.soft_reset | self.finished | self.halt
         m.d.comb += self.awake.eq(asked | (running & ~self.progress) | watching | quiet.any() | self._faults().any())
         return m
@@ -95,8 +95,8 @@ class Supervisor(Component):
     def _faults(self) -> Any:
         return Cat(getattr(self, source).valid for source in self._sources)
 
-    def _catch(self, m: Module, running: Signal) -> Any:
-        """Keeps the first fault; the result tells whether the watchdog counts.
+    def _catch(self, m: Module, running: Signal, barks: Signal) -> Any:
+        """Keeps the first fault, and that the watchdog `barks`, a register; the result tells whether the watchdog counts.
 
         What would be kept is looked up in every cycle, whether or not there is something to keep.
 
@@ -110,9 +110,9 @@ class Supervisor(Component):
             m.d.sync += cycles.eq(2)
         with m.Elif(~cycles.all()):
             m.d.sync += cycles.eq(cycles + 1)
-        late, barks = Signal(), Signal()
+        late = Signal()
         m.d.sync += late.eq(still & self.watchdog.any() & (cycles >= self.watchdog) & (cycles >= _BLAME_CYCLES))
-        m.d.comb += barks.eq(still & late & ~self.finished)
+        m.d.sync += barks.eq(running & still & late & ~self.finished)
         code, index = Signal.like(self.code, name="code_q"), Signal.like(self.index, name="index_q")
         m.d.comb += [self.code.eq(Mux(self.error, code, ErrorCode.NONE)), self.index.eq(Mux(self.error, index, 0))]
         with m.If(~self.error):
@@ -123,4 +123,4 @@ class Supervisor(Component):
                     m.d.sync += [code.eq(fault.code), index.eq(fault.index)]
         with m.If(running & ~self.halt & (self._faults().any() | barks)):
             m.d.sync += [self.error.eq(1), self.halt.eq(1)]
-        return still | late | (cycles != 2)
+        return still | late | barks | (cycles != 2)

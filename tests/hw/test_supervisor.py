@@ -22,7 +22,7 @@ async def cycles_until(context, signal, limit=200):
     return None
 
 
-@pytest.mark.parametrize("watchdog, cycles", [(0, None), (1, 9), (8, 9), (20, 21)])
+@pytest.mark.parametrize("watchdog, cycles", [(0, None), (1, 10), (8, 10), (20, 22)])
 def test_the_watchdog_counts_cycles_without_progress(testbench, watchdog, cycles):
     supervisor = Supervisor(("engine",))
 
