@@ -46,13 +46,13 @@ read_{language} {design}
 {collisions}
 {copies}
 {soft_products}
-{command} -top {top} {options} -run :{mapping}
+{synthesis} -run :{mapping}
 tee -q -o {coarse} stat -json
 select t:$mem_v2
 write_json -selected {memories}
 select -clear
 techmap -map {split_reads} t:$mem_v2
-{command} -top {top} {options} -run {mapping}:
+{rest}
 tee -q -o {mapped} stat -json
 """
 _COLLISIONS = {
@@ -236,15 +236,19 @@ def _soften(design: str, top: str, count: int) -> str:
 
 
 def _script(design: str, family: Family, top: str, language: str, netlist: bool, soft_products: int) -> str:
+    synthesis = f"{family.command} -top {top} {family.options}"
+    rest = f"{synthesis} -run {family.mapping}:"
+    if family.luts:
+        begin, end = family.luts
+        rest = f"{rest}{begin}\n{family.look_up}{synthesis} -run {end}:"
     return (_PASSES + _WRITE_NETLIST * netlist).format(
         language=language,
         design=_DESIGNS[language],
         collisions=_COLLISIONS[language],
         copies=_COPIES[language],
         soft_products=_soften(design, top, soft_products),
-        command=family.command,
-        top=top,
-        options=family.options,
+        synthesis=synthesis,
+        rest=rest,
         mapping=family.mapping,
         coarse=_COARSE,
         memories=_MEMORIES,
