@@ -50,8 +50,8 @@ class Family:
     mapping
         Label in that pass at which memories are still whole and latches still visible.
     luts, look_up
-        Label of that pass at which logic becomes look-up tables, the label after it, and passes that do so instead; None:
-        the pass's own.
+        Label of that pass at which logic becomes look-up tables, the label after it, and passes that do so instead.
+        None: the pass's own do.
     cells
         What one cell of the netlist takes.
     free
@@ -76,8 +76,8 @@ def _luts(count: int, *cells: str) -> dict[str, Resources]:
     return dict.fromkeys(cells, Resources(lut=count))
 
 
-# Three ways of mapping of which the best is kept, and wires as long as they are after routing (0.5 ns and 0.1 a tile): by
-# its own script and its 0.3 ns Yosys thinks that carries count as much as levels of tables, and takes 3% more of them.
+# Three ways of mapping of which the best is kept, and wires as long as they are after routing (0.5 ns, and 0.1 a tile).
+# By itself Yosys tries one, with wires of 0.3 ns, by which carries count as much as levels of tables.
 _LOOK_UP_ECP5 = """\
 techmap -map +/lattice/latches_map.v
 scratchpad -copy abc9.script.flow3mfs abc9.script

@@ -96,7 +96,7 @@ class Supervisor(Component):
         return Cat(getattr(self, source).valid for source in self._sources)
 
     def _catch(self, m: Module, running: Signal, barks: Signal) -> Any:
-        """Keeps the first fault, and that the watchdog `barks`, a register; the result tells whether the watchdog counts.
+        """Keeps the first fault, and that the watchdog `barks`; the result tells whether the watchdog counts.
 
         What would be kept is looked up in every cycle, whether or not there is something to keep.
 
