@@ -3,6 +3,7 @@
 import ctypes
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,7 +72,7 @@ class Problem:
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.grid = Grid(cells)
-        self._arrays: dict[str, NDArray[np.generic]] = {}
+        self._arrays: dict[str, NDArray[Any]] = {}
         self._counts = {"columns": self.grid.columns, "rows": self.grid.rows, "slots": len(self.grid.slot_x)}
         graph = TimingGraph(cells)
         self._set_places(cells)
@@ -80,9 +81,14 @@ class Problem:
         self._set_timing(graph)
 
     @property
-    def cell_slot(self) -> NDArray[np.generic]:
-        """[cells] int32: where each cell is."""
+    def cell_slot(self) -> NDArray[np.int32]:
+        """[cells]: where each cell is."""
         return self._arrays["cell_slot"]
+
+    @property
+    def groups(self) -> int:
+        """How many groups of cells move as one."""
+        return self._counts["macros"]
 
     def layout(self) -> ctypes.Structure:
         """For the native code; valid as long as this object is."""

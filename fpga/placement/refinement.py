@@ -1,66 +1,146 @@
-"""Simulated annealing of a placement by wire length and by the delay of the longest paths."""
+"""Refine a placement by simulated annealing, for short paths first and short wires second.
 
-import ctypes
+The frame is VPR's (Betz and Rose, "VPR: a new packing, placement and routing tool for FPGA research", FPL 1997): moves
+within a range that shrinks, and half-perimeter wire length. Connections are weighted by criticality as in Marquardt, Betz
+and Rose, "Timing-driven placement for FPGAs" (FPGA 2000), but each by all paths through it, as the gradient of the sum over
+paths has it, not by its worst one; otherwise a cell that drives many late ones is pulled to them, and nothing pulls back.
+"""
+
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...cache import cached_build
-from ...errors import DeviceError
-from ...toolchain import file_identity, find_c_compiler, run_tool
+from .native import Annealer, Figures, Round
 from .placed_design import PlacedDesign
 from .problem import Problem
 
-_FLAGS = ("-std=gnu11", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-Wextra")
-_LIBRARY = "placement.so"
+__all__ = ["Effort", "Estimate", "Refinement", "refine"]
 
 
-class _Round(ctypes.Structure):
-    _fields_ = [
-        ("temperature", ctypes.c_double),
-        ("per_ns", ctypes.c_double),
-        ("memory", ctypes.c_double),
-        ("ends_beyond", ctypes.c_double),
-        ("exponent", ctypes.c_int32),
-        ("range", ctypes.c_int32),
-        ("critical_percent", ctypes.c_int32),
-        ("moves", ctypes.c_int32),
-        ("moves_per_analysis", ctypes.c_int32),
-        ("seed", ctypes.c_uint64),
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How the annealing goes; pairs are at its begin and its end, between them by equal factors.
+
+    Members
+    -------
+    rounds
+        Temperatures.
+    moves
+        Tried in a round, for each group of cells that moves as one.
+    temperature
+        In tiles of wire length: at first high enough to take things apart that nextpnr left far from all they belong to.
+    range
+        How far a move goes, in tiles.
+    per_ns
+        What a ns on a path that is among the longest is worth, in tiles of wire length.
+    exponent
+        Of criticality.
+    analyses
+        Of timing, in a round.
+    memory
+        Of a connection's weight: what remains at the next analysis. Without it weights swing.
+    ends_beyond
+        Share of the registers whose paths count as too long: longest path alone would let one outlier hide all others.
+    critical_percent
+        Of moves: those of cells on such paths.
+    """
+
+    rounds: int = 36
+    moves: int = 100
+    temperature: tuple[float, float] = (6.0, 0.05)
+    range: tuple[float, float] = (25.0, 3.0)
+    per_ns: tuple[float, float] = (10.0, 100.0)
+    exponent: tuple[float, float] = (8.0, 24.0)
+    analyses: int = 120
+    memory: float = 0.9
+    ends_beyond: float = 0.002
+    critical_percent: int = 40
 
 
-class Figures(ctypes.Structure):
-    _fields_ = [
-        ("wire_length", ctypes.c_double),
-        ("timing_cost", ctypes.c_double),
-        ("worst", ctypes.c_double),
-        ("reference", ctypes.c_double),
-        ("beyond", ctypes.c_double),
-        ("tried", ctypes.c_int64),
-        ("accepted", ctypes.c_int64),
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a placement promises: wire length in tiles (half perimeters), and the longest path in ns."""
+
+    wire_length: int
+    longest: float
+
+    @property
+    def mhz(self) -> float:
+        """The clock that the longest path allows."""
+        return 1000 / self.longest if self.longest else 0.0
 
 
-def load_library() -> ctypes.CDLL:
-    compiler = find_c_compiler("refining a placement")
-    folder = files(__package__) / "source"
-    sources = {item.name: item.read_bytes() for item in sorted(folder.iterdir(), key=lambda item: item.name) if item.name.endswith((".c", ".h"))}
-    command = [*_FLAGS, *(name for name in sources if name.endswith(".c")), "-o", _LIBRARY, "-lm"]
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """What came of it: estimates before and after, by the same rules."""
 
-    def build(directory: Path) -> None:
-        for name, text in sources.items():
-            (directory / name).write_bytes(text)
-        run_tool([compiler, *command], cwd=directory)
+    before: Estimate
+    after: Estimate
 
-    key = [file_identity(compiler), *command, *(part for item in sources.items() for part in item)]
-    library = ctypes.CDLL(str(cached_build(key, build, name="placement") / _LIBRARY))
-    library.placement_open.restype = ctypes.c_void_p
-    library.placement_open.argtypes = [ctypes.c_void_p, ctypes.c_double]
-    library.placement_round.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
-    library.placement_round.restype = None
-    library.placement_illegal.argtypes = [ctypes.c_void_p]
-    library.placement_illegal.restype = ctypes.c_int64
-    library.placement_close.argtypes = [ctypes.c_void_p]
-    return library
+
+def refine(
+    placed: Path,
+    refined: Path,
+    *,
+    seed: int = 1,
+    effort: Effort | None = None,
+    progress: Callable[[float, Estimate], object] = lambda share, estimate: None,
+) -> Refinement:
+    """Move the cells of the design that nextpnr wrote to `placed`, and write it to `refined` for nextpnr to route.
+
+    The same `seed` gives the same placement on every machine. What a user has placed stays there.
+
+    Parameters
+    ----------
+    progress
+        Called after each round with the share that is done; what it raises ends the work.
+
+    Raises
+    ------
+    DeviceError
+        `placed` is not such a design, or the native code can't be had.
+    """
+    effort = effort or Effort()
+    design = PlacedDesign(placed)
+    problem = Problem(design.cells)
+    annealer = Annealer(problem)
+    before = _estimate(annealer.run(_round(effort, 0.0, moves=0, seed=seed)))
+    best, slots = before, problem.cell_slot.copy()
+    groups = problem.groups
+    for number in range(effort.rounds):
+        done = number / max(effort.rounds - 1, 1)
+        figures = annealer.run(_round(effort, done, moves=effort.moves * groups, seed=(seed << 32) + number))
+        now = _estimate(figures)
+        progress((number + 1) / effort.rounds, now)
+        if done >= 0.5 and _better(now, best):
+            best, slots = now, problem.cell_slot.copy()
+    for cell, slot in zip(design.cells, slots.tolist(), strict=True):
+        problem.grid.put(cell, slot)
+    design.write(refined)
+    return Refinement(before=before, after=best)
+
+
+def _better(a: Estimate, b: Estimate) -> bool:
+    return a.longest < b.longest
+
+
+def _round(effort: Effort, done: float, *, moves: int, seed: int) -> Round:
+    def between(ends: tuple[float, float]) -> float:
+        return float(ends[0] * (ends[1] / ends[0]) ** done)
+
+    return Round(
+        temperature=between(effort.temperature),
+        per_ns=between(effort.per_ns),
+        memory=effort.memory,
+        ends_beyond=effort.ends_beyond,
+        exponent=round(between(effort.exponent)),
+        range=max(1, round(between(effort.range))),
+        critical_percent=effort.critical_percent,
+        moves=moves,
+        moves_per_analysis=max(1, moves // effort.analyses),
+        seed=seed,
+    )
+
+
+def _estimate(figures: Figures) -> Estimate:
+    return Estimate(wire_length=round(figures.wire_length), longest=figures.worst)

@@ -184,11 +184,20 @@ API void placement_round(struct state *s, const struct round *r, struct figures 
     *figures = s->figures;
 }
 
+static void occupy(struct state *s)
+{
+    memset(s->occupant, -1, (size_t)s->p.slots * sizeof *s->occupant);
+    for (int32_t cell = 0; cell < s->p.cells; cell++)
+        s->occupant[s->p.cell_slot[cell]] = cell;
+}
+
 API int64_t placement_illegal(const struct state *s)
 {
     int64_t illegal = 0;
     for (int32_t tile = 0; tile < s->p.columns * s->p.rows; tile++)
         illegal += !tile_legal(s, tile);
+    for (int32_t site = 0; site < s->p.slots - s->p.columns * s->p.rows * TILE_SLOTS; site++)
+        illegal += s->p.site_block[site] >= 0 && !block_legal(s, s->p.site_block[site], s->p.site_kind[site]);
     return illegal;
 }
 
@@ -196,7 +205,7 @@ API void placement_close(struct state *s)
 {
     if (!s)
         return;
-    void *parts[] = {s->occupant, s->box, s->weight, s->critical, s->arrival, s->rest, s->connection_path, s->net_stamp, s->connection_stamp};
+    void *parts[] = {s->occupant, s->box, s->weight, s->critical, s->arrival, s->flow, s->share, s->share_sum, s->connection_flow, s->net_stamp, s->connection_stamp};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
     move_destroy(s->move);
@@ -204,31 +213,30 @@ API void placement_close(struct state *s)
 }
 
 /* NULL: there is no memory. */
-API struct state *placement_open(const struct problem *p, double wanted)
+API struct state *placement_open(const struct problem *p)
 {
     struct state *s = calloc(1, sizeof *s);
     if (!s)
         return NULL;
     size_t nets = (size_t)p->nets + 1, connections = (size_t)p->connections + 1;
     s->p = *p;
-    s->wanted = wanted;
     s->occupant = malloc(((size_t)p->slots + 1) * sizeof *s->occupant);
     s->box = calloc(nets, sizeof *s->box);
     s->weight = calloc(connections, sizeof *s->weight);
     s->critical = calloc(connections, sizeof *s->critical);
     s->arrival = calloc(nets, sizeof *s->arrival);
-    s->rest = calloc(nets, sizeof *s->rest);
-    s->connection_path = calloc(connections, sizeof *s->connection_path);
+    s->flow = calloc(nets, sizeof *s->flow);
+    s->share = calloc((size_t)p->arcs + 1, sizeof *s->share);
+    s->share_sum = calloc(nets, sizeof *s->share_sum);
+    s->connection_flow = calloc(connections, sizeof *s->connection_flow);
     s->net_stamp = calloc(nets, sizeof *s->net_stamp);
     s->connection_stamp = calloc(connections, sizeof *s->connection_stamp);
     s->move = move_create(p);
-    if (!s->occupant || !s->box || !s->weight || !s->critical || !s->arrival || !s->rest || !s->connection_path || !s->net_stamp ||
+    if (!s->occupant || !s->box || !s->weight || !s->critical || !s->arrival || !s->flow || !s->share || !s->share_sum || !s->connection_flow || !s->net_stamp ||
         !s->connection_stamp || !s->move) {
         placement_close(s);
         return NULL;
     }
-    memset(s->occupant, -1, (size_t)p->slots * sizeof *s->occupant);
-    for (int32_t cell = 0; cell < p->cells; cell++)
-        s->occupant[p->cell_slot[cell]] = cell;
+    occupy(s);
     return s;
 }

@@ -55,7 +55,6 @@ struct round {
 struct figures {
     double wire_length, timing_cost;
     double worst, reference;    /* ns */
-    double beyond;   /* sum over ends of what exceeds `wanted`, ns */
     int64_t tried, accepted;
 };
 
@@ -69,11 +68,11 @@ struct state {
     struct box *box;
     float *weight; /* of connections */
     int32_t *critical, criticals; /* connections that matter */
-    float *arrival, *rest, *connection_path;
+    float *arrival, *flow, *share, *share_sum, *connection_flow;
     uint32_t *net_stamp, *connection_stamp;
     uint32_t stamp;
     uint64_t random;
-    double wanted, wire_length, timing_cost, reference;
+    double wire_length, timing_cost, reference;
     struct figures figures;
     struct move *move;
 };

@@ -13,41 +13,6 @@ static void set_arrivals(struct state *s)
     }
 }
 
-static void set_ends(struct state *s)
-{
-    const struct problem *p = &s->p;
-    double worst = 0, beyond = 0;
-    for (int32_t e = 0; e < p->ends; e++) {
-        int32_t c = p->end_connection[e];
-        float left = p->connection_delay[c] + p->end_delay[e];
-        float path = s->arrival[p->end_from[e]] + left;
-        if (path > worst)
-            worst = path;
-        if (path > s->wanted)
-            beyond += path - s->wanted;
-        if (left > s->rest[p->end_from[e]])
-            s->rest[p->end_from[e]] = left;
-        if (path > s->connection_path[c])
-            s->connection_path[c] = path;
-    }
-    s->figures.worst = worst;
-    s->figures.beyond = beyond;
-}
-
-static void set_paths(struct state *s)
-{
-    const struct problem *p = &s->p;
-    for (int32_t a = p->arcs - 1; a >= 0; a--) {
-        int32_t from = p->arc_from[a], c = p->arc_connection[a];
-        float left = p->connection_delay[c] + p->arc_delay[a] + s->rest[p->arc_to[a]];
-        float path = s->arrival[from] + left;
-        if (left > s->rest[from])
-            s->rest[from] = left;
-        if (path > s->connection_path[c])
-            s->connection_path[c] = path;
-    }
-}
-
 static float power(float base, int32_t exponent)
 {
     float result = 1;
@@ -57,7 +22,7 @@ static float power(float base, int32_t exponent)
     return result;
 }
 
-enum { BINS = 4096, BINS_PER_NS = 64 };
+enum { BINS = 4096, BINS_PER_NS = 64, SHARPNESS = 32 };
 
 /* The length that a share of the ends' paths exceed: a few outliers don't make all else look harmless. */
 static float find_reference(struct state *s, double share)
@@ -77,24 +42,58 @@ static float find_reference(struct state *s, double share)
     return (float)bin / BINS_PER_NS;
 }
 
-/* Renew weights, criticality^exponent, and the cost that results. */
+/* What each end's path is worth: criticality^exponent. */
+static void set_ends(struct state *s, int32_t exponent)
+{
+    const struct problem *p = &s->p;
+    const float heaviest = 20, reference = (float)s->figures.reference;
+    double worst = 0;
+    for (int32_t e = 0; e < p->ends; e++) {
+        int32_t c = p->end_connection[e];
+        float path = s->arrival[p->end_from[e]] + p->connection_delay[c] + p->end_delay[e];
+        float worth = path > 0 ? power(path / reference, exponent) : 0;
+        worst = path > worst ? path : worst;
+        worth = worth < heaviest ? worth : heaviest;
+        s->flow[p->end_from[e]] += worth;
+        s->connection_flow[c] += worth;
+    }
+    s->figures.worst = worst;
+}
+
+/* How much of what leaves a net came by each arc into it: the later it arrives, the more. */
+static void set_shares(struct state *s)
+{
+    const struct problem *p = &s->p;
+    for (int32_t a = 0; a < p->arcs; a++) {
+        int32_t to = p->arc_to[a];
+        float at = s->arrival[p->arc_from[a]] + p->connection_delay[p->arc_connection[a]] + p->arc_delay[a];
+        s->share[a] = s->arrival[to] > 0 ? power(at / s->arrival[to], SHARPNESS) : 0;
+        s->share_sum[to] += s->share[a];
+    }
+}
+
+/* Renew the weights of connections: the worth of all paths through each. */
 void analyse(struct state *s, const struct round *r)
 {
     const struct problem *p = &s->p;
-    const float nowhere = -1e6f, heaviest = 20, matters = 0.1f;
+    const float matters = 0.1f, renewal = (float)(1 - r->memory);
     for (int32_t n = 0; n < p->nets; n++)
-        s->rest[n] = nowhere;
+        s->flow[n] = s->share_sum[n] = 0;
     for (int32_t c = 0; c < p->connections; c++)
-        s->connection_path[c] = 0;
+        s->connection_flow[c] = 0;
     set_arrivals(s);
-    set_ends(s);
-    set_paths(s);
-    float reference = find_reference(s, r->ends_beyond), renewal = (float)(1 - r->memory);
+    s->figures.reference = find_reference(s, r->ends_beyond);
+    set_ends(s, r->exponent);
+    set_shares(s);
+    for (int32_t a = p->arcs - 1; a >= 0; a--) {
+        float sum = s->share_sum[p->arc_to[a]], flow = sum > 0 ? s->flow[p->arc_to[a]] * s->share[a] / sum : 0;
+        s->flow[p->arc_from[a]] += flow;
+        s->connection_flow[p->arc_connection[a]] += flow;
+    }
     double cost = 0;
     s->criticals = 0;
     for (int32_t c = 0; c < p->connections; c++) {
-        float path = s->connection_path[c], now = path > 0 ? power(path / reference, r->exponent) : 0;
-        s->weight[c] += renewal * ((now < heaviest ? now : heaviest) - s->weight[c]);
+        s->weight[c] += renewal * (s->connection_flow[c] - s->weight[c]);
         if (p->connection_rigid[c])
             continue;
         cost += (double)s->weight[c] * p->connection_delay[c];
@@ -102,7 +101,6 @@ void analyse(struct state *s, const struct round *r)
             s->critical[s->criticals++] = c;
     }
     s->timing_cost = cost;
-    s->figures.reference = reference;
 }
 
 struct box net_box(const struct state *s, int32_t net)
