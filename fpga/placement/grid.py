@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 
 from .placed_design import Cell
 
-__all__ = ["LUTS", "RAM_WRITE", "TILE_SLOTS", "Grid"]
+__all__ = ["LUTS", "RAM_WRITE", "TILE_SLOTS", "Grid", "is_logic"]
 
 LUTS, TILE_SLOTS, RAM_WRITE = 8, 17, 16
 _SLICES = "ABCD"
 _IN_SLICE = re.compile(r"SLICE([A-D])\.(K|FF|RAMW)(\d?)")
 _DSP = re.compile(r"MULT18_(\d)")
+
+
+def is_logic(cell: Cell) -> bool:
+    """Whether it is in a tile of logic."""
+    return _IN_SLICE.fullmatch(cell.bel) is not None
 
 
 class Grid:
@@ -35,7 +40,7 @@ class Grid:
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
-        logic = [cell for cell in cells if _IN_SLICE.fullmatch(cell.bel)]
+        logic = [cell for cell in cells if is_logic(cell)]
         columns = {cell.x for cell in logic}
         self._left = min(columns, default=1)
         self.columns = max(columns, default=1) - self._left + 1
@@ -44,7 +49,7 @@ class Grid:
         self._row_of = {y: row for row, y in enumerate(self._row_y)}
         self._place_bel = [f"SLICE{_SLICES[lut // 2]}.K{lut % 2}" for lut in range(LUTS)]
         self._place_bel += [f"SLICE{_SLICES[lut // 2]}.FF{lut % 2}" for lut in range(LUTS)] + ["SLICEC.RAMW"]
-        self._sites = sorted({(cell.type, cell.y, cell.x, cell.bel) for cell in cells if not _IN_SLICE.fullmatch(cell.bel)})
+        self._sites = sorted({(cell.type, cell.y, cell.x, cell.bel) for cell in cells if not is_logic(cell)})
         tiles = self.columns * self.rows
         self._site_slot = {site: tiles * TILE_SLOTS + number for number, site in enumerate(self._sites)}
         self._set_arrays(tiles)

@@ -8,7 +8,6 @@ paths has it, not by its worst one; otherwise a cell that drives many late ones 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from .native import Annealer, Figures, Round
 from .placed_design import PlacedDesign
@@ -59,10 +58,21 @@ class Effort:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a placement promises: wire length in tiles (half perimeters), and the longest path in ns."""
+    """What a placement promises.
+
+    Members
+    -------
+    wire_length
+        Half perimeters of all nets, in tiles.
+    longest
+        Path, in ns.
+    long
+        ns that few paths exceed: those of a share ``ends_beyond`` of all registers.
+    """
 
     wire_length: int
     longest: float
+    long: float
 
     @property
     def mhz(self) -> float:
@@ -79,14 +89,13 @@ class Refinement:
 
 
 def refine(
-    placed: Path,
-    refined: Path,
+    design: PlacedDesign,
     *,
     seed: int = 1,
     effort: Effort | None = None,
     progress: Callable[[float, Estimate], object] = lambda share, estimate: None,
 ) -> Refinement:
-    """Move the cells of the design that nextpnr wrote to `placed`, and write it to `refined` for nextpnr to route.
+    """Move the cells of `design`.
 
     The same `seed` gives the same placement on every machine. What a user has placed stays there.
 
@@ -98,10 +107,9 @@ def refine(
     Raises
     ------
     DeviceError
-        `placed` is not such a design, or the native code can't be had.
+        The native code can't be had.
     """
     effort = effort or Effort()
-    design = PlacedDesign(placed)
     problem = Problem(design.cells)
     annealer = Annealer(problem)
     before = _estimate(annealer.run(_round(effort, 0.0, moves=0, seed=seed)))
@@ -112,16 +120,16 @@ def refine(
         figures = annealer.run(_round(effort, done, moves=effort.moves * groups, seed=(seed << 32) + number))
         now = _estimate(figures)
         progress((number + 1) / effort.rounds, now)
-        if done >= 0.5 and _better(now, best):
+        if done >= 0.5 and _rank(now) < _rank(best):
             best, slots = now, problem.cell_slot.copy()
     for cell, slot in zip(design.cells, slots.tolist(), strict=True):
         problem.grid.put(cell, slot)
-    design.write(refined)
     return Refinement(before=before, after=best)
 
 
-def _better(a: Estimate, b: Estimate) -> bool:
-    return a.longest < b.longest
+def _rank(estimate: Estimate) -> tuple[float, int]:
+    """Less is better. The router adds to some paths and not to others: few long ones are worth as much as a short longest."""
+    return round(estimate.longest + estimate.long, 2), estimate.wire_length
 
 
 def _round(effort: Effort, done: float, *, moves: int, seed: int) -> Round:
@@ -143,4 +151,4 @@ def _round(effort: Effort, done: float, *, moves: int, seed: int) -> Round:
 
 
 def _estimate(figures: Figures) -> Estimate:
-    return Estimate(wire_length=round(figures.wire_length), longest=figures.worst)
+    return Estimate(wire_length=round(figures.wire_length), longest=figures.worst, long=figures.reference)
