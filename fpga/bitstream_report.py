@@ -75,6 +75,7 @@ class BitstreamReport:
                 }
                 for clock, fmax in best.fmax_mhz.items()
             },
+            "refinement": asdict(best.refinement) if best.refinement else None,
             "seed": best.seed,
             "attempts": [{"seed": a.seed, "fmax_mhz": dict(a.fmax_mhz)} for a in self.attempts],
             "latches": self.synthesis.latches,
@@ -94,6 +95,12 @@ class BitstreamReport:
                 share = path.logic / path.nanoseconds if path.nanoseconds else 0
                 lines.append(f"    critical path, {path.nanoseconds:.2f} ns, {share:.0%} of it logic:")
                 lines += [f"      {name}" for name in path.through]
+        if best.refinement:
+            before, after = best.refinement.before, best.refinement.after
+            lines.append(
+                f"  placement refined: {after.mhz:.1f} MHz expected, {before.mhz:.1f} before; "
+                f"{after.wire_length:,} tiles of wire, {before.wire_length:,} before"
+            )
         others = ", ".join(f"{a.seed}: {100 * a.slowest[0]:.0f}%" for a in self.attempts)
         lines.append(f"  seed {best.seed} is the best of {len(self.attempts)} (share of the wanted clock: {others})")
         lines.append("  with " + ", ".join(f"{tool} {version}" for tool, version in self.tools.items()))

@@ -31,7 +31,9 @@ _STAGES = {
     "Info: Running simulated annealing placer": "refining the placement",
     "Info: Routing..": "routing",
 }
-_ESTIMATE = re.compile(r"(?:Info|Warning): Max frequency for clock .*: (?P<mhz>[\d.]+) MHz \(.* at (?P<wanted>[\d.]+) MHz\)")
+_ESTIMATE = re.compile(
+    r"(?:Info|Warning): Max frequency for clock .*: (?P<mhz>[\d.]+) MHz \(.* at (?P<wanted>[\d.]+) MHz\)"
+)
 _ARCS = re.compile(r"Info: Routing (?P<all>\d+) arcs")
 _ROUTING = re.compile(r"Info:\s+\d+ \|\s+\d+\s+\d+ \|\s+-?\d+\s+-?\d+ \|\s+(?P<remaining>\d+)\|")
 _CELL = re.compile(

@@ -1,7 +1,7 @@
-"""What ECP5 cells and wires take, in ns: speed grade 6, slow corner. Other grades are faster by much the same factor.
+"""What ECP5 cells and wires take, in ns, at speed grade 6; other grades are faster by much the same factor.
 
-Cells: Project Trellis' timing database, which nextpnr uses. Wires: fitted to what nextpnr's router made of this package's
-systems; for how long a wire will be before it is routed there is no other source.
+Cells: Project Trellis' timing database, which nextpnr uses. Wires: fitted to what nextpnr's router made of this
+package's systems; what a wire will take before it is routed is written nowhere.
 """
 
 import re
@@ -81,4 +81,4 @@ def wire_delays(distances: int) -> NDArray[np.float32]:
     """[distances, distances]: of a wire by rows and columns between its ends."""
     steps = np.arange(distances)
     tiles = np.add.outer(steps, steps)
-    return (0.5 + 0.095 * np.minimum(tiles, 12) + 0.07 * np.maximum(tiles - 12, 0)).astype(np.float32)
+    return np.asarray(0.5 + 0.095 * np.minimum(tiles, 12) + 0.07 * np.maximum(tiles - 12, 0), np.float32)

@@ -22,7 +22,7 @@ def is_logic(cell: Cell) -> bool:
 
 
 class Grid:
-    """Slots, numbered: those of tiles, row by row (8 look-up tables, 8 flip-flops, a write port of LUT memory), then sites.
+    """Slots, numbered: of tiles, row by row, 8 look-up tables, 8 flip-flops, a write port of LUT memory; then sites.
 
     The tiles of logic of this family are a rectangle without some whole rows, so those between the outermost that the
     design uses, in rows that it uses, exist. Sites are those that the design uses, since nothing tells of the others.

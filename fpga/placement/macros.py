@@ -26,7 +26,9 @@ def rigid(driver: Cell, output: str, user: Cell, port: str) -> bool:
     return user.type == _FF and port == "DI" and driver.type == _LUT
 
 
-def find_macros(cells: Sequence[Cell], slots: Sequence[int], wires: Iterable[tuple[int, str, int, str]]) -> list[list[int]]:
+def find_macros(
+    cells: Sequence[Cell], slots: Sequence[int], wires: Iterable[tuple[int, str, int, str]]
+) -> list[list[int]]:
     """The groups, each as numbers of cells; every cell is in one.
 
     Parameters

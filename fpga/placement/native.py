@@ -18,7 +18,7 @@ _LIBRARY = "placement.so"
 
 
 class Round(ctypes.Structure):
-    """How moves are tried at one temperature: ``struct round`` of source/placement.h, where its members are explained."""
+    """How moves are tried at one temperature: ``struct round`` of source/placement.h, which explains the members."""
 
     _fields_ = (
         ("temperature", ctypes.c_double),

@@ -13,6 +13,8 @@ __all__ = ["Cell", "PlacedDesign"]
 _BEL = re.compile(r"X(\d+)/Y(\d+)/(.+)")
 _STRONGEST_MOVABLE = 3  # nextpnr's PlaceStrength: 1 to 3 are a placer's own doing, above that are a user's wishes
 
+_CONSTANT = "$PACKER_"  # what nextpnr calls cells that drive constants
+
 
 class Cell:
     """One cell of the design.
@@ -27,11 +29,13 @@ class Cell:
         Nets by port, as numbers; unconnected ports and constants are left out.
     x, y, bel
         Where it is: tile, and which of the tile's places.
+    constant
+        Whether it drives a constant.
     movable
         Whether it may be elsewhere.
     """
 
-    __slots__ = ("bel", "inputs", "movable", "name", "outputs", "parameters", "type", "x", "y")
+    __slots__ = ("bel", "constant", "inputs", "movable", "name", "outputs", "parameters", "type", "x", "y")
 
     def __init__(self, name: str, content: Mapping[str, Any], place: re.Match[str]) -> None:
         self.name = name
@@ -45,7 +49,8 @@ class Cell:
                 (self.outputs if directions[port] == "output" else self.inputs)[port] = bits[0]
         self.x, self.y, self.bel = int(place[1]), int(place[2]), place[3]
         strength = content["attributes"].get("BEL_STRENGTH", "1")
-        self.movable = int(strength, 2) <= _STRONGEST_MOVABLE
+        self.constant = name.startswith(_CONSTANT)
+        self.movable = int(strength, 2) <= _STRONGEST_MOVABLE and not self.constant
 
 
 class PlacedDesign:

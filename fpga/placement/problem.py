@@ -62,17 +62,24 @@ class _Layout(ctypes.Structure):
 
 
 class Problem:
-    """What may move where, what that costs, and `cell_slot`, [cells] int32: where each is, which the annealer changes.
+    """What may move where, and what that costs.
 
     Parameters
     ----------
     cells
         The placed design's.
+
+    Members
+    -------
+    grid
+        The slots, by whose numbers cells have their places.
+    arrays
+        By the names that ``struct problem`` has for them; ``cell_slot`` is what the annealer changes.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self.grid = Grid(cells)
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self.arrays: dict[str, NDArray[Any]] = {}
         self._counts = {"columns": self.grid.columns, "rows": self.grid.rows, "slots": len(self.grid.slot_x)}
         graph = TimingGraph(cells)
         self._set_places(cells)
@@ -83,7 +90,7 @@ class Problem:
     @property
     def cell_slot(self) -> NDArray[np.int32]:
         """[cells]: where each cell is."""
-        return self._arrays["cell_slot"]
+        return self.arrays["cell_slot"]
 
     @property
     def groups(self) -> int:
@@ -96,18 +103,19 @@ class Problem:
         for name, count in self._counts.items():
             setattr(layout, name, count)
         for name, kind in _ARRAYS.items():
-            array = self._arrays[name]
+            array = self.arrays[name]
             assert array.dtype == kind and array.flags.c_contiguous, name
             setattr(layout, name, array.ctypes.data)
         return layout
 
     def _put(self, **arrays: ArrayLike) -> None:
         for name, values in arrays.items():
-            self._arrays[name] = np.ascontiguousarray(values, dtype=_ARRAYS[name])
+            self.arrays[name] = np.ascontiguousarray(values, dtype=_ARRAYS[name])
 
     def _put_lists(self, first: str, items: str, lists: Iterable[Sequence[int]]) -> None:
         lists = list(lists)
-        self._put(**{first: np.cumsum([0, *map(len, lists)]), items: [item for part in lists for item in part]})
+        self._put(**{first: np.cumsum([0, *map(len, lists)])})
+        self._put(**{items: [item for part in lists for item in part]})
 
     def _set_places(self, cells: Sequence[Cell]) -> None:
         grid = self.grid
@@ -119,8 +127,8 @@ class Problem:
         self._put(slice_class=slices, tile_class=tiles, block_signals=block_signals(cells))
 
     def _set_macros(self, cells: Sequence[Cell], graph: "TimingGraph") -> None:
-        slots = self._arrays["cell_slot"].tolist()
-        macros = find_macros(cells, slots, graph.wires)
+        slots = self.arrays["cell_slot"].tolist()
+        macros = find_macros(cells, slots, [*graph.wires, *graph.constants])
         steps = [macro_step([cells[i] for i in macro], [slots[i] for i in macro]) for macro in macros]
         of_cell = np.zeros(len(cells), np.int32)
         for number, macro in enumerate(macros):
@@ -135,7 +143,7 @@ class Problem:
         for number, net in enumerate(nets):
             for cell in net:
                 of_cell[cell].append(number)
-        macro = self._arrays["cell_macro"].tolist()
+        macro = self.arrays["cell_macro"].tolist()
         within = [macro[driver] == macro[user] for driver, _, user, _ in graph.wires]
         for number, (driver, _, user, _) in enumerate(graph.wires):
             if not within[number]:
@@ -148,12 +156,12 @@ class Problem:
         self._put(connection_from=[wire[0] for wire in graph.wires], connection_to=[wire[2] for wire in graph.wires])
         self._put(connection_rigid=within, wire_delay=wire_delays(_DISTANCES))
         direct = [rigid(cells[driver], output, cells[user], port) for driver, output, user, port in graph.wires]
-        delays = np.where(direct, 0.0, self._arrays["wire_delay"][0, 0])
+        delays = np.where(direct, 0.0, self.arrays["wire_delay"][0, 0])
         self._put(connection_delay=self._with_distances(delays, direct))
 
     def _with_distances(self, delays: NDArray[np.float64], direct: Sequence[bool]) -> NDArray[np.float64]:
-        slot, table = self._arrays["cell_slot"], self._arrays["wire_delay"]
-        a, b = slot[self._arrays["connection_from"]], slot[self._arrays["connection_to"]]
+        slot, table = self.arrays["cell_slot"], self.arrays["wire_delay"]
+        a, b = slot[self.arrays["connection_from"]], slot[self.arrays["connection_to"]]
         x, y = self.grid.slot_x.astype(int), self.grid.slot_y.astype(int)
         return np.where(direct, delays, table[abs(y[a] - y[b]), abs(x[a] - x[b])])
 

@@ -1,9 +1,10 @@
 """Refine a placement by simulated annealing, for short paths first and short wires second.
 
 The frame is VPR's (Betz and Rose, "VPR: a new packing, placement and routing tool for FPGA research", FPL 1997): moves
-within a range that shrinks, and half-perimeter wire length. Connections are weighted by criticality as in Marquardt, Betz
-and Rose, "Timing-driven placement for FPGAs" (FPGA 2000), but each by all paths through it, as the gradient of the sum over
-paths has it, not by its worst one; otherwise a cell that drives many late ones is pulled to them, and nothing pulls back.
+within a range that shrinks, and half-perimeter wire length. Connections are weighted by criticality as in Marquardt,
+Betz and Rose, "Timing-driven placement for FPGAs" (FPGA 2000), but each by all paths through it, as the gradient of the
+sum over paths has it, and not by its worst one: else what drives many late cells is pulled to them by each, and from
+behind by one.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Effort:
     moves
         Tried in a round, for each group of cells that moves as one.
     temperature
-        In tiles of wire length: at first high enough to take things apart that nextpnr left far from all they belong to.
+        In tiles of wire length: at first high enough to take apart what nextpnr left far from all it belongs to.
     range
         How far a move goes, in tiles.
     per_ns
@@ -44,13 +45,13 @@ class Effort:
         Of moves: those of cells on such paths.
     """
 
-    rounds: int = 36
-    moves: int = 100
+    rounds: int = 30
+    moves: int = 80
     temperature: tuple[float, float] = (6.0, 0.05)
     range: tuple[float, float] = (25.0, 3.0)
-    per_ns: tuple[float, float] = (10.0, 100.0)
+    per_ns: tuple[float, float] = (20.0, 150.0)
     exponent: tuple[float, float] = (8.0, 24.0)
-    analyses: int = 120
+    analyses: int = 60
     memory: float = 0.9
     ends_beyond: float = 0.002
     critical_percent: int = 40
@@ -128,7 +129,7 @@ def refine(
 
 
 def _rank(estimate: Estimate) -> tuple[float, int]:
-    """Less is better. The router adds to some paths and not to others: few long ones are worth as much as a short longest."""
+    """Less is better. The router adds to some paths and not to others, so few long ones count like a short longest."""
     return round(estimate.longest + estimate.long, 2), estimate.wire_length
 
 

@@ -1,9 +1,9 @@
 """Constants at the inputs of block RAM, multipliers and pads, which a design loses on its way through JSON.
 
-nextpnr ties an input of such a site to 0 or 1 when it writes the configuration, if the cell has the port and the port has
-no wire. A design that it has written and read again has no such ports: without its ties, unused bits of an address or the
-upper bits of an operand would float. So what is tied is asked of nextpnr by a design of those cells alone, as they were
-before packing, each at the site that it has now.
+nextpnr ties an input of such a site to 0 or 1 when it writes the configuration, if the cell has the port and the port
+has no wire. A design that it has written and read again has no such ports: without ties, unused bits of an address or
+the upper bits of an operand would float. So what is tied is asked of nextpnr by a design of those cells alone, as they
+were before packing, each at the site that it has now.
 """
 
 import json

@@ -9,7 +9,6 @@ from .placed_design import Cell
 __all__ = ["TimingGraph"]
 
 _GLOBAL = ("DCCA", "EHXPLLL")
-_CONSTANT = "$PACKER_"  # what nextpnr calls the cells that drive constants
 
 
 class TimingGraph:
@@ -21,23 +20,27 @@ class TimingGraph:
         Driver and users of each, as numbers of cells.
     wires
         The connections: driver, its port, user, its port.
+    constants
+        Likewise, of nets that never change; they are in nothing else.
     launches
         ns after the clock's edge at which each net gets its value, where a register drives it; else 0.
     arcs
-        Net, connection that leaves it, net that the cell behind makes of it, ns that the cell takes; in an order in which
-        all that enter a net come before those that leave it. Loops are cut.
+        Net, connection that leaves it, net that the cell behind makes of it, ns that the cell takes; in an order in
+        which all that enter a net come before those that leave it. Loops are cut.
     ends
         Net, connection to a register, its setup time in ns.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
-        driver = dict[int, tuple[int, str]]()
+        driver, constant = dict[int, tuple[int, str]](), dict[int, tuple[int, str]]()
         for number, cell in enumerate(cells):
-            if cell.type not in _GLOBAL and not cell.name.startswith(_CONSTANT):
-                driver.update((net, (number, port)) for port, net in cell.outputs.items())
+            if cell.type not in _GLOBAL:
+                drives = constant if cell.constant else driver
+                drives.update((net, (number, port)) for port, net in cell.outputs.items())
         numbers = {net: number for number, net in enumerate(driver)}
         users: list[list[int]] = [[] for _ in numbers]
         self.wires: list[tuple[int, str, int, str]] = []
+        self.constants: list[tuple[int, str, int, str]] = []
         self.ends: list[tuple[int, int, float]] = []
         self.launches = [launch(cells[number], port) for number, port in driver.values()]
         arcs = list[tuple[int, int, int, float]]()
@@ -46,6 +49,8 @@ class TimingGraph:
             for port, output, delay in arcs_through(cell):
                 through[port].append((output, delay))
             for port, net in cell.inputs.items():
+                if net in constant:
+                    self.constants.append((*constant[net], number, port))
                 if net not in numbers:
                     continue
                 source, connection = numbers[net], len(self.wires)

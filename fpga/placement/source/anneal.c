@@ -187,8 +187,11 @@ API void placement_round(struct state *s, const struct round *r, struct figures 
 static void occupy(struct state *s)
 {
     memset(s->occupant, -1, (size_t)s->p.slots * sizeof *s->occupant);
-    for (int32_t cell = 0; cell < s->p.cells; cell++)
-        s->occupant[s->p.cell_slot[cell]] = cell;
+    for (int32_t cell = 0; cell < s->p.cells; cell++) {
+        int32_t slot = s->p.cell_slot[cell];
+        s->occupant[slot] = cell;
+        set_slot(s, cell, slot);
+    }
 }
 
 API int64_t placement_illegal(const struct state *s)
@@ -205,7 +208,7 @@ API void placement_close(struct state *s)
 {
     if (!s)
         return;
-    void *parts[] = {s->occupant, s->box, s->weight, s->critical, s->arrival, s->flow, s->share, s->share_sum, s->connection_flow, s->net_stamp, s->connection_stamp};
+    void *parts[] = {s->occupant, s->spot, s->box, s->weight, s->critical, s->arrival, s->flow, s->share, s->share_sum, s->connection_flow, s->net_stamp, s->connection_stamp};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         free(parts[i]);
     move_destroy(s->move);
@@ -221,6 +224,7 @@ API struct state *placement_open(const struct problem *p)
     size_t nets = (size_t)p->nets + 1, connections = (size_t)p->connections + 1;
     s->p = *p;
     s->occupant = malloc(((size_t)p->slots + 1) * sizeof *s->occupant);
+    s->spot = calloc((size_t)p->cells + 1, sizeof *s->spot);
     s->box = calloc(nets, sizeof *s->box);
     s->weight = calloc(connections, sizeof *s->weight);
     s->critical = calloc(connections, sizeof *s->critical);
@@ -232,7 +236,7 @@ API struct state *placement_open(const struct problem *p)
     s->net_stamp = calloc(nets, sizeof *s->net_stamp);
     s->connection_stamp = calloc(connections, sizeof *s->connection_stamp);
     s->move = move_create(p);
-    if (!s->occupant || !s->box || !s->weight || !s->critical || !s->arrival || !s->flow || !s->share || !s->share_sum || !s->connection_flow || !s->net_stamp ||
+    if (!s->occupant || !s->spot || !s->box || !s->weight || !s->critical || !s->arrival || !s->flow || !s->share || !s->share_sum || !s->connection_flow || !s->net_stamp ||
         !s->connection_stamp || !s->move) {
         placement_close(s);
         return NULL;

@@ -130,7 +130,7 @@ static bool place_all(struct state *s)
     }
     if (placed == m->cells) {
         for (int32_t i = 0; i < m->cells; i++)
-            s->p.cell_slot[m->cell[i]] = m->to[i];
+            set_slot(s, m->cell[i], m->to[i]);
         return true;
     }
     while (placed--)
@@ -194,7 +194,7 @@ void move_undo(struct state *s)
         s->occupant[m->to[i]] = -1;
     for (int32_t i = 0; i < m->cells; i++) {
         s->occupant[m->from[i]] = m->cell[i];
-        s->p.cell_slot[m->cell[i]] = m->from[i];
+        set_slot(s, m->cell[i], m->from[i]);
     }
 }
 
@@ -231,7 +231,7 @@ static void add_connections(struct state *s, int32_t cell)
         if (s->connection_stamp[c] == s->stamp)
             continue;
         s->connection_stamp[c] = s->stamp;
-        float delay = wire_delay(s, p->connection_from[c], p->connection_to[c]);
+        float delay = wire_delay(s, c);
         m->connection[m->connections] = c;
         m->delay[m->connections++] = delay;
         m->timing_change += (double)s->weight[c] * (delay - p->connection_delay[c]);

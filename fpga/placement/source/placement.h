@@ -62,9 +62,14 @@ struct box {
     int16_t left, right, bottom, top;
 };
 
+struct spot {
+    int16_t x, y;
+};
+
 struct state {
     struct problem p;
     int32_t *occupant;
+    struct spot *spot; /* of cells, as their slots have it */
     struct box *box;
     float *weight; /* of connections */
     int32_t *critical, criticals; /* connections that matter */
@@ -94,12 +99,18 @@ void move_keep(struct state *s);
 struct move *move_create(const struct problem *p);
 void move_destroy(struct move *m);
 
-static inline float wire_delay(const struct state *s, int32_t from, int32_t to)
+static inline float wire_delay(const struct state *s, int32_t connection)
 {
     const struct problem *p = &s->p;
-    int32_t a = p->cell_slot[from], b = p->cell_slot[to];
-    int dx = p->slot_x[a] - p->slot_x[b], dy = p->slot_y[a] - p->slot_y[b];
+    struct spot a = s->spot[p->connection_from[connection]], b = s->spot[p->connection_to[connection]];
+    int dx = a.x - b.x, dy = a.y - b.y;
     return p->wire_delay[(dy < 0 ? -dy : dy) * DISTANCES + (dx < 0 ? -dx : dx)];
+}
+
+static inline void set_slot(struct state *s, int32_t cell, int32_t slot)
+{
+    s->p.cell_slot[cell] = slot;
+    s->spot[cell] = (struct spot){s->p.slot_x[slot], s->p.slot_y[slot]};
 }
 
 static inline int box_length(struct box b)

@@ -111,12 +111,11 @@ struct box net_box(const struct state *s, int32_t net)
         return (struct box){0, 0, 0, 0};
     struct box b = {INT16_MAX, INT16_MIN, INT16_MAX, INT16_MIN};
     for (int32_t i = first; i < end; i++) {
-        int32_t slot = p->cell_slot[p->net_cell[i]];
-        int16_t x = p->slot_x[slot], y = p->slot_y[slot];
-        b.left = x < b.left ? x : b.left;
-        b.right = x > b.right ? x : b.right;
-        b.bottom = y < b.bottom ? y : b.bottom;
-        b.top = y > b.top ? y : b.top;
+        struct spot at = s->spot[p->net_cell[i]];
+        b.left = at.x < b.left ? at.x : b.left;
+        b.right = at.x > b.right ? at.x : b.right;
+        b.bottom = at.y < b.bottom ? at.y : b.bottom;
+        b.top = at.y > b.top ? at.y : b.top;
     }
     return b;
 }
@@ -133,5 +132,5 @@ void measure(struct state *s)
     s->wire_length = length;
     for (int32_t c = 0; c < p->connections; c++)
         if (!p->connection_rigid[c])
-            p->connection_delay[c] = wire_delay(s, p->connection_from[c], p->connection_to[c]);
+            p->connection_delay[c] = wire_delay(s, c);
 }
