@@ -19,7 +19,8 @@ _LUT, _CARRY_IN, _CARRY_STEP, _CARRY_OUT, _WIDE, _WIDE_SELECT = 0.236, 0.447, 0.
 _CLOCK_TO_Q = {"TRELLIS_FF": 0.525, "MULT18X18D": 0.735}
 _BLOCK_RAM, _BLOCK_RAM_REGISTERED = 5.73, 0.97
 _PRODUCT, _PRODUCT_FROM_INPUTS, _PRODUCT_SETUP = 3.927, 3.9, 3.486
-_SET_SETUP = 0.424
+_SET_SETUP = 0.424 + 0.25  # and wires to it are longer
+_ACCESS = {"CCU2": 0.3, "DPRAM": 0.15}  # more wire where the router can't exchange inputs
 _OPERAND = re.compile(r"[AB]\d+")
 
 
@@ -34,10 +35,11 @@ def arcs_through(cell: Cell) -> Iterator[tuple[str, str, float]]:
 
 
 def _through_lut(cell: Cell) -> Iterator[tuple[str, str, float]]:
-    carries = cell.parameters.get("MODE") == "CCU2"
+    mode = cell.parameters.get("MODE", "LOGIC")
+    carries, access = mode == "CCU2", _ACCESS.get(mode, 0.0)
     delays = {
-        "F": dict.fromkeys(_LUT_INPUTS, _LUT) | ({"FCI": _CARRY_OUT} if carries else {}),
-        "FCO": dict.fromkeys(_LUT_INPUTS, _CARRY_IN) | {"FCI": _CARRY_STEP},
+        "F": dict.fromkeys(_LUT_INPUTS, _LUT + access) | ({"FCI": _CARRY_OUT} if carries else {}),
+        "FCO": dict.fromkeys(_LUT_INPUTS, _CARRY_IN + access) | {"FCI": _CARRY_STEP},
         "OFX": dict.fromkeys(_LUT_INPUTS, _WIDE) | dict.fromkeys(("M", "FXA", "FXB", "F1"), _WIDE_SELECT),
     }
     for output in cell.outputs:
@@ -81,4 +83,4 @@ def wire_delays(distances: int) -> NDArray[np.float32]:
     """[distances, distances]: of a wire by rows and columns between its ends."""
     steps = np.arange(distances)
     tiles = np.add.outer(steps, steps)
-    return np.asarray(0.5 + 0.095 * np.minimum(tiles, 12) + 0.07 * np.maximum(tiles - 12, 0), np.float32)
+    return np.asarray(0.48 + 0.13 * np.minimum(tiles, 5) + 0.06 * np.maximum(tiles - 5, 0), np.float32)
