@@ -123,7 +123,8 @@ def place_and_route(
     attempt.refine()
     attempt.nextpnr("--json", _SITES, "--no-route", "--textcfg", _SITES_CONFIGURATION, quiet=True)
     # what the constraints say of clocks is applied in packing, which is not done again
-    attempt.nextpnr("--json", _REFINED, "--no-pack", "--no-place", "--freq", f"{mhz:g}", *routed)
+    frequency = ("--freq", f"{mhz:g}") if mhz else ()
+    attempt.nextpnr("--json", _REFINED, "--no-pack", "--no-place", *frequency, *routed)
     configuration = directory / CONFIGURATION
     sites = (directory / _SITES_CONFIGURATION).read_text(encoding="utf-8")
     configuration.write_text(with_ties(configuration.read_text(encoding="utf-8"), sites), encoding="utf-8")

@@ -126,7 +126,7 @@ class Problem:
         self._put(cell_slot=[grid.slot(cell) for cell in cells], cell_flags=cell_flags(cells))
         self._put(slice_class=slices, tile_class=tiles, block_signals=block_signals(cells))
 
-    def _set_macros(self, cells: Sequence[Cell], graph: "TimingGraph") -> None:
+    def _set_macros(self, cells: Sequence[Cell], graph: TimingGraph) -> None:
         slots = self.arrays["cell_slot"].tolist()
         macros = find_macros(cells, slots, [*graph.wires, *graph.constants])
         steps = [macro_step([cells[i] for i in macro], [slots[i] for i in macro]) for macro in macros]
@@ -137,7 +137,7 @@ class Problem:
         self._put(cell_macro=of_cell, macro_step=steps)
         self._put_lists("macro_first", "macro_cell", macros)
 
-    def _set_wires(self, cells: Sequence[Cell], graph: "TimingGraph") -> None:
+    def _set_wires(self, cells: Sequence[Cell], graph: TimingGraph) -> None:
         nets = [sorted({driver, *users}) for driver, users in graph.nets]
         of_cell, connections = defaultdict[int, list[int]](list), defaultdict[int, list[int]](list)
         for number, net in enumerate(nets):
@@ -156,16 +156,16 @@ class Problem:
         self._put(connection_from=[wire[0] for wire in graph.wires], connection_to=[wire[2] for wire in graph.wires])
         self._put(connection_rigid=within, wire_delay=wire_delays(_DISTANCES))
         direct = [rigid(cells[driver], output, cells[user], port) for driver, output, user, port in graph.wires]
-        delays = np.where(direct, 0.0, self.arrays["wire_delay"][0, 0])
-        self._put(connection_delay=self._with_distances(delays, direct))
+        self._put(connection_delay=np.where(direct, 0.0, self._by_distance()))
 
-    def _with_distances(self, delays: NDArray[np.float64], direct: Sequence[bool]) -> NDArray[np.float64]:
-        slot, table = self.arrays["cell_slot"], self.arrays["wire_delay"]
+    def _by_distance(self) -> NDArray[Any]:
+        """[connections]: what each takes from where its ends are."""
+        slot = self.arrays["cell_slot"]
         a, b = slot[self.arrays["connection_from"]], slot[self.arrays["connection_to"]]
         x, y = self.grid.slot_x.astype(int), self.grid.slot_y.astype(int)
-        return np.where(direct, delays, table[abs(y[a] - y[b]), abs(x[a] - x[b])])
+        return np.asarray(self.arrays["wire_delay"][abs(y[a] - y[b]), abs(x[a] - x[b])])
 
-    def _set_timing(self, graph: "TimingGraph") -> None:
+    def _set_timing(self, graph: TimingGraph) -> None:
         self._counts |= {"arcs": len(graph.arcs), "ends": len(graph.ends)}
         self._put(launch=graph.launches)
         for name, column in zip(("arc_from", "arc_connection", "arc_to", "arc_delay"), range(4), strict=True):
