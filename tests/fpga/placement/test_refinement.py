@@ -69,7 +69,7 @@ def routed(tmp_path_factory) -> Path:
     synthesise(DESIGN, FAMILIES["ecp5"], folder, top="system", netlist=True)
     (folder / CONSTRAINTS).write_text(PINS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda path: None)
+        patch.setattr(Path, "unlink", lambda path, **_: None)
         place_and_route(BOARD, folder, seed=1, progress=str)
     return folder
 
@@ -88,6 +88,24 @@ def test_what_was_routed(routed: Path) -> None:
     assert found.refinement and [*found.wanted_mhz.values()] == [50] and min(found.fmax_mhz.values()) > 50
     before, after = found.refinement.before, found.refinement.after
     assert after.longest < before.longest or after.wire_length < before.wire_length
+
+
+def test_what_nextpnr_can_not_route_is_routed_as_it_placed_it(routed: Path, tmp_path: Path, monkeypatch) -> None:
+    asked, said = list[tuple[str, ...]](), list[str]()
+
+    def nextpnr(attempt: object, *options: str, quiet: bool = False) -> float:
+        asked.append(options)
+        if "--no-place" in options:
+            raise DeviceError("nextpnr must place and route the design, but ends with status 1")
+        return 50.0
+
+    monkeypatch.setattr("tilewright.fpga.place_route._Attempt.nextpnr", nextpnr)
+    for name in (NETLIST_JSON, "placed.json"):
+        (tmp_path / name).write_bytes((routed / name).read_bytes())
+    place_and_route(BOARD, tmp_path, seed=1, progress=said.append)
+    assert [options[1] for options in asked] == [NETLIST_JSON, "sites.json", "refined.json", NETLIST_JSON]
+    assert "--freq" in asked[2] and "--no-route" not in asked[3] and said[-1].endswith("is routed instead")
+    assert {path.name for path in tmp_path.iterdir()} == {NETLIST_JSON, "nextpnr.log"}
 
 
 def test_ties_are_those_of_an_unrefined_design(routed: Path, tmp_path: Path, monkeypatch) -> None:
