@@ -82,32 +82,25 @@ bool tile_legal(const struct state *s, int32_t tile)
     return controls_legal(s, at);
 }
 
-static bool add_signal(int32_t *known, int *count, int32_t signal)
-{
-    for (int i = 0; i < *count; i++)
-        if (known[i] == signal)
-            return true;
-    if (*count == 4)
-        return false;
-    known[(*count)++] = signal;
-    return true;
-}
-
-/* At most four different clocks, enables and resets each. */
+/* A block has one wire for each of its ports: clocks, enables and resets. nextpnr exchanges a multiplier's ports to that
+ * end after it has placed it, and does not do it again. */
 bool block_legal(const struct state *s, int32_t block, int32_t kind)
 {
     const struct problem *p = &s->p;
-    int32_t known[3][4];
-    int count[3] = {0, 0, 0};
+    int32_t known[BLOCK_SIGNALS];
     int32_t grid = p->columns * p->rows * TILE_SLOTS;
+    for (int k = 0; k < BLOCK_SIGNALS; k++)
+        known[k] = -1;
     for (int32_t i = p->kind_first[kind]; i < p->kind_first[kind + 1]; i++) {
         int32_t slot = p->kind_slot[i], cell = s->occupant[slot];
         if (cell < 0 || p->site_block[slot - grid] != block)
             continue;
         const int32_t *signals = p->block_signals + (int64_t)cell * BLOCK_SIGNALS;
-        for (int k = 0; k < BLOCK_SIGNALS; k++)
-            if (signals[k] >= 0 && !add_signal(known[k / 4], &count[k / 4], signals[k]))
+        for (int k = 0; k < BLOCK_SIGNALS; k++) {
+            if (signals[k] >= 0 && known[k] >= 0 && signals[k] != known[k])
                 return false;
+            known[k] = signals[k] >= 0 ? signals[k] : known[k];
+        }
     }
     return true;
 }

@@ -21,7 +21,7 @@ struct problem {
     const int32_t *cell_macro;
     const uint8_t *cell_flags;
     const int32_t *slice_class, *tile_class; /* of flip-flops: what all of a slice, all of a tile must have in common */
-    const int32_t *block_signals;            /* of block sites' cells: BLOCK_SIGNALS nets or -1, four of a sort */
+    const int32_t *block_signals;            /* of block sites' cells: BLOCK_SIGNALS nets or -1 */
     /* groups of cells that keep their places to each other */
     const int32_t *macro_first, *macro_cell;
     const int32_t *macro_step; /* lookup tables that it may be moved by within a tile: 1, 2, 4, 8; 0: fixed, -1: a site */

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,6 +177,18 @@ def test_what_nextpnr_would_not_accept_is_counted(placed: PlacedDesign) -> None:
     for cell, (x, y, bel) in zip((with_reset, without), places, strict=True):
         cell.x, cell.y, cell.bel = x, y, bel
     assert tiles[crowded] > 1 and Annealer(Problem(placed.cells)).illegal_tiles() > 0
+
+
+def test_multipliers_of_a_block_share_the_wires_to_their_ports(placed: PlacedDesign) -> None:
+    one = next(cell for cell in placed.cells if cell.type == "MULT18X18D")
+    other = copy(one)
+    base = one.x - int(one.bel[-1])
+    place = 1 if one.bel != "MULT18_1" else 0
+    other.name, other.x, other.bel = "other", base + place, f"MULT18_{place}"
+    for clock, illegal in ((one.inputs["CLK0"], 0), (one.inputs["A0"], 1)):
+        other.inputs = {"CLK0": clock}
+        other.outputs = {}
+        assert bool(Annealer(Problem([*placed.cells, other])).illegal_tiles()) == illegal
 
 
 def test_what_is_no_placed_design_is_refused(routed: Path, tmp_path: Path) -> None:
