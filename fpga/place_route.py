@@ -120,12 +120,12 @@ def place_and_route(
         attempt.nextpnr("--json", NETLIST_JSON, *_RESULTS)
         return
     mhz = attempt.nextpnr("--json", NETLIST_JSON, "--no-route", "--write", _PLACED)
-    attempt.refine()
     try:
+        attempt.refine()
         attempt.route_refined(mhz)
     except DeviceError as error:  # nextpnr knows the device, the refinement only what nextpnr checks as it places
         progress(f"{error}; nextpnr's own placement is routed instead")
-        (directory / _REFINEMENT).unlink()
+        (directory / _REFINEMENT).unlink(missing_ok=True)
         attempt.nextpnr("--json", NETLIST_JSON, *_RESULTS)
     for name in (_PLACED, _REFINED, _SITES, _SITES_CONFIGURATION):
         (directory / name).unlink(missing_ok=True)

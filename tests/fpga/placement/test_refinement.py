@@ -109,6 +109,25 @@ def test_what_nextpnr_can_not_route_is_routed_as_it_placed_it(routed: Path, tmp_
     assert {path.name for path in tmp_path.iterdir()} == {NETLIST_JSON, "nextpnr.log"}
 
 
+def test_a_compiler_that_fails_costs_nobody_a_bitstream(tmp_path: Path, monkeypatch) -> None:
+    asked, said = list[tuple[str, ...]](), list[str]()
+
+    def nextpnr(attempt: object, *options: str, quiet: bool = False) -> float:
+        asked.append(options)
+        return 50.0
+
+    def refine(attempt: object) -> None:
+        raise DeviceError("the C compiler must compile the refinement, but ends with status 1")
+
+    monkeypatch.setattr("tilewright.fpga.place_route._Attempt.nextpnr", nextpnr)
+    monkeypatch.setattr("tilewright.fpga.place_route._Attempt.refine", refine)
+    place_and_route(BOARD, tmp_path, seed=1, progress=said.append)
+    assert [options[1] for options in asked] == [NETLIST_JSON, NETLIST_JSON] and "--no-route" not in asked[1]
+    assert said == [
+        "the C compiler must compile the refinement, but ends with status 1; nextpnr's own placement is routed instead"
+    ]
+
+
 def test_ties_are_those_of_an_unrefined_design(routed: Path, tmp_path: Path, monkeypatch) -> None:
     for name in (NETLIST_JSON, CONSTRAINTS):
         (tmp_path / name).write_bytes((routed / name).read_bytes())
